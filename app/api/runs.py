@@ -1,0 +1,113 @@
+"""Runs: start, look at, rename, stop, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.api.deps import ServicesDep
+from app.columns import Floats
+from app.errors import InvalidError, UnavailableError
+from app.plans import plan_run
+from app.runs import EXTERNAL
+from app.schemas import Data, Ending, Run, RunChange, RunIn, RunList, env_of
+from app.store import Status
+from app.visdom.connection import VisdomError
+
+router = APIRouter(tags=["runs"])
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Offset = Annotated[int, Query(ge=0, le=10**9)]
+GroupQuery = Annotated[str | None, Query(min_length=1, max_length=200)]
+
+
+@router.post("/runs", status_code=201)
+async def start_run(wanted: RunIn, services: ServicesDep, response: Response) -> Run:
+    """Start a run; it queues if as many as may run at once already do.
+
+    With method ``external`` the points come from a script elsewhere. Such a run may bring its own id, and the same id
+    again answers 200 with the run that is there.
+    """
+    if wanted.method == EXTERNAL:
+        if "data" in wanted.model_fields_set:
+            raise InvalidError("An external run has its data elsewhere; leave data out.", field=("data",))
+        record, new = await services.runs.create_external(
+            wanted.id, wanted.name or "external run", wanted.params, wanted.group or None
+        )
+        response.status_code = 201 if new else 200
+        return Run.of(record)
+    return Run.of(await services.runs.create(await asyncio.to_thread(plan_run, wanted)))
+
+
+@router.get("/runs")
+async def list_runs(
+    services: ServicesDep,
+    status: Status | None = None,
+    group: GroupQuery = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> RunList:
+    """Runs, newest first."""
+    records, total = await services.runs.page(status=status, group=group, limit=limit, offset=offset)
+    return RunList(items=[Run.of(record) for record in records], total=total)
+
+
+@router.get("/runs/{run_id}")
+async def get_run(run_id: str, services: ServicesDep) -> Run:
+    """One run."""
+    return Run.of(await services.runs.get(run_id))
+
+
+@router.get("/runs/{run_id}/data", response_model=Data)
+async def get_data(run_id: str, request: Request, services: ServicesDep) -> Response | Data:
+    """The x and y that a run runs on; as float64 bytes, all x and then all y, to those who accept nothing else."""
+    record = await services.runs.get(run_id)
+    if record.data_hash is None:
+        return Data(x=[], y=[])
+    x, y = await services.store.get_data(record.data_hash)
+    if request.headers.get("accept") == "application/octet-stream":
+        return Response(x.tobytes() + y.tobytes(), media_type="application/octet-stream")
+    text = await asyncio.to_thread(_data_json, x, y)
+    return Response(text, media_type="application/json")
+
+
+@router.get("/runs/{run_id}/visdom", status_code=307)
+async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
+    """Build the run's own windows if they are not there, then go to them."""
+    record = await services.runs.get(run_id)
+    try:
+        await services.publisher.open_own(record)
+    except VisdomError as error:
+        raise UnavailableError(f"Visdom does not answer at the moment ({error}); try again shortly.") from None
+    return RedirectResponse(services.windows_url(env_of(run_id)), 307)
+
+
+@router.patch("/runs/{run_id}")
+async def change_run(run_id: str, change: RunChange, services: ServicesDep) -> Run:
+    """Give a run another name."""
+    return Run.of(await services.runs.rename(run_id, change.name))
+
+
+@router.post("/runs/{run_id}/stop", status_code=202)
+async def stop_run(run_id: str, services: ServicesDep) -> Run:
+    """Ask a run to end; again is no error."""
+    return Run.of(await services.runs.stop(run_id))
+
+
+@router.post("/runs/{run_id}/finish")
+async def finish_run(run_id: str, ending: Ending, services: ServicesDep) -> Run:
+    """Workers and scripts say how a run ended."""
+    return Run.of(await services.runs.finish(run_id, ending))
+
+
+@router.delete("/runs/{run_id}", status_code=204)
+async def delete_run(run_id: str, services: ServicesDep) -> None:
+    """Stop a run, then forget its points and its windows."""
+    await services.runs.delete(run_id)
+
+
+def _data_json(x: Floats, y: Floats) -> str:
+    return Data(x=x.tolist(), y=y.tolist()).model_dump_json()

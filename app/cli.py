@@ -1,0 +1,140 @@
+"""The command `lossboard`: starts a board and keeps it until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from app.database import DatabaseError
+from app.main import create_app
+from app.settings import Settings
+
+commands = typer.Typer(add_completion=False, help="Watch gradient descent happen, live.", rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@commands.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on; a free one is taken if it is in use.", show_default="8000"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the board's data.", show_default="the user's data folder")
+    ] = None,
+    browser: Annotated[bool | None, typer.Option(help="Open the page in a browser.", show_default="open it")] = None,
+    visdom_url: Annotated[
+        str | None, typer.Option(help="Use the Visdom that runs at this address instead of starting one.")
+    ] = None,
+    max_running: Annotated[
+        int | None,
+        typer.Option(help="Runs at full speed at once; more queue.", show_default="number of cores"),
+    ] = None,
+) -> None:
+    """Start the board and open its page.
+
+    Every option is also an environment variable: LOSSBOARD_HOST, LOSSBOARD_PORT, LOSSBOARD_DIR (the data folder),
+    LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; the README names a few more.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        settings = Settings(**given)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        listener, settings = listen(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        _give_up(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    except OSError as error:
+        _give_up(
+            f"{error.strerror or error}: {error.filename or settings.host}. Choose another with --data-dir or --host."
+        )
+    try:
+        code = BoardServer(settings).serve_on(listener)
+    except DatabaseError as error:
+        _give_up(str(error))
+    raise typer.Exit(code)
+
+
+def listen(settings: Settings) -> tuple[socket.socket, Settings]:
+    """A listening socket, and the settings with the port it got. OSError if the address cannot be listened on."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    if sys.platform != "win32":  # there it would let two programs share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.bind((settings.host, 0))
+        typer.echo(f"Port {settings.port} is in use; taking a free one.")
+    listener.listen(128)
+    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+
+class BoardServer(uvicorn.Server):
+    """Uvicorn that says where the board is once it answers, and lets go of open event streams when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._app = create_app(settings)
+        config = uvicorn.Config(
+            self._app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, ws_max_size=1 << 27
+        )
+        super().__init__(config)
+
+    def serve_on(self, listener: socket.socket) -> int:
+        """Serve until a signal ends it; the exit code."""
+        self.run(sockets=[listener])
+        return 0 if self.started else 1
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; then says where the board is."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        url = self._settings.url
+        typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
+        if self._settings.browser:
+            threading.Thread(target=_open, args=(url,), daemon=True).start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's; and ends the event streams, which would hold up the exit."""
+        services: Any = getattr(self._app.state, "services", None)
+        if services:
+            services.feed.close_soon()
+        super().handle_exit(sig, frame)
+
+
+def _open(url: str) -> None:
+    try:
+        opened = webbrowser.open(url)
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        typer.echo("No browser could be opened; open the address above in one.")
+
+
+def _give_up(reason: str) -> None:
+    typer.echo(f"lossboard: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # until uvicorn listens to both
+    commands()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What goes wrong, in words: the app's own errors and how every error becomes an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+
+class BoardError(Exception):
+    """A request that cannot be done. ``field`` names the part of the request that should be different."""
+
+    status = 400
+
+    def __init__(self, message: str, *, field: tuple[str | int, ...] = (), **extra: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.extra = extra
+
+
+class NotFoundError(BoardError):
+    """No such run, method or dataset."""
+
+    status = 404
+
+
+class ConflictError(BoardError):
+    """The request does not fit the state of what it speaks of."""
+
+    status = 409
+
+
+class GoneError(BoardError):
+    """The run was deleted."""
+
+    status = 410
+
+
+class TooLargeError(BoardError):
+    """The body is larger than the board takes."""
+
+    status = 413
+
+
+class InvalidError(BoardError):
+    """A value of the request is wrong."""
+
+    status = 422
+
+
+class UnavailableError(BoardError):
+    """Visdom, or the disk, cannot be used just now."""
+
+    status = 503
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every refusal with ``{"detail": [{"loc", "msg", "type"}]}``, without echoing the refused input.
+
+    FastAPI's own handler echoes it, and a NaN in it makes that answer a 500.
+    """
+
+    @app.exception_handler(BoardError)
+    async def _board_error(_: Request, error: BoardError) -> JSONResponse:
+        kind = type(error).__name__.removesuffix("Error").lower()
+        detail = [{"loc": ["body", *error.field], "msg": error.message, "type": kind}]
+        return JSONResponse({"detail": detail, **error.extra}, error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        detail = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+        return JSONResponse({"detail": detail}, 422)

@@ -1,0 +1,56 @@
+"""The app: routers, the page, the proxied Visdom, and the parts that live as long as it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+import app as package
+import lossboard
+from app.api import board, events, methods, points, runs
+from app.api.docs import add_docs
+from app.errors import add_error_handlers
+from app.services import make_visdom, run_services
+from app.settings import Settings
+from app.visdom.proxy import visdom_routes
+
+_HERE = Path(__file__).parent
+STATIC = next(folder for folder in (_HERE / "static", _HERE.parent / "static") if folder.is_dir())
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app of one board. Nothing is opened or started before its lifespan begins."""
+
+    visdom = make_visdom(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with run_services(settings, visdom) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Lossboard",
+        version=package.__version__,
+        description="Watch gradient descent happen, live.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    add_error_handlers(app)
+    for module in (methods, runs, points, events, board):
+        app.include_router(module.router, prefix="/api")
+    add_docs(app)
+    app.router.routes.extend(visdom_routes(visdom))
+
+    @app.get("/lossboard.py", include_in_schema=False)
+    def client() -> FileResponse:
+        return FileResponse(lossboard.__file__, media_type="text/x-python")
+
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return app

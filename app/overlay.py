@@ -1,0 +1,136 @@
+"""The latest runs, each with a picture of its curves: what the shared windows show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from app.columns import Batch, Floats
+from app.picture import Curve
+from app.store import RunRecord, Store
+from trainers import METHODS
+from trainers.problem import Parabola, make_data
+
+PALETTE = (
+    "#3b7dd8",
+    "#e0731d",
+    "#1f9d6b",
+    "#c8457f",
+    "#8a63d2",
+    "#a98307",
+    "#0e97a8",
+    "#d34a3f",
+    "#6f8a1f",
+    "#8a6d5c",
+)
+
+SHARED_METRICS = frozenset({"loss", "w"})
+
+
+@dataclass
+class Drawn:
+    """A run and the picture of its curves; ``parabola`` is the cost of its data, for models with one parameter."""
+
+    run: RunRecord
+    names: frozenset[str] | None = None  # metrics to keep; None for all
+    parabola: Parabola | None = None
+    curves: dict[str, Curve] = field(default_factory=dict)
+    next_seq: int = 0  # the number of the first record that is not in the picture
+
+    def append(self, batch: Batch) -> bool:
+        """Take the records of a batch that are new into the picture; False if some before it are missing."""
+        if batch.seq > self.next_seq:
+            return False
+        new = batch.after(self.next_seq)
+        self.next_seq += len(new)
+        for column, name in enumerate(new.names, 1):
+            if self.names is None or name in self.names:
+                self.curves.setdefault(name, Curve()).append(new.rows[:, 0], new.rows[:, column])
+        return True
+
+    async def catch_up(self, store: Store) -> None:
+        """Take what the store has and the picture has not, in pieces of a bounded size."""
+        while batches := await store.some_batches(self.run, self.next_seq, 200):
+            for batch in batches:
+                self.append(batch)
+
+
+async def draw(store: Store, run: RunRecord, names: frozenset[str] | None = None) -> Drawn:
+    """The picture of a stored run."""
+    drawn = Drawn(run, names)
+    if run.data_hash and run.method in METHODS and METHODS[run.method].one_parameter:
+        drawn.parabola = parabola_of(await store.get_data(run.data_hash))
+    await drawn.catch_up(store)
+    return drawn
+
+
+def parabola_of(data: tuple[Floats, Floats]) -> Parabola:
+    """The cost of a one-parameter model on this data, as a function of w."""
+    return Parabola.of(make_data(*data))
+
+
+class Overlay:
+    """The pictures of the latest ``size`` runs, newest last, and the colours that keep them apart."""
+
+    def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
+        self._store = store
+        self._size = size
+        self._changed = changed
+        self._drawn: dict[str, Drawn] = {}
+        self._catching_up: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def drawn(self) -> list[Drawn]:
+        """The runs on show, in the order of their making."""
+        return sorted(self._drawn.values(), key=lambda drawn: drawn.run.number)
+
+    def free_colour(self) -> int:
+        """The place in the palette of a colour that no other run on show has, the least recently used one."""
+        shown = self.drawn[-(len(PALETTE) - 1) :]
+        taken = {drawn.run.colour for drawn in shown}
+        newest = shown[-1].run.colour if shown else -1
+        following = [(newest + 1 + i) % len(PALETTE) for i in range(len(PALETTE))]
+        return next(colour for colour in following if colour not in taken)
+
+    def add(self, run: RunRecord, parabola: Parabola | None) -> None:
+        """Show a new run, and no longer the oldest one."""
+        self._drawn[run.id] = Drawn(run, SHARED_METRICS, parabola)
+        for surplus in self.drawn[: -self._size]:
+            del self._drawn[surplus.run.id]
+        self._changed()
+
+    def append(self, run: RunRecord, batch: Batch) -> None:
+        """Take new points of a run into its picture, if it is on show."""
+        drawn = self._drawn.get(run.id)
+        if drawn is None:
+            return
+        if not drawn.append(batch) and run.id not in self._catching_up:
+            task = asyncio.create_task(drawn.catch_up(self._store))
+            self._catching_up[run.id] = task
+            task.add_done_callback(lambda _: self._catching_up.pop(run.id, None))
+        self._changed()
+
+    def refresh(self, run: RunRecord) -> None:
+        """A run on show has another state."""
+        if drawn := self._drawn.get(run.id):
+            drawn.run = run
+            self._changed()
+
+    def removed(self, run_id: str) -> None:
+        """A run was deleted; ``load`` then shows an older one in its place."""
+        if self._drawn.pop(run_id, None):
+            self._changed()
+
+    async def load(self, known: Mapping[str, RunRecord]) -> None:
+        """Show the latest runs of the store: at start, and when one that was shown is gone.
+
+        ``known`` holds the records of the runs that are under way, which are newer than the stored ones.
+        """
+        latest, _ = await self._store.list_runs(limit=self._size)
+        for stored in latest:
+            if stored.id not in self._drawn:
+                self._drawn[stored.id] = await draw(self._store, known.get(stored.id, stored), SHARED_METRICS)
+        for gone in set(self._drawn) - {run.id for run in latest}:
+            del self._drawn[gone]
+        self._changed()

@@ -1,0 +1,152 @@
+"""A curve thinned as it grows: what a screen can show of a run of any length, at a cost that does not grow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.columns import Floats, is_missing
+
+CAPACITY = 2048  # stretches kept of one curve: more than a screen has pixels across
+
+
+class Curve:
+    """One metric of one run, kept as stretches of equal numbers of points with the minimum and maximum of each.
+
+    When the stretches are full, neighbours are merged and each is twice as long from then on: appending a point costs
+    the same at any length, and no spike is ever lost. Values that are not finite are counted and left out.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0  # finite values seen
+        self.not_finite = 0
+        self.first: tuple[float, float] | None = None
+        self.last: tuple[float, float] | None = None
+        self._per_stretch = 1
+        self._stretches = 0
+        self._filled = 0  # points in the newest stretch
+        self._steps = np.empty((2, CAPACITY))  # of each stretch: where the minimum lies, where the maximum
+        self._values = np.empty((2, CAPACITY))  # the minimum, the maximum
+
+    def append(self, steps: Floats, values: Floats) -> None:
+        """Add points in the order in which they were logged; missing values are skipped."""
+        finite = np.isfinite(values)
+        if not finite.all():
+            self.not_finite += int((~finite & ~is_missing(values)).sum())
+            steps, values = steps[finite], values[finite]
+        if not len(values):
+            return
+        if self.first is None:
+            self.first = (float(steps[0]), float(values[0]))
+        self.last = (float(steps[-1]), float(values[-1]))
+        self.total += len(values)
+        start = 0
+        while start < len(values):
+            start += self._fill(steps[start:], values[start:])
+
+    def points(self, at_most: int) -> tuple[Floats, Floats]:
+        """Steps and values of at most ``at_most`` points (2 or more) in order: the first, the last, and the minimum
+        and maximum of every stretch."""
+        if self.first is None or self.last is None:
+            return np.empty(0), np.empty(0)
+        count = self._stretches
+        stretches = max(1, (at_most - 2) // 2)
+        low_step, high_step = self._steps[:, :count]
+        low, high = self._values[:, :count]
+        if count > stretches:
+            starts = (np.arange(stretches) * count) // stretches
+            low_at, high_at = _arg_reduce(low, starts, count, lowest=True), _arg_reduce(high, starts, count)
+            low, low_step, high, high_step = low[low_at], low_step[low_at], high[high_at], high_step[high_at]
+        return _in_order(
+            np.concatenate([[self.first[0]], np.stack([low_step, high_step], 1).ravel(), [self.last[0]]]),
+            np.concatenate([[self.first[1]], np.stack([low, high], 1).ravel(), [self.last[1]]]),
+            at_most,
+        )
+
+    def extent(self) -> tuple[float, float] | None:
+        """The smallest and the largest value, or None if there is none."""
+        if not self._stretches:
+            return None
+        return float(self._values[0, : self._stretches].min()), float(self._values[1, : self._stretches].max())
+
+    def _fill(self, steps: Floats, values: Floats) -> int:
+        """Put as many points as fit without merging into the stretches; how many that were."""
+        if self._stretches == CAPACITY and self._filled == self._per_stretch:
+            self._merge()
+        if self._stretches and self._filled < self._per_stretch:
+            return self._extend_newest(steps, values)
+        whole = min(len(values) // self._per_stretch, CAPACITY - self._stretches)
+        if not whole:
+            self._stretches += 1
+            self._filled = 0
+            self._values[:, self._stretches - 1] = np.inf, -np.inf
+            return self._extend_newest(steps, values)
+        taken = whole * self._per_stretch
+        by_stretch = values[:taken].reshape(whole, -1)
+        new = slice(self._stretches, self._stretches + whole)
+        starts = np.arange(whole) * self._per_stretch
+        for row, at in enumerate((by_stretch.argmin(1) + starts, by_stretch.argmax(1) + starts)):
+            self._values[row, new], self._steps[row, new] = values[at], steps[at]
+        self._stretches += whole
+        self._filled = self._per_stretch
+        return taken
+
+    def _extend_newest(self, steps: Floats, values: Floats) -> int:
+        taken = min(len(values), self._per_stretch - self._filled)
+        newest = self._stretches - 1
+        low, high = int(values[:taken].argmin()), int(values[:taken].argmax())
+        if values[low] < self._values[0, newest]:
+            self._values[0, newest], self._steps[0, newest] = values[low], steps[low]
+        if values[high] > self._values[1, newest]:
+            self._values[1, newest], self._steps[1, newest] = values[high], steps[high]
+        self._filled += taken
+        return taken
+
+    def _merge(self) -> None:
+        half = CAPACITY // 2
+        pairs = self._values.reshape(2, half, 2)
+        places = np.arange(half) * 2
+        for row, at in enumerate((pairs[0].argmin(1) + places, pairs[1].argmax(1) + places)):
+            self._values[row, :half], self._steps[row, :half] = self._values[row, at], self._steps[row, at]
+        self._stretches = half
+        self._per_stretch *= 2
+        self._filled = self._per_stretch
+
+
+def keep_extremes(columns: list[Floats], at_most: int) -> np.ndarray:
+    """Places of at most ``at_most`` records that show every column: the first and the last record, and of every
+    stretch those that hold a column's minimum or maximum. For drawing a stored run of any length at once."""
+    total = len(columns[0]) if columns else 0
+    if total <= at_most:
+        return np.arange(total)
+    places = [np.array([0, total - 1])]
+    finite = [(np.flatnonzero(np.isfinite(column)), column) for column in columns]
+    finite = [(where, column) for where, column in finite if len(where)]
+    stretches = (at_most - 2) // (2 * max(1, len(finite)))
+    if stretches:
+        for where, column in finite:
+            values = column[where]
+            starts = np.unique(np.searchsorted(where, np.arange(stretches) * total // stretches))
+            starts = starts[starts < len(where)]
+            places.append(where[_arg_reduce(values, starts, len(values), lowest=True)])
+            places.append(where[_arg_reduce(values, starts, len(values))])
+    return np.unique(np.concatenate(places))
+
+
+def _arg_reduce(values: Floats, starts: np.ndarray, total: int, *, lowest: bool = False) -> np.ndarray:
+    """For each stretch from one start to the next, the place of its largest (or lowest) value."""
+    extreme = (np.minimum if lowest else np.maximum).reduceat(values, starts)
+    lengths = np.diff(np.append(starts, total))
+    hits = np.flatnonzero(values == np.repeat(extreme, lengths))
+    return hits[np.searchsorted(hits, starts)]
+
+
+def _in_order(steps: Floats, values: Floats, at_most: int) -> tuple[Floats, Floats]:
+    """Sorted by step, each point once, no more than ``at_most``: the first and the last are kept."""
+    order = np.argsort(steps, kind="stable")
+    steps, values = steps[order], values[order]
+    different = np.append(True, (np.diff(steps) != 0) | (np.diff(values) != 0))
+    steps, values = steps[different], values[different]
+    if len(steps) > at_most:
+        chosen = np.linspace(0, len(steps) - 1, at_most).astype(int)
+        return steps[chosen], values[chosen]
+    return steps, values

@@ -1,0 +1,61 @@
+"""Everything that can be set: one class, read from LOSSBOARD_… environment variables and the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_folder() -> Path:
+    return Path(platformdirs.user_data_dir("lossboard", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """The settings of one board; each is also an environment variable, LOSSBOARD_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="LOSSBOARD_", populate_by_name=True, extra="ignore")
+
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Field(ge=0, le=65535, description="Port to listen on; a free one is taken if it is in use.")
+    ] = 8000
+    data_dir: Annotated[
+        Path,
+        Field(
+            default_factory=_default_folder,
+            validation_alias=AliasChoices("data_dir", "LOSSBOARD_DIR", "LOSSBOARD_DATA_DIR"),
+            description="Folder of the board's data; also LOSSBOARD_DIR.",
+        ),
+    ]
+    browser: Annotated[bool, Field(description="Open the page in a browser at start.")] = True
+    max_running: Annotated[
+        int,
+        Field(
+            default_factory=lambda: os.cpu_count() or 1,
+            ge=1,
+            description="Runs at full speed at once; more queue.",
+        ),
+    ]
+    max_slowed: Annotated[
+        int, Field(ge=1, description="Runs slowed by steps_per_second at once; they take no slot.")
+    ] = 64
+    overlay_runs: Annotated[int, Field(ge=1, le=50, description="Latest runs drawn in the shared windows.")] = 8
+    visdom_url: Annotated[
+        str | None, Field(description="Use the Visdom that runs at this address instead of starting one.")
+    ] = None
+    preload_torch: Annotated[
+        bool, Field(description="Import torch in the background at start, so that torch runs begin at once.")
+    ] = True
+
+    @property
+    def url(self) -> str:
+        """The board's address as a browser on this machine types it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return (
+            f"http://[{host}]:{self.port}" if host.count(":") > 1 and "[" not in host else f"http://{host}:{self.port}"
+        )

@@ -1,0 +1,186 @@
+"""A Visdom somewhere: whether it is up, and the one place that posts to it and checks what it answers."""
+
+import asyncio
+import json
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx2
+
+State = Literal["up", "starting", "down"]
+
+BASE_PATH = "/visdom"
+TIMEOUT = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class AnyVisdom(ABC):
+    """A Visdom somewhere: its address, its state, and those who want to know when that changes.
+
+    `url` and `headers` are what a request to it needs; the url of a child changes when it is restarted.
+    `error` says in a sentence why it is not up, if there is a reason to give.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self.url = url
+        self.headers = headers
+        self.error: str | None = None
+        self._state: State = "starting"
+        self._up = asyncio.Event()
+        self._listeners: list[Callable[[State], None]] = []
+        self._task: asyncio.Task[None] | None = None
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it notes every request, 30 a second
+        self.client = httpx2.AsyncClient(
+            trust_env=False,  # an HTTP_PROXY of the user's is not for this
+            verify=url.startswith("https:"),  # loading certificates takes 0.1 s
+            timeout=TIMEOUT,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),  # a socket per browser
+        )
+
+    @property
+    def state(self) -> State:
+        """up: it answers. starting: it soon should. down: it could not be started, and is tried again."""
+        return self._state
+
+    @property
+    def proxied(self) -> bool:
+        """Whether its page can be shown under our own address: only if it lives under the same path there."""
+        return urlsplit(self.url).path == BASE_PATH
+
+    def on_change(self, listener: Callable[[State], None]) -> None:
+        """Call `listener` with each new state, on the event loop; it must not block."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Begin to start it and to watch it; returns at once and raises nothing."""
+        self._task = asyncio.create_task(self._run(), name="visdom")
+
+    async def stop(self) -> None:
+        """Stop watching it, and end it if it is ours; it is not started again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._become("down")
+        await self.client.aclose()
+
+    async def wait_until_up(self, timeout: float) -> bool:  # noqa: ASYNC109  (a plain bool is handier)
+        """Whether it is up within so many seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._up.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def answers(self) -> bool:
+        """Whether it answers now, within a second."""
+        try:
+            answer = await self.client.get(f"{self.url}/health", headers=self.headers, timeout=1.0)
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return False
+        return answer.status_code == httpx2.codes.OK
+
+    @abstractmethod
+    async def _run(self) -> None:
+        """Keep the state right until cancelled."""
+
+    def _become(self, state: State, error: str | None = None) -> None:
+        self.error = error
+        if state == self._state:
+            return
+        self._state = state
+        if state == "up":
+            self._up.set()
+        else:
+            self._up.clear()
+        for listener in self._listeners:
+            try:
+                listener(state)
+            except Exception:
+                logger.exception("A listener failed on Visdom being %s", state)
+
+
+class VisdomError(Exception):
+    """Visdom did not do what it was asked to; the text says in a sentence what happened."""
+
+
+class VisdomConnection:
+    """Posts windows to a Visdom, closes them, deletes envs.
+
+    Visdom's own client takes an error page for success; here all but the expected answer is a VisdomError.
+    """
+
+    def __init__(self, visdom: AnyVisdom) -> None:
+        self._visdom = visdom
+
+    async def post(self, path: str, body: bytes) -> str:
+        """Post JSON to `path`, such as "/events", and return the answer's text. Raises VisdomError."""
+        try:
+            answer = await self._visdom.client.post(
+                self._visdom.url + path,
+                content=body,
+                headers={**self._visdom.headers, "Content-Type": "application/json"},
+                timeout=TIMEOUT,
+            )
+        except httpx2.TimeoutException:
+            raise VisdomError(f"Visdom did not answer {path} within {TIMEOUT:.0f} seconds.") from None
+        except httpx2.HTTPError as error:
+            raise VisdomError(f"Visdom could not be reached: {error or type(error).__name__}.") from error
+        if answer.status_code != httpx2.codes.OK:
+            raise VisdomError(f"Visdom answered {path} with status {answer.status_code}.")
+        return answer.text
+
+    async def post_window(
+        self,
+        env: str,
+        win: str,
+        data: Sequence[Mapping[str, Any]],
+        layout: Mapping[str, Any],
+        opts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show a window in place of the one of that name: `data` are plotly traces, or one pane of Visdom's.
+
+        Raises VisdomError.
+        """
+        window = {"eid": env, "win": win, "data": data, "layout": layout, "opts": opts or {}}
+        await self.post_events(win, encode(window))
+
+    async def post_events(self, win: str, body: bytes) -> None:
+        """Show a window whose JSON is ready; `win` is the name in it. Raises VisdomError."""
+        answer = await self.post("/events", body)
+        if answer != win:
+            raise VisdomError(f"Visdom answered {answer[:80]!r} to window {win!r}.")
+
+    async def close_window(self, env: str, win: str) -> None:
+        """Close a window; it is no error if there is none. Raises VisdomError."""
+        body = encode({"eid": env, "win": win})
+        if await self.post("/win_exists", body) == "true":  # /close fails in an env that does not exist
+            await self.post("/close", body)
+
+    async def delete_env(self, env: str) -> None:
+        """Forget an env and its windows, if there is one; "main" always stays. Raises VisdomError."""
+        await self.post("/delete_env", encode({"eid": env}))
+
+
+def encode(value: object) -> bytes:
+    """JSON as browsers read it: a NaN or an infinity becomes null. TypeError for what JSON has no form of."""
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

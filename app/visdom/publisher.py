@@ -1,0 +1,143 @@
+"""When windows are sent to Visdom: the shared env at most ten times a second, a run's own env once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from app.board import Board
+from app.columns import Batch
+from app.overlay import Drawn, Overlay, draw
+from app.schemas import env_of
+from app.store import RunRecord, Store
+from app.visdom.connection import VisdomConnection, VisdomError, encode
+from app.visdom.windows import Window, own_windows, shared_windows
+
+log = logging.getLogger("lossboard.publisher")
+
+SHARED_ENV = "lossboard"
+SHARED_INTERVAL = 0.1
+OWN_INTERVAL = 1.0
+OWN_ENVS = 50  # run envs kept in Visdom; the one opened longest ago goes first
+
+
+class Publisher:
+    """Sends whole windows when something changed, slower when Visdom is slow, and all of them when it is new."""
+
+    def __init__(self, store: Store, connection: VisdomConnection, is_up: Callable[[], bool]) -> None:
+        self.overlay: Overlay | None = None
+        self.board = Board()
+        self._store = store
+        self._connection = connection
+        self._is_up = is_up
+        self._changed = asyncio.Event()
+        self._changed.set()
+        self._own: OrderedDict[str, Drawn] = OrderedDict()
+        self._own_changed: set[str] = set()
+        self._stale: set[str] = set()  # runs of which points were missed
+        self._dropping: set[str] = set()  # runs whose env is to go
+        self._sent: dict[tuple[str, str], bytes] = {}  # a digest of what each window shows
+
+    def changed(self) -> None:
+        """The shared windows have something new to show."""
+        self._changed.set()
+
+    def visdom_is_new(self) -> None:
+        """Visdom was started: it has no windows."""
+        self._sent.clear()
+        self._own_changed |= set(self._own)
+        self._changed.set()
+
+    def append(self, run: RunRecord, batch: Batch) -> None:
+        """A run has new points."""
+        if drawn := self._own.get(run.id):
+            drawn.run = run
+            if not drawn.append(batch):
+                self._stale.add(run.id)
+            self._own_changed.add(run.id)
+
+    def refresh(self, run: RunRecord) -> None:
+        """A run has another state."""
+        if drawn := self._own.get(run.id):
+            drawn.run = run
+            self._own_changed.add(run.id)
+
+    async def open_own(self, run: RunRecord) -> None:
+        """Build the env of one run, if it is not there. VisdomError if Visdom does not take it."""
+        if run.id not in self._own:
+            self._own[run.id] = await draw(self._store, run)
+        self._own.move_to_end(run.id)
+        await self._publish(env_of(run.id), own_windows(self._own[run.id]))
+        while len(self._own) > OWN_ENVS:
+            self._dropping.add(self._own.popitem(last=False)[0])
+
+    def removed(self, run_id: str) -> None:
+        """A run was deleted: so will be its env."""
+        if self._own.pop(run_id, None):
+            self._dropping.add(run_id)
+
+    async def publish_shared(self) -> None:
+        """Keep the shared windows as they should be; runs for ever."""
+        while True:
+            await self._changed.wait()
+            began = time.monotonic()
+            if self._is_up() and self.overlay:
+                self._changed.clear()
+                try:
+                    await self._publish(SHARED_ENV, shared_windows(self.overlay.drawn, self.board.axes))
+                except VisdomError as error:
+                    log.info("the shared windows wait: %s", error)
+                    self._changed.set()
+            spent = time.monotonic() - began
+            # Where sending takes long, Visdom is given as long again to rest.
+            await asyncio.sleep(max(SHARED_INTERVAL - spent, min(spent, 2.0), 0.01))
+
+    async def publish_own(self) -> None:
+        """Keep the opened runs' own envs as they should be; runs for ever."""
+        while True:
+            await asyncio.sleep(OWN_INTERVAL)
+            if not self._is_up():
+                continue
+            while self._dropping:
+                await self._drop(self._dropping.pop())
+            changed, self._own_changed = self._own_changed, set()
+            for run_id in changed & set(self._own):
+                await self._publish_own(run_id)
+
+    async def _publish_own(self, run_id: str) -> None:
+        drawn = self._own[run_id]
+        try:
+            if run_id in self._stale:
+                self._stale.discard(run_id)
+                await drawn.catch_up(self._store)
+            await self._publish(env_of(run_id), own_windows(drawn))
+        except VisdomError as error:
+            log.info("the windows of run %s wait: %s", run_id, error)
+            self._own_changed.add(run_id)
+
+    async def _publish(self, env: str, windows: list[Window]) -> None:
+        for window in windows:
+            body = await asyncio.to_thread(encode, _pane(env, window))
+            digest = hashlib.blake2b(body).digest()
+            if self._sent.get((env, window.win)) != digest:
+                await self._connection.post_events(window.win, body)
+                self._sent[env, window.win] = digest
+
+    async def _drop(self, run_id: str) -> None:
+        env = env_of(run_id)
+        self._sent = {key: digest for key, digest in self._sent.items() if key[0] != env}
+        try:
+            await self._connection.delete_env(env)
+        except VisdomError as error:
+            log.info("the env of run %s stays in Visdom: %s", run_id, error)
+
+
+def _pane(env: str, window: Window) -> dict[str, Any]:
+    """A window as Visdom's /events takes it."""
+    pane = {"eid": env, "win": window.win, "data": window.data, "layout": window.layout}
+    return {**pane, "opts": {"title": window.title}}

@@ -1,0 +1,1 @@
+"""Where runs run: processes of their own, behind one small interface."""

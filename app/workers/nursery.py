@@ -1,0 +1,126 @@
+"""A program that imports what trainers need once, then forks a worker for each job in milliseconds.
+
+``python -m app.workers.nursery [torch]`` reads lines of JSON, ``{"run": {job}}`` or ``{"kill": run_id}``, and writes
+``{"ready": true}`` and ``{"ended": run_id, "code": exit code}``. When its standard input closes, because the board
+asked or died, it kills its workers and ends; when it is killed itself, its workers notice and end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import selectors
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+from app.workers.engine import Job
+from app.workers.work import work
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal: the board decides what ends
+    if "torch" in sys.argv[1:]:
+        _preload_torch()
+    Nursery().serve()
+
+
+def _preload_torch() -> None:
+    torch = importlib.import_module("torch")
+    # The first optimizer of a process imports for seconds more.
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+
+
+class Nursery:
+    """The workers that were forked and have not ended."""
+
+    def __init__(self) -> None:
+        self._workers: dict[int, str] = {}
+        self._life, self._life_end = os.pipe()  # nothing is ever written: it closes when this process is gone
+        self._woken, wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> None:
+        """Do what comes in until nothing can come any more."""
+        self._say({"ready": True})
+        with selectors.DefaultSelector() as selector:
+            selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            pending = b""
+            while True:
+                for key, _ in selector.select():
+                    if key.fd == self._woken:
+                        with suppress(BlockingIOError):
+                            os.read(self._woken, 4096)
+                        self._reap()
+                        continue
+                    received = os.read(key.fd, 1 << 16)
+                    if not received:
+                        self._kill_all()
+                        return
+                    *lines, pending = (pending + received).split(b"\n")
+                    for line in lines:
+                        self._obey(json.loads(line))
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        if "run" in order:
+            self._fork(Job(**order["run"]))
+        for pid, run_id in self._workers.items():
+            if run_id == order.get("kill"):
+                os.kill(pid, signal.SIGKILL)
+
+    def _fork(self, job: Job) -> None:
+        pid = os.fork()
+        if pid:
+            self._workers[pid] = job.run_id
+            return
+        code = 1
+        try:
+            self._become_worker()
+            work(job)
+            code = 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)  # none of what the nursery would clean up belongs to a worker
+
+    def _become_worker(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self._life_end)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)  # what a trainer prints must not look like the nursery's own words
+
+        def end_with_the_nursery() -> None:
+            os.read(self._life, 1)
+            os._exit(1)
+
+        threading.Thread(target=end_with_the_nursery, daemon=True).start()
+
+    def _reap(self) -> None:
+        while self._workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            self._say({"ended": self._workers.pop(pid), "code": os.waitstatus_to_exitcode(status)})
+
+    def _kill_all(self) -> None:
+        for pid in self._workers:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self._workers:
+            os.waitpid(pid, 0)
+
+    @staticmethod
+    def _say(what: dict[str, Any]) -> None:
+        os.write(1, json.dumps(what).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

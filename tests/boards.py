@@ -1,0 +1,119 @@
+"""A real board in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import psutil
+
+ENDED = {"finished", "stopped", "diverged", "failed", "interrupted"}
+
+
+def wait_for[T](question: Callable[[], T], seconds: float = 10.0, what: str = "it") -> T:
+    """Ask until the answer is true; AssertionError with the last answer if it never is."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s; last answer: {answer!r}"
+        time.sleep(0.02)
+    return answer
+
+
+class BoardProcess:
+    """`lossboard` started on a free port with its data in `folder`."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self._environment = {"LOSSBOARD_PRELOAD_TORCH": "false", **environment}
+        self.process: subprocess.Popen[str]
+        self.client: httpx2.Client
+        self.url = ""
+
+    def start(self, *options: str) -> Self:
+        """Start it and wait until it says where it is."""
+        command = [
+            sys.executable,
+            "-m",
+            "app.cli",
+            "--port",
+            "0",
+            "--no-browser",
+            "--data-dir",
+            str(self.folder),
+        ]
+        self.process = subprocess.Popen(
+            [*command, *options],
+            stdout=subprocess.PIPE,
+            env={**os.environ, **self._environment},
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert "Lossboard is at" in line, line
+        self.url = line.split()[3]
+        self.client = httpx2.Client(base_url=self.url, timeout=20, trust_env=False)
+        return self
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
+        """End it with a signal; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        code = self.process.wait(10)
+        self.client.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+    def children(self) -> list[psutil.Process]:
+        """Every process that the board has started and that lives."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- the API ------------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON of a successful GET."""
+        answer = self.client.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def run(self, method: str = "gd", *, data: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+        """Start a run."""
+        body: dict[str, Any] = {"method": method, "params": params}
+        if data is not None:
+            body["data"] = data
+        answer = self.client.post("/api/runs", json=body)
+        assert answer.status_code == 201, answer.text
+        run: dict[str, Any] = answer.json()
+        return run
+
+    def wait_until(self, run_id: str, *statuses: str, seconds: float = 20.0) -> dict[str, Any]:
+        """The run, once it has one of these statuses (or has ended)."""
+
+        def reached() -> dict[str, Any] | None:
+            run: dict[str, Any] = self.get(f"/api/runs/{run_id}")
+            return run if run["status"] in (statuses or ENDED) else None
+
+        run = wait_for(reached, seconds, f"run {run_id} {statuses or 'ended'}")
+        assert run is not None
+        return run
+
+    def wait_for_visdom(self) -> None:
+        """Return once Visdom is up."""
+        wait_for(lambda: self.get("/api/health")["visdom"] == "up", 15, "Visdom up")

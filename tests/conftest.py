@@ -1,0 +1,32 @@
+"""What every test may ask for: a board of its own, or one that many tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.boards import BoardProcess
+
+
+@pytest.fixture(scope="session")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
+    """A board that many tests use, one after the other."""
+    with BoardProcess(tmp_path_factory.mktemp("board")) as running:
+        yield running
+
+
+@pytest.fixture
+def new_board(tmp_path: Path) -> Iterator[Callable[..., BoardProcess]]:
+    """Make boards of a test's own; each is started by the test and ended after it."""
+    made: list[BoardProcess] = []
+
+    def make(folder: Path | None = None, **environment: str) -> BoardProcess:
+        made.append(BoardProcess(folder or tmp_path / "data", **environment))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if hasattr(one, "process"):
+            one.stop()

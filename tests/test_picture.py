@@ -1,0 +1,80 @@
+"""A curve of any length, thinned as it grows, loses neither its ends nor its spikes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.picture import CAPACITY, Curve, keep_extremes
+from lossboard import MISSING
+
+
+def grow(values: np.ndarray, pieces: list[int]) -> Curve:
+    curve, start = Curve(), 0
+    steps = np.arange(len(values), dtype=float)
+    for piece in [*pieces, len(values)]:
+        curve.append(steps[start : start + piece], values[start : start + piece])
+        start += piece
+    return curve
+
+
+def test_a_short_curve_is_kept_whole() -> None:
+    curve = grow(np.array([3.0, 1.0, 2.0]), [1, 1])
+    steps, values = curve.points(100)
+    assert steps.tolist() == [0, 1, 2]
+    assert values.tolist() == [3, 1, 2]
+
+
+@given(st.lists(st.integers(1, 4000), max_size=20), st.integers(0, 19_999), st.integers(4, 500))
+def test_a_long_curve_keeps_its_ends_and_its_spike(pieces: list[int], spike: int, at_most: int) -> None:
+    values = np.sin(np.arange(20_000) / 50)
+    values[spike] = 99.0
+    steps, shown = grow(values, pieces).points(at_most)
+    assert len(steps) <= at_most
+    assert (np.diff(steps) >= 0).all()
+    assert (steps[0], steps[-1]) == (0, 19_999)
+    assert shown.max() == 99.0
+    assert spike in steps
+    assert np.array_equal(values[steps.astype(int)], shown)  # every point shown was logged
+
+
+def test_every_stretch_keeps_its_minimum_and_maximum() -> None:
+    values = np.random.default_rng(0).normal(size=50 * CAPACITY)
+    steps, shown = grow(values, [777] * 60).points(2 * CAPACITY)
+    for start in range(0, len(values), 256):
+        stretch = values[start : start + 256]
+        inside = shown[(steps >= start) & (steps < start + 256)]
+        assert stretch.max() in inside
+        assert stretch.min() in inside
+
+
+def test_values_that_are_no_numbers_are_counted_and_left_out() -> None:
+    curve = grow(np.array([1.0, np.nan, np.inf, MISSING, 2.0]), [2])
+    assert curve.points(10)[1].tolist() == [1, 2]
+    assert curve.not_finite == 2  # a missing value was never logged
+    assert curve.last == (4, 2)
+
+
+def test_the_extent_is_that_of_all_values() -> None:
+    assert grow(np.array([5.0, -3.0, 4.0]), []).extent() == (-3, 5)
+    assert Curve().extent() is None
+    assert len(Curve().points(10)[0]) == 0
+
+
+@pytest.mark.parametrize("at_most", [2, 3, 10, 1000])
+def test_extremes_of_stored_columns_are_kept(at_most: int) -> None:
+    loss = np.random.default_rng(1).normal(size=5000)
+    w = np.linspace(0, 1, 5000)
+    loss[[0, 1234]] = np.nan, 50.0
+    w[4321] = MISSING
+    kept = keep_extremes([loss, w], at_most)
+    assert len(kept) <= at_most
+    assert (kept[0], kept[-1]) == (0, 4999)
+    assert at_most < 10 or 1234 in kept
+
+
+def test_few_records_are_all_kept() -> None:
+    assert keep_extremes([np.array([1.0, np.nan])], 2).tolist() == [0, 1]
+    assert keep_extremes([], 2).tolist() == []

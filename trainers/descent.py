@@ -1,0 +1,179 @@
+"""Gradient descent on one weight, from all samples at a time down to one."""
+
+from collections.abc import Iterator
+from itertools import cycle, islice, repeat
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from trainers import formulas
+from trainers.method import Method
+from trainers.params import OneWeightParams, ParameterError, WholeNumber, seed_field
+from trainers.problem import Data, cost, cost_and_gradient, updates_per_mse
+from trainers.stability import largest_curvature, lr_limit
+
+DRAWS = 4096  # random numbers are drawn in blocks: one call of numpy's generator takes 20 textbook updates' time
+
+
+class SgdParams(OneWeightParams):
+    """As gradient descent, and which sample comes next."""
+
+    order: Literal["random", "sequential"] = Field(
+        default="random",
+        title="Order",
+        description="random: each update draws one sample, any of them. sequential: one after the other.",
+    )
+    seed: WholeNumber = seed_field("Where the random draws start. The same seed draws the same samples.")
+
+
+class MinibatchParams(OneWeightParams):
+    """As gradient descent, and how the data is cut into batches."""
+
+    batch_size: WholeNumber = Field(
+        default=2,
+        ge=1,
+        le=1_000_000_000,
+        title="Batch size",
+        description="Samples per update, at most as many as there are. An epoch's last batch may be short.",
+    )
+    order: Literal["random", "sequential"] = Field(
+        default="random",
+        title="Order",
+        description="random: the samples are shuffled before each epoch. sequential: they stay as they are.",
+    )
+    seed: WholeNumber = seed_field("Where the shuffling starts. The same seed makes the same batches.")
+
+
+def gd(data: Data, p: OneWeightParams) -> Iterator[tuple[float, float, float]]:
+    """Batch gradient descent: every update looks at all samples."""
+    w = p.w0
+    for _ in range(p.epochs):
+        loss, grad = cost_and_gradient(data, w)
+        w -= p.lr * grad
+        yield w, loss, grad
+
+
+def sgd(data: Data, p: SgdParams) -> Iterator[tuple[float, float, float, float | None]]:
+    """Stochastic gradient descent: every update looks at one sample."""
+    w = p.w0
+    n = len(data)
+    mse_every = updates_per_mse(n, per_epoch=n)
+    updates = islice(samples(data, p.order, p.seed), p.epochs * n)
+    for step, (x, y) in enumerate(updates, start=1):
+        residual = x * w - y
+        loss = residual * residual
+        grad = 2 * x * residual
+        w -= p.lr * grad
+        yield w, loss, grad, cost(data, w) if step % mse_every == 0 else None
+
+
+def minibatch(data: Data, p: MinibatchParams) -> Iterator[tuple[float, float, float, float | None]]:
+    """Mini-batch gradient descent: every update looks at a few samples."""
+    w = p.w0
+    n = len(data)
+    per_epoch = batches_per_epoch(p, n)
+    mse_every = updates_per_mse(n, per_epoch)
+    updates = islice(batches(data, p.batch_size, p.order, p.seed), p.epochs * per_epoch)
+    for step, batch in enumerate(updates, start=1):
+        loss, grad = cost_and_gradient(batch, w)
+        w -= p.lr * grad
+        yield w, loss, grad, cost(data, w) if step % mse_every == 0 else None
+
+
+def samples(data: Data, order: str, seed: int) -> Iterator[tuple[float, float]]:
+    """Samples without end: drawn at random, each time from all of them, or one after the other."""
+    if order == "sequential":
+        yield from cycle(data.pairs())
+    x, y = data.arrays()
+    rng = np.random.default_rng(seed)
+    while True:
+        drawn = rng.integers(len(x), size=DRAWS)
+        yield from zip(x[drawn].tolist(), y[drawn].tolist(), strict=True)
+
+
+def batches(data: Data, size: int, order: str, seed: int) -> Iterator[Data]:
+    """Batches without end, epoch after epoch; the last one of an epoch may be short."""
+    n = len(data)
+    x, y = data.arrays()
+    for shuffled in shuffles(n, seed) if order == "random" else repeat(np.arange(n)):
+        xs, ys = x[shuffled], y[shuffled]
+        for start in range(0, n, size):
+            yield Data.of(xs[start : start + size], ys[start : start + size])
+
+
+def shuffles(n: int, seed: int) -> Iterator[np.ndarray]:
+    """The numbers 0 to n - 1 in a new random order, again and again."""
+    rng = np.random.default_rng(seed)
+    rows = max(1, DRAWS // n)
+    while True:
+        yield from rng.permuted(np.tile(np.arange(n), (rows, 1)), axis=1)
+
+
+def batches_per_epoch(p: MinibatchParams, n: int) -> int:
+    """N / B, rounded up."""
+    return -(-n // p.batch_size)
+
+
+def _batch_fits(p: MinibatchParams, n: int) -> None:
+    if p.batch_size > n:
+        raise ParameterError(
+            "batch_size",
+            f"batch_size {p.batch_size} is more than the {n} samples there are: send 1 to {n}",
+        )
+
+
+GD = Method(
+    name="gd",
+    title="Gradient descent",
+    description=(
+        "Walks down the cost curve: each epoch takes the slope over all samples and makes one update against it."
+    ),
+    formula=formulas.GD,
+    params=OneWeightParams,
+    train=gd,
+    metrics=lambda _p: ("w", "loss", "grad"),
+    initial=lambda p: {"w": p.w0},
+    updates_per_epoch=lambda _p, _n: 1,
+    update_line="w -= p.lr * grad",
+    listing=(cost_and_gradient,),
+    one_parameter=True,
+    lr_limit=lambda _p, data: lr_limit(largest_curvature(data)),
+)
+
+SGD = Method(
+    name="sgd",
+    title="Stochastic gradient descent",
+    description=(
+        "Updates after every single sample. The noise helps to leave saddle points, "
+        "but the updates must follow one another and cannot be computed together."
+    ),
+    formula=formulas.SGD,
+    params=SgdParams,
+    train=sgd,
+    metrics=lambda _p: ("w", "loss", "grad", "mse"),
+    initial=lambda p: {"w": p.w0},
+    updates_per_epoch=lambda _p, n: n,
+    update_line="w -= p.lr * grad",
+    listing=(samples, cost),
+    one_parameter=True,
+)
+
+MINIBATCH = Method(
+    name="minibatch",
+    title="Mini-batch gradient descent",
+    description=(
+        "Updates after every few samples: less noise than one sample at a time, "
+        "more updates than all of them at once. The usual compromise."
+    ),
+    formula=formulas.MINIBATCH,
+    params=MinibatchParams,
+    train=minibatch,
+    metrics=lambda _p: ("w", "loss", "grad", "mse"),
+    initial=lambda p: {"w": p.w0},
+    updates_per_epoch=batches_per_epoch,
+    update_line="w -= p.lr * grad",
+    listing=(batches, shuffles, cost_and_gradient, cost),
+    one_parameter=True,
+    rules=_batch_fits,
+)

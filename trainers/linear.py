@@ -1,0 +1,116 @@
+"""torch's own parts: a linear layer, a loss and an optimizer."""
+# ruff: noqa: PLC0415 - torch is imported when a run starts, so that the app stays small
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from trainers import formulas
+from trainers.method import Method
+from trainers.params import LearningParams, WholeNumber, seed_field
+from trainers.problem import Data
+from trainers.stability import largest_curvature, lr_limit
+
+if TYPE_CHECKING:
+    import torch
+
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adagrad": "Adagrad",
+    "rmsprop": "RMSprop",
+    "adamax": "Adamax",
+    "asgd": "ASGD",
+    "rprop": "Rprop",
+}
+
+
+class TorchParams(LearningParams):
+    """As gradient descent, and which of torch's parts to use."""
+
+    optimizer: Literal["sgd", "adam", "adagrad", "rmsprop", "adamax", "asgd", "rprop"] = Field(
+        default="sgd",
+        title="Optimizer",
+        description="How torch.optim turns a gradient into an update. rprop takes lr as its first step only.",
+    )
+    reduction: Literal["sum", "mean"] = Field(
+        default="sum",
+        title="Reduction",
+        description=(
+            "How the samples' losses become one (older texts: size_average). A sum's gradient is N times "
+            "the mean's, so its largest stable learning rate is N times smaller."
+        ),
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", title="Device", description="Where to compute. auto: on a CUDA GPU if there is one."
+    )
+    seed: WholeNumber = seed_field("Where the random initial weight and bias come from.")
+
+
+def train_linear(data: Data, p: TorchParams) -> Iterator[tuple[float, ...]]:
+    """Full-batch training of torch.nn.Linear(1, 1), the way a torch script does it."""
+    import torch
+
+    device = choose_device(p.device)
+    x = torch.tensor(data.x, dtype=torch.float32, device=device).reshape(-1, 1)
+    y = torch.tensor(data.y, dtype=torch.float32, device=device).reshape(-1, 1)
+    model: Any = linear_model(p.seed).to(device)
+    criterion = torch.nn.MSELoss(reduction=p.reduction)
+    optimizer = getattr(torch.optim, OPTIMIZERS[p.optimizer])(model.parameters(), lr=p.lr)
+    for _ in range(p.epochs):
+        optimizer.param_groups[0]["lr"] = p.lr  # may be changed while the run goes on
+        loss = criterion(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        w, b = model.weight, model.bias
+        yield w.item(), loss.item(), w.grad.item(), b.item(), b.grad.item()
+
+
+def linear_model(seed: int) -> "torch.nn.Linear":
+    """y_hat = w x + b, with a random w and b."""
+    import torch
+
+    torch.manual_seed(seed)
+    return torch.nn.Linear(1, 1)
+
+
+def choose_device(wanted: str) -> str:
+    """The device to compute on. Raises ValueError if it is not there."""
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda was asked for, but this machine has no CUDA GPU: use auto or cpu")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _initial(p: TorchParams) -> dict[str, float]:
+    model = linear_model(p.seed)
+    return {"w": model.weight.item(), "b": model.bias.item()}
+
+
+def _lr_limit(p: TorchParams, data: Data) -> float | None:
+    if p.optimizer != "sgd":
+        return None
+    return lr_limit(largest_curvature(data, bias=True, reduction=p.reduction))
+
+
+TORCH = Method(
+    name="torch",
+    title="Linear model in torch",
+    description=(
+        "A line with a bias from torch's own parts: nn.Linear, MSELoss and an optimizer. "
+        "Each epoch is zero_grad, backward, step."
+    ),
+    formula=formulas.TORCH,
+    params=TorchParams,
+    train=train_linear,
+    metrics=lambda _p: ("w", "loss", "grad", "b", "grad_b"),
+    initial=_initial,
+    updates_per_epoch=lambda _p, _n: 1,
+    update_line="optimizer.step()",
+    listing=(linear_model, choose_device),
+    needs_torch=True,
+    lr_limit=_lr_limit,
+)
