@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 
 class BoardError(Exception):
@@ -57,6 +61,15 @@ class UnavailableError(BoardError):
     status = 503
 
 
+def message_of(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors tells people: a bound like 1e100 is not written out in all its digits."""
+    message: str = error["msg"]
+    for bound in (error.get("ctx") or {}).values():
+        if isinstance(bound, int | float) and abs(bound) >= 1e16:
+            message = re.sub(r"-?\d{16,}(\.\d+)?", f"{bound:g}", message)
+    return message.removeprefix("Value error, ")
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every refusal with ``{"detail": [{"loc", "msg", "type"}]}``, without echoing the refused input.
 
@@ -69,7 +82,13 @@ def add_error_handlers(app: FastAPI) -> None:
         detail = [{"loc": ["body", *error.field], "msg": error.message, "type": kind}]
         return JSONResponse({"detail": detail, **error.extra}, error.status)
 
+    @app.exception_handler(HTTPException)
+    async def _refused(_: Request, error: HTTPException) -> JSONResponse:
+        kind = HTTPStatus(error.status_code).name.lower()
+        detail = [{"loc": [], "msg": f"{error.detail}.", "type": kind}]
+        return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        detail = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+        detail = [{"loc": list(e["loc"]), "msg": message_of(e), "type": e["type"]} for e in error.errors()]
         return JSONResponse({"detail": detail}, 422)

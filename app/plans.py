@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from app.columns import Floats
-from app.errors import InvalidError
+from app.errors import InvalidError, message_of
 from app.schemas import RunIn
 from trainers import METHODS
 from trainers.method import Method
@@ -52,7 +52,7 @@ def parse_params(method: Method[Any], values: dict[str, Any]) -> Params:
         params: Params = method.params.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        message = first["msg"]
+        message = message_of(first)
         if first["type"] == "extra_forbidden":
             message = f"{method.name} has no such parameter; it has {', '.join(method.params.model_fields)}."
         raise InvalidError(message, field=("params", *first["loc"])) from None

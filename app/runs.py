@@ -201,7 +201,7 @@ class Runs:
             active.stop_asked = True
             if active.record.method != EXTERNAL:
                 self._tend(self._kill_after_grace(active))
-        return active.record
+        return await self.get(run_id)
 
     async def delete(self, run_id: str) -> None:
         """Stop a run and forget it."""

@@ -5,16 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.overlay import PALETTE
 from app.store import RunRecord, Status
+
+
+
+def _number(value: object) -> object:
+    """Numbers that JSON lacks come as strings; no other text is a number, and neither is a truth value."""
+    if value in ("NaN", "Infinity", "-Infinity") or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise PydanticCustomError("number", 'Input should be a number, or "NaN", "Infinity" or "-Infinity"')
+
 
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
 type RunId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 type DataNumber = Annotated[float, Field(strict=True, ge=-1e100, le=1e100, allow_inf_nan=False)]
 type Coordinates = Annotated[list[DataNumber], Field(min_length=1, max_length=1_000_000, fail_fast=True)]
-type Number = Annotated[float, Field(strict=True)] | Literal["NaN", "Infinity", "-Infinity"]
+type Number = Annotated[float, BeforeValidator(_number)]
 type Column = Annotated[list[Number | None], Field(fail_fast=True)]
 type UtcTime = Annotated[datetime, PlainSerializer(lambda time: time.isoformat().replace("+00:00", "Z"))]
 
@@ -144,7 +154,8 @@ class PointsIn(Question):
         for name, column in self.metrics.items():
             if len(column) != len(self.step):
                 raise ValueError(
-                    f"metrics.{name} has {len(column)} values and step has {len(self.step)}; send columns of equal length"
+                    f"metrics.{name} has {len(column)} values and step has {len(self.step)};"
+                    " send columns of equal length"
                 )
         return self
 

@@ -94,7 +94,7 @@ def line(theta: FloatArray) -> tuple[float, float]:
 
 def samples_per_block(theta: FloatArray) -> int:
     """So many that the arrays of one pass, (hidden, samples) each, stay in the processor's cache."""
-    return max(1, 8 * BLOCK // len(theta))
+    return max(1, 2 * BLOCK // len(theta))
 
 
 def initial_parameters(hidden: int, seed: int) -> FloatArray:

@@ -34,7 +34,7 @@ def _hat(base: str) -> str:
 
 
 def _brackets(*parts: str) -> str:
-    return _row(_o("("), *parts, _o(")"))
+    return _row('<mo stretchy="false">(</mo>', *parts, '<mo stretchy="false">)</mo>')
 
 
 def _block(*parts: str) -> str:
@@ -46,6 +46,7 @@ _XN, _YN = _sub(_X, _i("n")), _sub(_Y, _i("n"))
 _GETS = _o("←")
 _MINUS = _o("−")
 _RATE = _i("η")
+_THIN = '<mspace width="0.2em"></mspace>'
 _GAP = '<mspace width="1.5em"></mspace>'
 _SUM = f"<munderover>{_o('∑')}{_row(_i('n'), _o('='), _n(1))}{_N}</munderover>"
 _SUM_OVER_BATCH = f"<munder>{_o('∑')}{_row(_i('n'), _o('∈'), _i('B'))}</munder>"
@@ -58,7 +59,7 @@ def _partial(top: str, bottom: str) -> str:
 
 
 SWEEP = _block(
-    _hat(_W), _o("="), f"<munder>{_row(_i('arg'), _i('min'))}{_W}</munder>",
+    _hat(_W), _o("="), f"<munder>{_row(_i('arg'), _THIN, _i('min'))}{_W}</munder>", _THIN,
     _fraction(_n(1), _N), _SUM, _squared(_RESIDUAL),
 )  # fmt: skip
 GD = _block(_STEP, _fraction(_n(2), _N), _SUM, _XN, _RESIDUAL)

@@ -58,9 +58,7 @@ def computational_graph(values: Mapping[str, float], data: Data, sample: int | N
     return [
         Node(name, KINDS[kind][0], _inputs(kind, name, hidden), float(value), float(gradient))
         for kind in KINDS
-        for name, value, gradient in zip(
-            _names(kind, hidden), means[kind], mean_gradients[kind], strict=True
-        )
+        for name, value, gradient in zip(_names(kind, hidden), means[kind], mean_gradients[kind], strict=True)
     ]
 
 

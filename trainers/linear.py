@@ -8,7 +8,7 @@ from pydantic import Field
 
 from trainers import formulas
 from trainers.method import Method
-from trainers.params import LearningParams, WholeNumber, seed_field
+from trainers.params import LearningParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data
 from trainers.stability import largest_curvature, lr_limit
 
@@ -32,7 +32,7 @@ class TorchParams(LearningParams):
     optimizer: Literal["sgd", "adam", "adagrad", "rmsprop", "adamax", "asgd", "rprop"] = Field(
         default="sgd",
         title="Optimizer",
-        description="How torch.optim turns a gradient into an update. rprop takes lr as its first step only.",
+        description="How torch.optim turns a gradient into an update. rprop takes lr for its first step only.",
     )
     reduction: Literal["sum", "mean"] = Field(
         default="sum",
@@ -77,11 +77,11 @@ def linear_model(seed: int) -> "torch.nn.Linear":
 
 
 def choose_device(wanted: str) -> str:
-    """The device to compute on. Raises ValueError if it is not there."""
+    """The device to compute on. Raises ParameterError if it is not there."""
     import torch
 
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, but this machine has no CUDA GPU: use auto or cpu")
+        raise ParameterError("device", "device cuda was asked for, but torch finds no CUDA GPU here: send auto or cpu")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
 

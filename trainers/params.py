@@ -65,13 +65,10 @@ class Params(BaseModel):
     """What every method can be told. Trainers ignore both: they are for whoever runs the trainer."""
 
     # validate_assignment: a value changed while the run goes on is held to the same bounds.
-    model_config = ConfigDict(
-        extra="forbid", strict=True, validate_assignment=True, json_schema_extra=_common_last
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True, json_schema_extra=_common_last)
 
-    steps_per_second: Number | None = Field(
+    steps_per_second: Annotated[Number, Field(gt=0)] | None = Field(
         default=None,
-        gt=0,
         title="Steps per second",
         description="How fast to go, in updates per second. Empty: at full speed.",
     )

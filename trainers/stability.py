@@ -6,9 +6,7 @@ from typing import Literal
 from trainers.problem import Data
 
 
-def largest_curvature(
-    data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean"
-) -> float:
+def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean") -> float:
     """The largest eigenvalue of the cost's second derivative, H = (2/N) XᵀX (for a sum: 2 XᵀX).
 
     Without a bias X is the column x, with one it has a second column of ones. For a quadratic cost,

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 import lossboard
 from app.api.deps import ServicesDep
 from app.columns import Batch, Floats, from_columns, is_missing, join, parse_binary
-from app.errors import InvalidError, TooLargeError
+from app.errors import InvalidError, TooLargeError, message_of
 from app.picture import keep_extremes
 from app.schemas import Accepted, Points, PointsIn
 from app.store import RunRecord, Store
@@ -89,9 +89,8 @@ def _parse_json(body: bytes) -> Batch:
         points = PointsIn.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidError(first["msg"], field=first["loc"]) from None
-    values = {name: [None if v is None else float(v) for v in column] for name, column in points.metrics.items()}
-    return from_columns(points.seq, points.step, values)
+        raise InvalidError(message_of(first), field=first["loc"]) from None
+    return from_columns(points.seq, points.step, points.metrics)
 
 
 def _curve(batches: list[Batch], max_points: int, from_step: float | None) -> Points:

@@ -72,14 +72,17 @@ class StaticFiles(StaticFileHandler):
 
 @stream_request_body
 class Forbidden(RequestHandler):
-    """Refuses before the body is read."""
-
-    def prepare(self) -> None:
-        self.set_status(403)
-        self.finish("This Visdom answers only to the app that started it.\n")
+    """Refuses, however large the body: it is read, or the answer might not arrive, but not kept."""
 
     def data_received(self, chunk: bytes) -> None:
         """Drop it."""
+
+    def refuse(self) -> None:
+        """Answer any method."""
+        self.set_status(403)
+        self.finish("This Visdom answers only to the app that started it.\n")
+
+    get = head = post = put = patch = delete = options = refuse
 
 
 class GuardedVisdom(Application):

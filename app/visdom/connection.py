@@ -128,7 +128,7 @@ class VisdomConnection:
                 timeout=TIMEOUT,
             )
         except httpx2.TimeoutException:
-            raise VisdomError(f"Visdom did not answer {path} within {TIMEOUT:.0f} seconds.") from None
+            raise VisdomError(f"Visdom did not answer {path} within {TIMEOUT:g} seconds.") from None
         except httpx2.HTTPError as error:
             raise VisdomError(f"Visdom could not be reached: {error or type(error).__name__}.") from error
         if answer.status_code != httpx2.codes.OK:

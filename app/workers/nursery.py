@@ -14,7 +14,8 @@ import selectors
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from app.workers.engine import Job
@@ -25,8 +26,28 @@ def main() -> None:
     """Serve until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal: the board decides what ends
     if "torch" in sys.argv[1:]:
-        _preload_torch()
+        with _ending_with_parent():
+            _preload_torch()
     Nursery().serve()
+
+
+@contextmanager
+def _ending_with_parent() -> Iterator[None]:
+    """While nobody reads standard input, end this process when its parent is gone."""
+    parent, done = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()  # a process that forks should have no other thread
 
 
 def _preload_torch() -> None:
