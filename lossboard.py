@@ -228,7 +228,7 @@ class _Sender(threading.Thread):
                 self._send()
                 last_post = time.monotonic()
                 patience = 0.1
-            except (OSError, http.client.HTTPException, _BoardRefusedError, ValueError) as error:
+            except Exception as error:  # whatever it is, the next try may fare better
                 self._board.close()
                 if isinstance(error, _BoardRefusedError) and error.final:
                     self._give_up(error)

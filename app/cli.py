@@ -16,7 +16,8 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
-from app.database import DatabaseError
+from app import assets
+from app.database import DATABASE_FILE, Database, DatabaseError
 from app.main import create_app
 from app.settings import Settings
 
@@ -51,7 +52,8 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         settings = Settings(**given)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        assets.require()
+        check_folder(settings.data_dir)
         listener, settings = listen(settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -60,11 +62,15 @@ def serve(
         _give_up(
             f"{error.strerror or error}: {error.filename or settings.host}. Choose another with --data-dir or --host."
         )
-    try:
-        code = BoardServer(settings).serve_on(listener)
-    except DatabaseError as error:
+    except (DatabaseError, assets.AssetsMissingError) as error:
         _give_up(str(error))
-    raise typer.Exit(code)
+    raise typer.Exit(BoardServer(settings).serve_on(listener))
+
+
+def check_folder(folder: Path) -> None:
+    """Make the data folder, and see that its database can be used. OSError or DatabaseError if not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Database(folder / DATABASE_FILE).close()
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:

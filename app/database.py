@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+DATABASE_FILE = "lossboard.sqlite3"
 SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE runs (
@@ -18,10 +19,12 @@ CREATE TABLE runs (
     record TEXT NOT NULL,                      -- the RunRecord as JSON
     status TEXT NOT NULL,
     run_group TEXT,
+    data_hash TEXT,
     next_seq INTEGER NOT NULL DEFAULT 0        -- the number of the next record to come
 );
 CREATE INDEX runs_by_status ON runs(status);
 CREATE INDEX runs_by_group ON runs(run_group);
+CREATE INDEX runs_by_data ON runs(data_hash);
 CREATE TABLE points (
     run INTEGER NOT NULL,
     first INTEGER NOT NULL,                    -- number of the batch's first record

@@ -43,12 +43,6 @@ class GoneError(BoardError):
     status = 410
 
 
-class TooLargeError(BoardError):
-    """The body is larger than the board takes."""
-
-    status = 413
-
-
 class InvalidError(BoardError):
     """A value of the request is wrong."""
 

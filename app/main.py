@@ -22,6 +22,8 @@ from app.visdom.proxy import visdom_routes
 _HERE = Path(__file__).parent
 STATIC = next(folder for folder in (_HERE / "static", _HERE.parent / "static") if folder.is_dir())
 
+MAX_BODY = 100 << 20  # bytes
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The app of one board. Nothing is opened or started before its lifespan begins."""
@@ -38,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Lossboard",
         version=package.__version__,
         description="Watch gradient descent happen, live.",
+        max_body_size=MAX_BODY,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app import assets
 from app.board import Board, load_board, save_board
-from app.database import Database
+from app.database import DATABASE_FILE, Database
 from app.feed import Feed
 from app.overlay import Overlay
 from app.runs import Limits, Runs
@@ -59,7 +59,7 @@ class Services:
 @asynccontextmanager
 async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[Services]:
     """The parts of a board, for as long as the block runs."""
-    store = Store(Database(settings.data_dir / "lossboard.sqlite3"))
+    store = Store(Database(settings.data_dir / DATABASE_FILE))
     feed = Feed()
     connection = VisdomConnection(visdom)
     publisher = Publisher(store, connection, lambda: visdom.state == "up")

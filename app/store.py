@@ -137,11 +137,10 @@ class Store:
             db.execute("DELETE FROM points WHERE run = ?", (record.number,))
             db.execute("DELETE FROM runs WHERE number = ?", (record.number,))
             db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (record.id,))
-            shared = db.execute(
-                "SELECT 1 FROM runs WHERE record ->> 'data_hash' = ? LIMIT 1", (record.data_hash,)
-            ).fetchone()
-            if not shared:
-                db.execute("DELETE FROM datasets WHERE hash = ?", (record.data_hash,))
+            db.execute(
+                "DELETE FROM datasets WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = ?1)",
+                (record.data_hash,),
+            )
 
         await self._database.write(work)
 
@@ -248,8 +247,8 @@ class Store:
 
 def _save(db: sqlite3.Connection, record: RunRecord) -> None:
     db.execute(
-        "UPDATE runs SET record = ?, status = ?, run_group = ? WHERE number = ?",
-        (json.dumps(dataclasses.asdict(record)), record.status, record.group, record.number),
+        "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?",
+        (json.dumps(dataclasses.asdict(record)), record.status, record.group, record.data_hash, record.number),
     )
 
 

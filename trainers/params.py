@@ -67,7 +67,7 @@ class Params(BaseModel):
     # validate_assignment: a value changed while the run goes on is held to the same bounds.
     model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True, json_schema_extra=_common_last)
 
-    steps_per_second: Annotated[Number, Field(gt=0)] | None = Field(
+    steps_per_second: Annotated[float, Field(gt=0), BeforeValidator(_number)] | None = Field(
         default=None,
         title="Steps per second",
         description="How fast to go, in updates per second. Empty: at full speed.",

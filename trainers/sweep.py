@@ -52,11 +52,11 @@ def candidates(p: SweepParams) -> int:
         )
     steps = (p.w_stop - p.w_start) / p.w_step + ROUNDING
     if not steps < MAX_CANDIDATES:
-        smallest = (p.w_stop - p.w_start) / (MAX_CANDIDATES - 1)
+        enough = (p.w_stop - p.w_start) / (MAX_CANDIDATES - 1) * 1.001  # so that its first digits are, too
         raise ParameterError(
             "w_step",
             f"w_step {p.w_step} makes more than {MAX_CANDIDATES:,} candidates: "
-            f"send a w_step of at least {smallest:g}, or a shorter range",
+            f"send a w_step of at least {enough:.4g}, or a shorter range",
         )
     if steps >= 1 and (p.w_start + p.w_step == p.w_start or p.w_stop - p.w_step == p.w_stop):
         raise ParameterError(

@@ -16,14 +16,13 @@ from pydantic import ValidationError
 import lossboard
 from app.api.deps import ServicesDep
 from app.columns import Batch, Floats, from_columns, is_missing, join, parse_binary
-from app.errors import InvalidError, TooLargeError, message_of
+from app.errors import InvalidError, message_of
 from app.picture import keep_extremes
 from app.schemas import Accepted, Points, PointsIn
 from app.store import RunRecord, Store
 
 router = APIRouter(tags=["points"])
 
-MAX_BODY = 100 << 20  # bytes
 BATCHES_AT_ONCE = 100  # stored batches that the CSV reads at once
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
@@ -45,7 +44,7 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
 
     As columns in JSON, or in the client's binary form, which the top of /lossboard.py describes.
     """
-    body = await _read(request)
+    body = await request.body()
     binary = request.headers.get("content-type", "").partition(";")[0].strip() == lossboard.CONTENT_TYPE
     batch = await asyncio.to_thread(_parse_binary if binary else _parse_json, body)
     return await services.runs.ingest(run_id, batch)
@@ -67,21 +66,11 @@ async def get_csv(run_id: str, services: ServicesDep) -> StreamingResponse:
     return StreamingResponse(_csv(services.store, record), media_type="text/csv")
 
 
-async def _read(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise TooLargeError(f"The body is larger than {MAX_BODY >> 20} MB; send it in several batches.")
-        parts.append(part)
-    return b"".join(parts)
-
-
 def _parse_binary(body: bytes) -> Batch:
     try:
         return parse_binary(body)
     except ValueError as error:
-        raise InvalidError(f"{error}.".capitalize()) from None
+        raise InvalidError(f"In the binary form, {error}.") from None
 
 
 def _parse_json(body: bytes) -> Batch:

@@ -6,6 +6,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ class AnyVisdom(ABC):
             timeout=TIMEOUT,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),  # a socket per browser
         )
+        self.client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # many browsers share it
 
     @property
     def state(self) -> State:
@@ -130,7 +132,7 @@ class VisdomConnection:
         except httpx2.TimeoutException:
             raise VisdomError(f"Visdom did not answer {path} within {TIMEOUT:g} seconds.") from None
         except httpx2.HTTPError as error:
-            raise VisdomError(f"Visdom could not be reached: {error or type(error).__name__}.") from error
+            raise VisdomError(f"Visdom could not be reached: {str(error) or type(error).__name__}.") from error
         if answer.status_code != httpx2.codes.OK:
             raise VisdomError(f"Visdom answered {path} with status {answer.status_code}.")
         return answer.text

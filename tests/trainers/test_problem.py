@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers import ParameterError
-from trainers.problem import SHORT, TEXTBOOK, Data, Parabola, cost, cost_and_gradient, gradient, make_data, sample_losses
+from trainers.problem import (
+    SHORT,
+    TEXTBOOK,
+    Data,
+    Parabola,
+    cost,
+    cost_and_gradient,
+    gradient,
+    make_data,
+    sample_losses,
+)
 
 values = st.floats(-100, 100).map(lambda v: round(v, 3))
 samples = st.lists(st.tuples(values, values), min_size=1, max_size=3 * SHORT)

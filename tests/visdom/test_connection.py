@@ -72,7 +72,7 @@ async def test_an_error_page_is_an_error(visdom: VisdomServer) -> None:
 
 async def test_another_answer_than_the_window_is_an_error(visdom: VisdomServer) -> None:
     body = encode({"eid": "main", "win": "this", "data": LINE, "layout": {}})
-    with pytest.raises(VisdomError, match="^Visdom answered 'this' to window 'that'"):
+    with pytest.raises(VisdomError, match=r"^Visdom answered 'this' to window 'that'"):
         await VisdomConnection(visdom).post_events("that", body)
 
 

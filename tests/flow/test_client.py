@@ -1,0 +1,155 @@
+"""lossboard.py as a training script uses it: in a process of its own, against a real board or none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lossboard
+from tests.boards import BoardProcess, wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_script(body: str, url: str, *, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    """A script that has the client beside it and nothing else of ours."""
+    return subprocess.run(
+        [sys.executable, "-c", "import lossboard\n" + textwrap.dedent(body)],
+        env={"LOSSBOARD_URL": url, "PATH": "", "PYTHONPATH": str(ROOT)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def newest(board: BoardProcess) -> dict:
+    return board.get("/api/runs", limit=1)["items"][0]
+
+
+def test_a_script_reports_its_run(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        with lossboard.run("digits", params={"lr": 0.1}, group="mine") as run:
+            for i in range(1000):
+                run.log(loss=1 / (i + 1), w=i)
+            print(run.id, run.url, run.should_stop, run.params["lr"])
+        """,
+        board.url,
+    )
+    assert done.stderr == ""
+    run = newest(board)
+    assert done.stdout.split() == [run["id"], f"{board.url}/api/runs/{run['id']}", "False", "0.1"]
+    assert (run["name"], run["group"], run["status"], run["step"]) == ("digits", "mine", "finished", 999)
+    points = board.get(f"/api/runs/{run['id']}/points")
+    assert points["metrics"]["loss"] == [1 / (i + 1) for i in range(1000)]
+    assert points["step"] == list(range(1000))
+
+
+def test_steps_of_its_own_and_metrics_that_come_and_go(board: BoardProcess) -> None:
+    run_script(
+        """
+        run = lossboard.run("odd")
+        run.log(step=10, loss=1.0)
+        run.log(acc=0.5)
+        run.log(loss=float("nan"))
+        run.finish(result={"best": float("inf")})
+        """,
+        board.url,
+    )
+    run = newest(board)
+    points = board.get(f"/api/runs/{run['id']}/points")
+    assert points["step"] == [10, 11, 12]
+    assert points["metrics"] == {"loss": [1.0, None, "NaN"], "acc": [None, 0.5, None]}
+    assert run["result"] == {"best": "Infinity"}
+
+
+def test_an_exception_makes_the_run_failed(board: BoardProcess) -> None:
+    done = run_script('with lossboard.run("broken") as run:\n    run.log(loss=1)\n    1 / 0', board.url)
+    assert "ZeroDivisionError" in done.stderr
+    run = newest(board)
+    assert (run["status"], run["error"], run["step"]) == ("failed", "ZeroDivisionError: division by zero", 0)
+
+
+def test_a_script_that_forgets_to_finish(board: BoardProcess) -> None:
+    run_script('lossboard.run("forgetful").log(loss=1)', board.url)
+    assert (newest(board)["status"], newest(board)["step"]) == ("finished", 0)
+    run_script('lossboard.run("crashing").log(loss=1)\nraise KeyError("x")', board.url)
+    assert (newest(board)["name"], newest(board)["status"]) == ("crashing", "failed")
+
+
+def test_stop_reaches_the_script(board: BoardProcess) -> None:
+    run = lossboard.run("stoppable", url=board.url)
+    wait_for(lambda: board.client.get(f"/api/runs/{run.id}").status_code == 200)
+    assert not run.should_stop
+    board.client.post(f"/api/runs/{run.id}/stop")
+    wait_for(lambda: run.should_stop, 3)
+    assert run.finish()
+    assert board.get(f"/api/runs/{run.id}")["status"] == "stopped"
+
+
+def test_a_deleted_run_stops_quietly(board: BoardProcess) -> None:
+    run = lossboard.run("deleted", url=board.url)
+    wait_for(lambda: board.client.get(f"/api/runs/{run.id}").status_code == 200)
+    board.client.delete(f"/api/runs/{run.id}")
+    wait_for(lambda: run.should_stop, 3)
+    run.log(loss=1)
+    assert not run.finish()
+
+
+def test_what_cannot_be_logged_is_warned_of_once_and_never_raises(board: BoardProcess) -> None:
+    run = lossboard.run("clumsy", url=board.url)
+    with pytest.warns(UserWarning, match="this point was not logged") as warned:
+        for _ in range(3):
+            run.log(loss="much")  # type: ignore[arg-type]
+    assert len(warned) == 1
+    run.log(loss=2)
+    assert run.finish()
+    assert board.get(f"/api/runs/{run.id}/points")["metrics"] == {"loss": [2.0]}
+
+
+def test_a_board_that_is_away_costs_the_script_nothing_and_loses_nothing(
+    new_board: Callable[..., BoardProcess],
+) -> None:
+    board = new_board().start()
+    run = lossboard.run("patient", url=board.url)
+    run.log(loss=1)
+    wait_for(lambda: board.client.get(f"/api/runs/{run.id}").status_code == 200)
+    port = board.url.rpartition(":")[2]
+    board.stop()
+    for i in range(500):
+        run.log(loss=i)
+    board.start("--port", port)
+    assert run.finish()
+    points = board.get(f"/api/runs/{run.id}/points")
+    assert points["metrics"]["loss"] == [1.0, *map(float, range(500))]
+
+
+def test_no_board_at_all(tmp_path: Path) -> None:
+    done = run_script(
+        """
+        lossboard._GOODBYE = 0.3
+        run = lossboard.run("alone")
+        run.log(loss=1)
+        print(run.finish())
+        """,
+        "http://127.0.0.1:9",
+    )
+    assert done.returncode == 0
+    assert done.stdout == "False\n"
+    assert "no board answered at http://127.0.0.1:9" in done.stderr
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(ValueError, match="send something like http://127.0.0.1:8000"):
+        lossboard.run(url="localhost:8000")
+
+
+def test_the_board_serves_the_client(board: BoardProcess) -> None:
+    assert board.client.get("/lossboard.py").content == (ROOT / "lossboard.py").read_bytes()

@@ -1,0 +1,133 @@
+"""Points arrive once, in order, to the last bit, whoever sends them how often."""
+
+from __future__ import annotations
+
+import array
+import json
+import math
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import lossboard
+from tests.boards import BoardProcess
+
+
+@pytest.fixture
+def external(board: BoardProcess) -> str:
+    run: dict[str, Any] = board.client.post("/api/runs", json={"method": "external", "name": "by hand"}).json()
+    assert run["status"] == "running"
+    return f"/api/runs/{run['id']}"
+
+
+def columns(seq: int, losses: list[float]) -> dict[str, Any]:
+    return {"seq": seq, "step": list(range(seq, seq + len(losses))), "metrics": {"loss": losses}}
+
+
+def test_a_resend_changes_nothing_and_a_gap_is_refused(board: BoardProcess, external: str) -> None:
+    def post(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        answer = board.client.post(f"{external}/points", json=body)
+        return answer.status_code, answer.json()
+
+    assert post(columns(0, [5, 4, 3]))[1]["accepted"] == 3
+    assert post(columns(0, [9, 9, 9]))[1]["accepted"] == 3
+    assert post(columns(2, [9, 2, 1]))[1]["accepted"] == 5  # its first record is known, the others are new
+    assert post(columns(0, []))[1] == {"accepted": 5, "control": {"stop": False, "pause": False, "steps": 0, "params": {}}}
+    status, refusal = post(columns(7, [0]))
+    assert (status, refusal["wanted"]) == (409, 5)
+    assert "from 5" in refusal["detail"][0]["msg"]
+    assert board.get(f"{external}/points")["metrics"]["loss"] == [5, 4, 3, 2, 1]
+
+
+def test_the_same_batch_from_many_at_once_is_stored_once(board: BoardProcess, external: str) -> None:
+    body = columns(0, [float(i) for i in range(500)])
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: board.client.post(f"{external}/points", json=body), range(8)))
+    assert {answer.json()["accepted"] for answer in answers} == {500}
+    assert board.get(f"{external}/points")["metrics"]["loss"] == body["metrics"]["loss"]
+
+
+def test_the_clients_binary_form_keeps_every_bit(board: BoardProcess, external: str) -> None:
+    odd = [math.nan, math.inf, -0.0, 5e-324, lossboard.MISSING]
+    rows = array.array("d")
+    for step, value in enumerate(odd):
+        rows.extend([step, value, 1 / 3])
+    body = json.dumps({"seq": 0, "metrics": ["loss", "w"]}).encode() + b"\n" + rows.tobytes()
+    headers = {"Content-Type": lossboard.CONTENT_TYPE}
+    assert board.client.post(f"{external}/points", content=body, headers=headers).json()["accepted"] == 5
+    metrics = board.get(f"{external}/points")["metrics"]
+    assert metrics["w"] == [1 / 3] * 5
+    assert metrics["loss"] == ["NaN", "Infinity", -0.0, 5e-324, None]
+    assert math.copysign(1, metrics["loss"][2]) == -1
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "no first line"),
+        (b'{"seq": 0}\n', "first line must be JSON like"),
+        (b"[" * 50_000 + b"\n", "first line must be JSON like"),
+        (b'{"seq": -1, "metrics": []}\n', "seq must be a whole number"),
+        (b'{"seq": true, "metrics": []}\n', "seq must be a whole number"),
+        (b'{"seq": 0, "metrics": "loss"}\n', "metrics must be a list of names"),
+        (b'{"seq": 0, "metrics": ["a", "a"]}\n', "one metric twice"),
+        (b'{"seq": 0, "metrics": ["loss"]}\n' + b"\0" * 15, "cut"),
+        (b'{"seq": 0, "metrics": ["loss"]}\n' + array.array("d", [math.nan, 1]).tobytes(), "finite"),
+    ],
+)
+def test_a_broken_binary_body_is_refused_whole(board: BoardProcess, external: str, body: bytes, words: str) -> None:
+    answer = board.client.post(f"{external}/points", content=body, headers={"Content-Type": lossboard.CONTENT_TYPE})
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"][0]["msg"]
+    assert board.get(f"{external}/points")["total"] == 0
+
+
+def test_metrics_that_come_and_go(board: BoardProcess, external: str) -> None:
+    board.client.post(f"{external}/points", json=columns(0, [3.0]))
+    board.client.post(f"{external}/points", json={"seq": 1, "step": [10, 20], "metrics": {"acc": [0.5, None]}})
+    points = board.get(f"{external}/points")
+    assert points["step"] == [0, 10, 20]
+    assert points["metrics"] == {"loss": [3.0, None, None], "acc": [None, 0.5, None]}
+    assert board.get(f"{external}/points", from_step=10)["step"] == [10, 20]
+    run = board.get(external)
+    assert run["last"] == {"loss": 3.0, "acc": 0.5}
+    csv = board.client.get(f"{external}/points.csv")
+    assert csv.headers["content-type"].startswith("text/csv")
+    assert csv.text.splitlines() == ["step,loss,acc", "0,3.0,", "10,,0.5", "20,,"]
+
+
+def test_a_thinned_curve_keeps_its_spike_and_its_ends(board: BoardProcess, external: str) -> None:
+    losses = [float(i % 7) for i in range(50_000)]
+    losses[31_415] = 1e6
+    board.client.post(f"{external}/points", json=columns(0, losses))
+    points = board.get(f"{external}/points", max_points=200)
+    assert len(points["step"]) <= 200
+    assert (points["total"], points["downsampled"]) == (50_000, True)
+    assert (points["step"][0], points["step"][-1]) == (0, 49_999)
+    assert points["metrics"]["loss"][points["step"].index(31_415)] == 1e6
+    assert len(board.get(f"{external}/points", max_points=50_000)["step"]) == 50_000
+
+
+def test_an_external_run_brings_its_own_id(board: BoardProcess) -> None:
+    run_id = uuid.uuid4().hex
+    body = {"method": "external", "id": run_id, "name": "script", "params": {"lr": 0.1, "note": "mine"}}
+    first, second = (board.client.post("/api/runs", json=body) for _ in range(2))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["id"] == second.json()["id"] == run_id
+    assert board.client.delete(f"/api/runs/{run_id}").status_code == 204
+    assert board.client.post("/api/runs", json=body).status_code == 410
+    assert board.client.post(f"/api/runs/{run_id}/points", json=columns(0, [1])).status_code == 410
+
+
+def test_a_run_that_has_ended_takes_no_more_points(board: BoardProcess, external: str) -> None:
+    board.client.post(f"{external}/points", json=columns(0, [1.0]))
+    ended = board.client.post(f"{external}/finish", json={"status": "finished", "result": {"accuracy": 0.9}}).json()
+    assert (ended["status"], ended["result"]) == ("finished", {"accuracy": 0.9})
+    again = board.client.post(f"{external}/finish", json={"status": "failed", "error": "late"}).json()
+    assert (again["status"], again["error"]) == ("finished", None)
+    answer = board.client.post(f"{external}/points", json=columns(1, [2.0]))
+    assert answer.status_code == 409
+    assert "has ended" in answer.json()["detail"][0]["msg"]
+    assert board.client.post("/api/runs/nonesuch/points", json=columns(0, [1])).status_code == 404
