@@ -12,17 +12,18 @@ from app.store import RunRecord, Store
 from trainers import METHODS
 from trainers.problem import Parabola, make_data
 
+# Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
 PALETTE = (
     "#3b7dd8",
     "#e0731d",
-    "#1f9d6b",
-    "#c8457f",
-    "#8a63d2",
-    "#a98307",
-    "#0e97a8",
-    "#d34a3f",
-    "#6f8a1f",
-    "#8a6d5c",
+    "#c4177f",
+    "#1a9c68",
+    "#8f6412",
+    "#6a55ee",
+    "#b07cae",
+    "#0a7a57",
+    "#dc3340",
+    "#8d58a6",
 )
 
 SHARED_METRICS = frozenset({"loss", "w"})

@@ -12,7 +12,6 @@ from app.overlay import PALETTE
 from app.store import RunRecord, Status
 
 
-
 def _number(value: object) -> object:
     """Numbers that JSON lacks come as strings; no other text is a number, and neither is a truth value."""
     if value in ("NaN", "Infinity", "-Infinity") or (isinstance(value, int | float) and not isinstance(value, bool)):

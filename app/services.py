@@ -18,9 +18,9 @@ from app.runs import Limits, Runs
 from app.schemas import VisdomState
 from app.settings import Settings
 from app.store import Store
-from app.visdom.connection import VisdomConnection
+from app.visdom.connection import BASE_PATH, AnyVisdom, VisdomConnection
 from app.visdom.publisher import SHARED_ENV, Publisher
-from app.visdom.server import BASE_PATH, AnyVisdom, ExternalVisdom, VisdomServer
+from app.visdom.server import ExternalVisdom, VisdomServer
 from app.workers.local import local_engine
 
 log = logging.getLogger("lossboard.services")

@@ -70,8 +70,8 @@ class AnyVisdom(ABC):
         self._become("down")
         await self.client.aclose()
 
-    async def wait_until_up(self, timeout: float) -> bool:  # noqa: ASYNC109  (a plain bool is handier)
-        """Whether it is up within so many seconds."""
+    async def wait_until_up(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (a bool is handier)
+        """Whether it is up within so many seconds; None: wait as long as it takes."""
         try:
             async with asyncio.timeout(timeout):
                 await self._up.wait()

@@ -4,33 +4,21 @@ Only what the page needs to show windows passes. What writes (/events, /update, 
 and goes to Visdom directly. Not closed: the commands a page sends over its websocket (close, delete_env, save).
 """
 
-import asyncio
 import html
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
 
 import httpx2
-from httpx2.websockets import (
-    AsyncWebSocketSession,
-    HTTPXWSException,
-    WebSocketDisconnect,
-    WebSocketUpgradeError,
-)
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import Message
 from starlette.websockets import WebSocket
-from wsproto.utilities import LocalProtocolError
 
 from app.visdom.connection import BASE_PATH, AnyVisdom
+from app.visdom.relay import Relay, passed_headers
 
-# What passes is named, so hop-by-hop headers, cookies and a key from outside do not.
-# Host goes along with Origin: Visdom's websocket refuses an Origin that differs from the Host.
-ASKED = ("host", "origin", "accept", "accept-encoding", "if-none-match", "if-modified-since", "range")
+# What passes is named, so hop-by-hop headers and cookies do not.
 ANSWERED = ("content-type", "content-length", "content-encoding", "content-range", "etag", "last-modified")
 
 # The page runs inline scripts and shows HTML that comes with windows: let none of it reach another machine.
@@ -38,12 +26,8 @@ POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-an
 ONE_YEAR = "public, max-age=31536000, immutable"
 
 MAX_QUESTION = 65536  # bytes; the page asks for an env with an id and a flag
-MAX_MESSAGE = 2**30  # bytes; Visdom sets its windows no limit
-PATIENCE = 15.0  # seconds a browser's websocket is held while its Visdom is replaced
-TRY_AGAIN_LATER = 1013  # a websocket's close code
 
 PAGE_ADDRESS = re.compile(rf"https?://[^/]+({BASE_PATH}/(?:env|compare)/[^#]+)")
-WINDOW = re.compile(r'\{"command": "window", "version": \d+, "id": ("(?:[^"\\]|\\.)*")')
 
 
 def visdom_routes(visdom: AnyVisdom) -> list[BaseRoute]:
@@ -124,7 +108,7 @@ class Proxy:
             "GET" if body is None else "POST",
             self._visdom.url,
             content=body,
-            headers=_headers(request, self._visdom),
+            headers=passed_headers(request, self._visdom),
             extensions={"target": _target(request)},  # a URL would have its dots and escapes tidied
         )
         try:
@@ -134,131 +118,6 @@ class Proxy:
 
     def _reason(self) -> str:
         return self._visdom.error or "Visdom is starting…"
-
-
-class Relay:
-    """One browser's websocket, with one of Visdom's behind it.
-
-    When Visdom dies the browser's stays open, and Visdom's next one takes the place behind it: it introduces
-    itself, upon which the page asks for its env again. Left alone, Visdom's page would stay offline.
-    """
-
-    def __init__(self, visdom: AnyVisdom, browser: WebSocket) -> None:
-        self._visdom = visdom
-        self._browser = browser
-        self._session: AsyncWebSocketSession | None = None
-        self._outbox = Outbox()
-
-    async def run(self) -> None:
-        """Relay until either side closes."""
-        reader = asyncio.create_task(self._from_browser())
-        writer = asyncio.create_task(self._to_browser())
-        source = asyncio.create_task(self._from_visdom())
-        try:
-            await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (reader, writer, source):
-                task.cancel()
-            await asyncio.gather(reader, writer, source, return_exceptions=True)
-
-    async def _from_browser(self) -> None:
-        await self._browser.receive()  # that it wants to connect
-        while (message := await self._browser.receive())["type"] != "websocket.disconnect":
-            if self._session is not None:  # else Visdom is being replaced, and what it was told is gone
-                with suppress(HTTPXWSException, LocalProtocolError):  # lost just now
-                    await self._session.send_text(message.get("text") or "")
-        if self._session is not None:
-            await self._session.close(_sendable(message["code"]))
-
-    async def _to_browser(self) -> None:
-        while True:
-            message = await self._outbox.get()
-            await self._browser.send(message)
-            if message["type"] == "websocket.close":
-                return
-
-    async def _from_visdom(self) -> None:
-        """Fill the outbox: an accept, texts, at last a close. One without an accept is a refusal."""
-        accepted = False
-        deadline = time.monotonic()
-        while self._visdom.state == "up" or accepted:
-            try:
-                async with self._connect() as session:
-                    if not accepted:
-                        self._outbox.put({"type": "websocket.accept", "subprotocol": session.subprotocol})
-                        accepted = True
-                    closing = await self._read(session)
-                    deadline = time.monotonic() + PATIENCE
-            except WebSocketUpgradeError:
-                self._outbox.put(_closing(1008, "Visdom refuses it."))
-                return
-            except (httpx2.HTTPError, ExceptionGroup):
-                closing = None
-            if closing is not None:
-                self._outbox.put(closing)
-                return
-            if time.monotonic() >= deadline:
-                break
-            await asyncio.sleep(0.1)  # its death may not be known yet
-            await self._visdom.wait_until_up(deadline - time.monotonic())
-        if not accepted:
-            self._outbox.put({"type": "websocket.accept"})  # or the browser would not see the close code
-        self._outbox.put(_closing(TRY_AGAIN_LATER, "Visdom is starting."))
-
-    def _connect(self) -> AbstractAsyncContextManager[AsyncWebSocketSession]:
-        return self._visdom.client.websocket(
-            self._visdom.url.replace("http", "ws", 1) + "/socket",
-            headers=_headers(self._browser, self._visdom),
-            subprotocols=self._browser.scope["subprotocols"] or None,
-            max_message_size_bytes=MAX_MESSAGE,
-        )
-
-    async def _read(self, session: AsyncWebSocketSession) -> Message | None:
-        """Visdom's texts until it closes: the close for the browser, None if the connection was lost."""
-        self._session = session
-        try:
-            while True:
-                self._outbox.put({"type": "websocket.send", "text": await session.receive_text()})
-        except WebSocketDisconnect as closed:
-            return _closing(_sendable(closed.code), closed.reason)
-        except HTTPXWSException:
-            return None
-        finally:
-            self._session = None
-
-
-class Outbox:
-    """What waits to be sent to one browser; a window that still waits is replaced by its successor.
-
-    So a slow browser skips pictures, instead of falling behind and filling the memory with them.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[object, Message] = {}
-        self._replaceable: set[object] = set()
-        self._filled = asyncio.Event()
-
-    def put(self, message: Message) -> None:
-        """Add it; a window takes the place of the waiting one, unless something else has come in since."""
-        window = WINDOW.match(message.get("text", ""))
-        if window:
-            key: object = window[1]
-            if key not in self._replaceable:
-                self._waiting.pop(key, None)
-                self._replaceable.add(key)
-        else:
-            key = object()
-            self._replaceable.clear()
-        self._waiting[key] = message
-        self._filled.set()
-
-    async def get(self) -> Message:
-        """The message that has waited longest, as soon as there is one."""
-        await self._filled.wait()
-        message = self._waiting.pop(next(iter(self._waiting)))
-        if not self._waiting:
-            self._filled.clear()
-        return message
 
 
 async def refuse(request: Request) -> Response:
@@ -312,11 +171,6 @@ async def _question(request: Request) -> bytes | None:
     return json.dumps({"sid": asked.get("sid"), "show_all": asked.get("show_all") is True}).encode()
 
 
-def _headers(connection: HTTPConnection, visdom: AnyVisdom) -> dict[str, str]:
-    asked = {name: connection.headers[name] for name in ASKED if name in connection.headers}
-    return {**asked, **visdom.headers}
-
-
 def _target(request: Request) -> bytes:
     """The path and query as they came, not decoded."""
     path: bytes = request.scope["raw_path"]
@@ -339,12 +193,3 @@ async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
 
 def _refusal(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"detail": sentence}, status, {"Cache-Control": "no-store"})
-
-
-def _closing(code: int, reason: str) -> Message:
-    return {"type": "websocket.close", "code": code, "reason": reason}
-
-
-def _sendable(code: int) -> int:
-    """A code that may be sent: some only stand for a close that had none."""
-    return 1000 if code in {1005, 1006, 1015} else code

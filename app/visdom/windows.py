@@ -14,12 +14,16 @@ from app.columns import Floats
 from app.overlay import PALETTE, Drawn
 from app.picture import Curve
 from trainers import METHODS
+from trainers.problem import Parabola
 
 POINTS = 2000  # in one window, over all its traces
 PARABOLA_POINTS = 160
+FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
-_INK = "#5b6472"
-_GRID = "rgba(128,136,150,0.22)"
+_INK = "#545d6b"
+_GRID = "rgba(128,136,150,0.2)"
+_CURVE = "#98a1af"
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 
 type Trace = dict[str, Any]
 type Layout = dict[str, Any]
@@ -39,14 +43,14 @@ def shared_windows(drawn: list[Drawn], axes: Axes) -> list[Window]:
     """The windows of the env in which the latest runs lie over each other."""
     stepping = [one for one in drawn if one.run.method != "sweep"]
     return [
-        _curves("loss", "Loss", stepping, "loss", x=axes.step, y=axes.loss, legend="right"),
+        _curves("loss", "Loss", stepping, "loss", x=axes.step, y=axes.loss, legend=True),
         _curves("w", "w", stepping, "w", x=axes.step, y=axes.w),
         cost_window(drawn, axes.cost),
     ]
 
 
 def _curves(
-    win: str, title: str, drawn: list[Drawn], metric: str, *, x: Scale, y: Scale, legend: str | None = None
+    win: str, title: str, drawn: list[Drawn], metric: str, *, x: Scale, y: Scale, legend: bool = False
 ) -> Window:
     shown = [one for one in drawn if metric in one.curves and one.curves[metric].total]
     budget = POINTS // max(1, len(shown))
@@ -54,16 +58,24 @@ def _curves(
     layout = _layout("step", title.lower(), x, y)
     if not traces:
         return Window(win, title, *_empty(layout, f"Start a run to watch its {title.lower()} here."))
-    if clip := _calm_range([one.curves[metric] for one in shown], [_is_wild(one, metric) for one in shown], y):
+    curves = [one.curves[metric] for one in shown]
+    wild = [_is_wild(one, metric) for one in shown]
+    if clip := _calm_range(curves, wild, y):
         layout[_axis(y)]["autorangeoptions"] = clip
-    if legend:
-        layout["showlegend"] = True
+        for trace, is_wild in zip(traces, wild, strict=True):
+            if is_wild and y == "linear":
+                _cut(trace, clip)
+        if all(wild):  # show how they leave the window, and not the long time they are gone
+            end = max(_leaves_at(curve, clip) for curve in curves)
+            layout[_axis(x, "x")]["autorangeoptions"] = {"clipmax": end + 1 if x == "log" else end}
+    layout["showlegend"] = legend
     return Window(win, title, traces, layout)
 
 
 def _line(one: Drawn, curve: Curve, budget: int, x: Scale, y: Scale) -> Trace:
     steps, values = curve.points(max(2, budget))
     few = len(steps) < 2
+    where = "" if x == "log" else "step %{x}<br>"
     return {
         "type": "scatter",
         "mode": "lines+markers" if few else "lines",
@@ -73,7 +85,7 @@ def _line(one: Drawn, curve: Curve, budget: int, x: Scale, y: Scale) -> Trace:
         **_axes_of(x, y),
         "line": {"color": colour_of(one), "width": 2},
         "marker": {"color": colour_of(one), "size": 6},
-        "hovertemplate": "%{y:.6g}<extra>%{fullData.name}</extra>",
+        "hovertemplate": where + "%{y:.6g}<extra>%{fullData.name}</extra>",
     }
 
 
@@ -84,7 +96,8 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     last, marked, is where the run stands now.
     """
     layout = _layout("w", "cost over all data", "linear", scale)
-    layout["hovermode"] = "closest"
+    layout["showlegend"] = any(one.run.method == "sweep" for one in drawn)  # the others stand in Loss's legend
+    layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
     one_parameter = [one for one in drawn if one.parabola]
     if not one_parameter:
         return Window("cost", "Cost curve", *_empty(layout, "Start a run to watch it descend its cost curve here."))
@@ -93,9 +106,10 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     paths = [_path(one, (POINTS - PARABOLA_POINTS) // len(sharing) - 2) for one in sharing]
     assert parabola is not None  # noqa: S101  (it is one of those that have one)
     calm = [path for one, path in zip(sharing, paths, strict=True) if not _is_wild(one, "w") and len(path)]
-    ends = np.concatenate([[parabola.w_star], *(calm or [path[:3] for path in paths])])
-    ends = ends[np.isfinite(ends)]
-    low, high = _padded(float(ends.min()), float(ends.max()))
+    ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])
+    ends = np.clip(ends[np.isfinite(ends)], -FARTHEST, FARTHEST)
+    far = float(np.abs(ends - parabola.w_star).max()) or max(abs(parabola.w_star), 1.0)
+    low, high = parabola.w_star - 1.15 * far, parabola.w_star + 1.15 * far  # both sides of the valley
     ws = np.linspace(low, high, PARABOLA_POINTS)
     traces: list[Trace] = [
         {
@@ -105,14 +119,13 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
             "x": ws.tolist(),
             "y": _finite([parabola.cost(w) for w in ws.tolist()]),
             **_axes_of("linear", scale),
-            "line": {"color": "#8d95a3", "width": 1.5},
+            "line": {"color": _CURVE, "width": 2},
             "hoverinfo": "skip",
+            "showlegend": False,
         }
     ]
     for one, path in zip(sharing, paths, strict=True):
-        inside = path[(path >= low) & (path <= high)]
-        if len(inside):
-            traces += _path_traces(one, inside, [parabola.cost(w) for w in inside.tolist()], scale)
+        traces += _path_traces(one, path, parabola, (low, high), scale)
     return Window("cost", "Cost curve", traces, layout)
 
 
@@ -128,36 +141,55 @@ def _path(one: Drawn, budget: int) -> Floats:
     return np.append(METHODS[one.run.method].initial(start)["w"], ws)
 
 
-def _path_traces(one: Drawn, ws: Floats, costs: list[float], scale: Scale) -> list[Trace]:
+def _path_traces(one: Drawn, path: Floats, parabola: Parabola, view: tuple[float, float], scale: Scale) -> list[Trace]:
+    """A path up to where it leaves the view, and either where the run stands now or the stroke with which it left."""
+    outside = np.flatnonzero(~((path >= view[0]) & (path <= view[1])))
+    inside = path[: outside[0]] if len(outside) else path
+    if not len(inside):
+        return []
     colour = colour_of(one)
-    common = {
-        "type": "scatter",
-        "name": trace_name(one),
-        "legendgroup": one.run.id,
-        **_axes_of("linear", scale),
-    }
+    costs = [parabola.cost(w) for w in inside.tolist()]
     hover = "w %{x:.6g}<br>cost %{y:.6g}<extra>%{fullData.name}</extra>"
-    return [
-        {
-            **common,
-            "mode": "markers" if one.run.method == "sweep" else "lines+markers",
-            "x": ws.tolist(),
-            "y": _finite(costs),
-            "line": {"color": colour, "width": 1},
-            "marker": {"color": colour, "size": 4, "opacity": 0.75},
-            "hovertemplate": hover,
-        },
-        {
-            **common,
-            "name": f"{trace_name(one)} now",
-            "mode": "markers",
-            "x": [float(ws[-1])],
-            "y": _finite(costs[-1:]),
-            "marker": {"color": colour, "size": 12, "line": {"color": "#ffffff", "width": 2}},
-            "showlegend": False,
-            "hovertemplate": hover,
-        },
-    ]
+    common = {"type": "scatter", "legendgroup": one.run.id, **_axes_of("linear", scale)}
+    line = {
+        **common,
+        "name": trace_name(one),
+        "mode": "markers" if one.run.method == "sweep" else "lines+markers",
+        "x": inside.tolist(),
+        "y": _finite(costs),
+        "line": {"color": colour, "width": 1.25},
+        "marker": {"color": colour, "size": 5},
+        "showlegend": one.run.method == "sweep",
+        "hovertemplate": hover,
+    }
+    if len(outside):
+        xs, ys = _stroke(parabola, float(inside[-1]), float(path[outside[0]]), view)
+        leaving = {"mode": "lines", "x": xs, "y": ys, "line": {"color": colour, "width": 1.25, "dash": "dot"}}
+        return [
+            line,
+            {**common, "name": f"{trace_name(one)} leaves", "showlegend": False, "hoverinfo": "skip", **leaving},
+        ]
+    now = {
+        **common,
+        "name": f"{trace_name(one)} now",
+        "mode": "markers",
+        "x": [float(inside[-1])],
+        "y": _finite(costs[-1:]),
+        "marker": {"color": colour, "size": 13, "line": {"color": "#ffffff", "width": 2}},
+        "showlegend": False,
+        "hovertemplate": hover,
+    }
+    return [line, now]
+
+
+def _stroke(parabola: Parabola, start: float, end: float, view: tuple[float, float]) -> tuple[list[float], list[float]]:
+    """The line from one point of the parabola towards another one, as far as the view goes."""
+    bottom, top, goal = parabola.cost(start), parabola.cost(view[1]), parabola.cost(end)
+    if not (math.isfinite(goal) and math.isfinite(end)):
+        return [start, start], [bottom, top]
+    edge = view[1] if end > start else view[0]
+    part = min((edge - start) / (end - start), (top - bottom) / (goal - bottom) if goal > top else 1.0)
+    return [start, start + part * (end - start)], [bottom, bottom + part * (goal - bottom)]
 
 
 def own_windows(one: Drawn) -> list[Window]:
@@ -194,7 +226,7 @@ def _own_plot(one: Drawn, title: str, names: list[str]) -> Window:
     layout["showlegend"] = len(names) > 1
     if clip := _calm_range([one.curves[name] for name in names], [_is_wild(one, name) for name in names], "linear"):
         layout["yaxis"]["autorangeoptions"] = clip
-    return Window(f"metric-{title}", title, traces, layout)
+    return Window(f"metric-{html.escape(title)}", html.escape(title), traces, layout)
 
 
 def _table(one: Drawn) -> Window:
@@ -213,7 +245,7 @@ def _table(one: Drawn) -> Window:
 
 def trace_name(one: Drawn) -> str:
     """A run's name in a legend: unique, short, and never markup."""
-    name = one.run.name if len(one.run.name) <= 32 else one.run.name[:31] + "…"
+    name = one.run.name if len(one.run.name) <= 40 else one.run.name[:39] + "…"
     return html.escape(f"{name} #{one.run.number}", quote=False)
 
 
@@ -240,33 +272,39 @@ def _layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
     common = {
         "gridcolor": _GRID,
         "zerolinecolor": _GRID,
-        "linecolor": _GRID,
         "automargin": True,
         "exponentformat": "power",
+        "nticks": 7,
     }
     anchors = _axes_of(x, y)
-    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 6}, "anchor": anchors["yaxis"]}
-    on_y: Layout = {
-        **common,
-        "title": {"text": y_title, "standoff": 6},
-        "anchor": anchors["xaxis"],
-        "side": "left",
-    }
+    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
+    on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
     if x == "log":
-        on_x |= {"type": "log", "title": {"text": f"{x_title} + 1, log", "standoff": 6}, "dtick": 1}
+        on_x |= {"type": "log", "title": {"text": f"{x_title} + 1 (log scale)", "standoff": 4}, "dtick": 1}
     if y == "log":
-        on_y |= {"type": "log", "title": {"text": f"{y_title}, log", "standoff": 6}}
+        on_y |= {"type": "log", "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
     return {
         _axis(x, "x"): on_x,
         _axis(y, "y"): on_y,
         "showlegend": False,
         "uirevision": "lossboard",
         "hovermode": "closest",
-        "margin": {"l": 52, "r": 14, "b": 40},
+        "hoverlabel": {"namelength": -1},
+        # Visdom's page sets the top margin itself, to 30: the window's title lies in it
+        "margin": {"l": 56, "r": 20, "b": 44},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 11, "color": _INK},
-        "legend": {"x": 1, "xanchor": "right", "y": 1, "font": {"size": 10}, "bgcolor": "rgba(0,0,0,0)"},
+        "font": {"family": _FONT, "size": 12, "color": _INK},
+        # below the curves, in as many rows as it takes: it covers none of them, however narrow the window
+        "legend": {
+            "orientation": "h",
+            "x": 0.01,
+            "xref": "container",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+        },
     }
 
 
@@ -279,9 +317,14 @@ def _empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
         "x": 0.5,
         "y": 0.5,
         "showarrow": False,
-        "font": {"size": 13},
+        "font": {"size": 14},
     }
-    return [{"type": "scatter", "x": [], "y": []}], {**layout, "annotations": [note]}
+    axes = {
+        name: {**axis, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+        for name, axis in layout.items()
+        if "axis" in name
+    }
+    return [{"type": "scatter", "x": [], "y": []}], {**layout, **axes, "annotations": [note]}
 
 
 def _is_wild(one: Drawn, metric: str) -> bool:
@@ -311,8 +354,23 @@ def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str
         low, high = -100 * max(first, 1e-300), 100 * max(first, 1e-300)
         low = 0.0 if all(extent[0] >= 0 for curve in curves if (extent := curve.extent())) else low
     if scale == "log":
-        return {"clipmax": math.log10(high)} if high > 0 else None
+        return {"clipmax": high} if high > 0 else None
     return {"clipmin": low, "clipmax": high}
+
+
+def _leaves_at(curve: Curve, bounds: dict[str, float]) -> float:
+    """The step at which a curve leaves these bounds, with some air."""
+    steps, values = curve.points(POINTS)
+    outside = np.flatnonzero((values > bounds["clipmax"]) | (values < bounds["clipmin"]))
+    return 1.15 * float(steps[outside[0]] if len(outside) else steps[-1])
+
+
+def _cut(trace: Trace, bounds: dict[str, float]) -> None:
+    """End a curve where it is gone for good: swinging from far below to far above it would paint the window full."""
+    middle, size = (bounds["clipmin"] + bounds["clipmax"]) / 2, bounds["clipmax"] - bounds["clipmin"]
+    gone = np.flatnonzero(np.abs(np.array(trace["y"]) / size - middle / size) > 5)
+    if len(gone):
+        trace["x"], trace["y"] = trace["x"][: gone[0] + 1], trace["y"][: gone[0] + 1]
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

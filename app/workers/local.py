@@ -140,15 +140,16 @@ class SpawningEngine:
         self._on_end(run_id, code)
 
 
+def _apart() -> dict[str, Any]:
+    """A session of its own: what is typed at the board's terminal does not reach it."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
 async def _start_program(module: str, *arguments: str) -> Process:
-    """A program of ours in a session of its own: what is typed at the board's terminal does not reach it."""
-    apart: dict[str, Any] = (
-        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        if sys.platform == "win32"
-        else {"start_new_session": True}
-    )
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdin=PIPE, stdout=PIPE, **apart
+        sys.executable, "-m", module, *arguments, stdin=PIPE, stdout=PIPE, **_apart()
     )
 
 

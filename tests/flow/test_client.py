@@ -105,10 +105,9 @@ def test_a_deleted_run_stops_quietly(board: BoardProcess) -> None:
 
 def test_what_cannot_be_logged_is_warned_of_once_and_never_raises(board: BoardProcess) -> None:
     run = lossboard.run("clumsy", url=board.url)
-    with pytest.warns(UserWarning, match="this point was not logged") as warned:
-        for _ in range(3):
-            run.log(loss="much")  # type: ignore[arg-type]
-    assert len(warned) == 1
+    with pytest.warns(UserWarning, match="this point was not logged"):
+        run.log(loss="much")  # type: ignore[arg-type]
+    run.log(loss="much")  # type: ignore[arg-type]  # a second warning would be an error here
     run.log(loss=2)
     assert run.finish()
     assert board.get(f"/api/runs/{run.id}/points")["metrics"] == {"loss": [2.0]}
@@ -147,7 +146,7 @@ def test_no_board_at_all(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    with pytest.raises(ValueError, match="send something like http://127.0.0.1:8000"):
+    with pytest.raises(ValueError, match=r"send something like http://127\.0\.0\.1:8000"):
         lossboard.run(url="localhost:8000")
 
 

@@ -34,7 +34,10 @@ def test_a_resend_changes_nothing_and_a_gap_is_refused(board: BoardProcess, exte
     assert post(columns(0, [5, 4, 3]))[1]["accepted"] == 3
     assert post(columns(0, [9, 9, 9]))[1]["accepted"] == 3
     assert post(columns(2, [9, 2, 1]))[1]["accepted"] == 5  # its first record is known, the others are new
-    assert post(columns(0, []))[1] == {"accepted": 5, "control": {"stop": False, "pause": False, "steps": 0, "params": {}}}
+    assert post(columns(0, []))[1] == {
+        "accepted": 5,
+        "control": {"stop": False, "pause": False, "steps": 0, "params": {}},
+    }
     status, refusal = post(columns(7, [0]))
     assert (status, refusal["wanted"]) == (409, 5)
     assert "from 5" in refusal["detail"][0]["msg"]

@@ -66,7 +66,11 @@ def test_overflow_in_pythons_arithmetic_is_a_divergence(board: BoardProcess) -> 
 
 def test_numbers_that_json_lacks_travel_as_strings(board: BoardProcess) -> None:
     made = board.client.post("/api/runs", json={"method": "external", "name": "odd numbers"}).json()
-    batch = {"seq": 0, "step": [0, 1, 2, 3], "metrics": {"loss": ["NaN", "Infinity", "-Infinity", None], "w": [1, 2, 3, 4]}}
+    batch = {
+        "seq": 0,
+        "step": [0, 1, 2, 3],
+        "metrics": {"loss": ["NaN", "Infinity", "-Infinity", None], "w": [1, 2, 3, 4]},
+    }
     assert board.client.post(f"/api/runs/{made['id']}/points", json=batch).json()["accepted"] == 4
     points = board.get(f"/api/runs/{made['id']}/points")
     assert points["metrics"]["loss"] == ["NaN", "Infinity", "-Infinity", None]

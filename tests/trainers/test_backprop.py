@@ -1,6 +1,7 @@
 """Backpropagation: every gradient against torch's, and the graph that can be drawn."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_every_node_equals_torchs(theta, rows):
     parameters = dict(zip(parameter_names(len(theta) // 3), theta, strict=True))
     for sample in (*range(len(data)), None):
         for node in computational_graph(parameters, data, sample):
-            kind, unit = re.fullmatch(r"(\w+?)_?(\d*)", node.name).groups() if "_" in node.name else (node.name, "")
+            kind, unit = re.fullmatch(r"(.+?)(?:_(\d+))?", node.name).groups()
             row = int(unit or 1) - 1
             theirs = (torch.atleast_2d(tensor)[row] for tensor in (expected[kind], expected[kind].grad))
             value, gradient = (t.mean() if sample is None else t[sample] for t in theirs)

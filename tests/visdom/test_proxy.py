@@ -1,5 +1,6 @@
 """The proxy before a real Visdom, over real HTTP and websockets; and before a stand-in for what Visdom never does."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from app.visdom.connection import AnyVisdom, VisdomConnection
-from app.visdom.proxy import Outbox, visdom_routes
+from app.visdom.proxy import visdom_routes
+from app.visdom.relay import Outbox
 from app.visdom.server import ExternalVisdom, VisdomServer
 from tests.visdom.conftest import eventually, serving
 
@@ -281,15 +283,19 @@ async def test_without_visdom_websockets_are_told_to_try_again(lonely: httpx2.As
     assert closed.value.code == 1013
 
 
-async def test_before_the_start_pages_wait(assets: Path, tmp_path: Path) -> None:
+async def test_before_the_start_pages_wait_and_websockets_are_held(assets: Path, tmp_path: Path) -> None:
     visdom = VisdomServer(assets=assets, folder=tmp_path)
     async with (
         serving(Starlette(routes=visdom_routes(visdom))) as address,
-        httpx2.AsyncClient(base_url=address, trust_env=False) as browser,
+        httpx2.AsyncClient(base_url=address, trust_env=False, timeout=20) as browser,
     ):
         page = await browser.get("/visdom/env/main")
         assert (page.status_code, "Visdom is starting…" in page.text) == (503, True)
-    await visdom.stop()
+        starting = asyncio.create_task(visdom.start())
+        async with socket_of(browser) as page:
+            await show(browser, page, "main")
+        await starting
+        await visdom.stop()
 
 
 # --- a stand-in that does what Visdom never does, or that tells what it was sent

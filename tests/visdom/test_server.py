@@ -154,7 +154,11 @@ async def test_a_listener_that_fails_harms_nobody(
     assets: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     visdom = VisdomServer(assets=assets, folder=tmp_path)
-    visdom.on_change(lambda _: 1 / 0)
+
+    def fail(_: str) -> None:
+        raise ZeroDivisionError
+
+    visdom.on_change(fail)
     async with started(visdom) as (_, states):
         assert await visdom.wait_until_up(20), visdom.error
         await eventually(lambda: states == ["up"])

@@ -1,0 +1,74 @@
+// Numbers and states as people read them.
+
+/** A number in five digits. "NaN" and "Infinity" come from the board as text, since JSON lacks them. */
+export function figure(value) {
+  if (typeof value !== "number") {
+    return { Infinity: "∞", "-Infinity": "-∞" }[value] ?? String(value);
+  }
+  const size = Math.abs(value);
+  return size >= 1e6 || (size > 0 && size < 1e-4) ? shortExponent(value) : String(Number(value.toPrecision(5)));
+}
+
+function shortExponent(value) {
+  return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
+}
+
+/** Whole numbers with thin spaces: 1 000 000. */
+export function whole(value) {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
+
+export const UNDER_WAY = new Set(["queued", "running", "paused"]);
+
+/** What a run is doing, in a word or two. */
+export function statusOf(run) {
+  const done = run.total_steps ? Math.floor((100 * ((run.step ?? -1) + 1)) / run.total_steps) : null;
+  switch (run.status) {
+    case "queued":
+      return "Queued";
+    case "running":
+      return done === null ? "Running" : `Running, ${done} %`;
+    case "paused":
+      return done === null ? "Paused" : `Paused at ${done} %`;
+    default:
+      return run.status.charAt(0).toUpperCase() + run.status.slice(1);
+  }
+}
+
+/** What happened to a run, in words for someone who learns from it; "" if there is nothing to say. */
+export function explanationOf(run) {
+  const lr = run.params.lr;
+  const advice = typeof lr === "number" ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
+  if (run.status === "diverged") {
+    const where = run.step === null ? "Diverged" : `Diverged at step ${whole(run.step)}`;
+    return run.error ?? `${where}: w or the loss left the range of numbers.${advice}`;
+  }
+  if (run.error) {
+    return run.error;
+  }
+  if (run.status === "stopped" && run.step !== null) {
+    return `Stopped after step ${whole(run.step)}.`;
+  }
+  return run.status !== "queued" && isFlyingOff(run) ? `The loss grows instead of shrinking.${advice}` : "";
+}
+
+/** Whether w is on its way to infinity, though it has not got there. */
+function isFlyingOff(run) {
+  const { predict_before: before, predict_after: after } = run.result;
+  const far = (value, from) => Math.abs(value) > 1e6 * Math.max(1, Math.abs(from));
+  return far(after, before) || (UNDER_WAY.has(run.status) && run.method !== "external" && far(run.last.w, run.params.w0 ?? 1));
+}
+
+/** predict(4): 4 → 7.9998, or "" before there is an answer. */
+export function predictionOf(run) {
+  const { predict_before: before, predict_after: after } = run.result;
+  if (before === undefined || after === undefined || run.status === "diverged") {
+    return "";
+  }
+  return `predict(${figure(run.params.predict_at ?? 4)}): ${figure(before)} → ${figure(after)}`;
+}
+
+/** The run as the legend names it. */
+export function nameOf(run) {
+  return `${run.name} #${run.number}`;
+}

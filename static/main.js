@@ -1,0 +1,171 @@
+// The page's one state, and what changes it: the board's events and the person in front of it.
+
+import { api, follow } from "./api.js";
+import { fillForm, renderForm, renderMessage } from "./form.js";
+import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
+import { renderRuns } from "./runs.js";
+import { onAxisSwitch, renderAxes, renderVisdom } from "./windows.js";
+
+const PAGE = 50; // runs fetched at once
+const MOST = 1000; // runs that the API gives at once
+const MANY = 1000; // samples beyond which data is not put into a text field
+
+const state = {
+  methods: null,
+  runs: new Map(), // id -> Run; the newest ones, without gaps
+  total: 0, // runs that the board has
+  waiting: null, // events that came while the list was fetched; null while it is not
+  wasLost: false,
+};
+
+const connection = document.querySelector("#connection");
+const announcer = document.querySelector("#announcer");
+
+const actions = {
+  stop: (run) => attempt(async () => keep(await api("POST", `/runs/${run.id}/stop`))),
+  remove: (run) => attempt(async () => {
+    await api("DELETE", `/runs/${run.id}`);
+    forget([run.id]);
+    announce(`${nameOf(run)} deleted.`);
+  }),
+  reuse: (run) => attempt(async () => {
+    const data = await api("GET", `/runs/${run.id}/data`);
+    fillForm(run, data.x.length <= MANY ? data : null);
+    renderMessage(data.x.length <= MANY ? "" : `Its ${data.x.length} samples are too many for x and y, which stay as they are.`);
+    document.querySelector("#start").focus();
+  }),
+};
+
+follow({
+  async opened() {
+    connection.textContent = "";
+    try {
+      await loadMethods();
+      await loadRuns();
+    } catch (error) {
+      renderMessage(error.message);
+    }
+  },
+  lost() {
+    state.wasLost = true;
+    connection.textContent = "Connection lost, trying again…";
+  },
+  runs: (runs) => later(() => runs.forEach(keep)),
+  removed: ({ ids }) => later(() => forget(ids)),
+  visdom(visdom) {
+    renderVisdom(visdom, { reload: state.wasLost }); // its page does not survive a restart of the board
+    state.wasLost = false;
+  },
+  board: ({ axes }) => renderAxes(axes),
+});
+
+document.querySelector("#older").addEventListener("click", () => attempt(loadOlder));
+
+onAxisSwitch((axes) => attempt(async () => {
+  try {
+    renderAxes((await api("PATCH", "/board", { axes })).axes);
+  } catch (error) {
+    renderAxes((await api("GET", "/board")).axes); // as they still are
+    throw error;
+  }
+}));
+
+async function loadMethods() {
+  if (!state.methods) {
+    state.methods = await api("GET", "/methods");
+    renderForm(state.methods, start);
+  }
+}
+
+/** Fetch as many of the newest runs as are shown; what events tell in the meantime is newer. */
+async function loadRuns() {
+  state.waiting = [];
+  try {
+    const { items, total } = await api("GET", `/runs?limit=${Math.min(MOST, Math.max(PAGE, state.runs.size))}`);
+    state.runs = new Map(items.map((run) => [run.id, run]));
+    state.total = total;
+  } finally {
+    const waiting = state.waiting;
+    state.waiting = null;
+    waiting.forEach((change) => change());
+    render();
+  }
+}
+
+async function loadOlder() {
+  const { items, total } = await api("GET", `/runs?limit=${PAGE}&offset=${state.runs.size}`);
+  items.forEach((run) => state.runs.set(run.id, run));
+  state.total = total;
+  render();
+}
+
+async function start(request) {
+  const run = await api("POST", "/runs", request);
+  keep(run);
+  announce(`${nameOf(run)} started.`);
+  document.querySelector("#runs").firstElementChild?.scrollIntoView({ block: "nearest" });
+}
+
+function later(change) {
+  if (state.waiting) {
+    state.waiting.push(change);
+  } else {
+    change();
+    render();
+  }
+}
+
+/** Take a run as it is now; an answer that was overtaken by an event does not make it younger. */
+function keep(run) {
+  const known = state.runs.get(run.id);
+  if (!known) {
+    const oldest = Math.min(...[...state.runs.values()].map(({ number }) => number));
+    if (run.number < oldest && state.total > state.runs.size) {
+      return; // it is further down than the list goes
+    }
+    state.total += 1;
+  } else if (!UNDER_WAY.has(known.status) && UNDER_WAY.has(run.status) && run.method !== "external") {
+    return;
+  } else if (known.status !== run.status && !UNDER_WAY.has(run.status)) {
+    announce(`${nameOf(run)}: ${statusOf(run)}. ${explanationOf(run)}`);
+  }
+  state.runs.set(run.id, run);
+  render();
+}
+
+function forget(ids) {
+  for (const id of ids) {
+    if (state.runs.delete(id)) {
+      state.total -= 1;
+    }
+  }
+  render();
+}
+
+let drawing = false;
+
+/** Draw the list, once for all that changed at the same time. */
+function render() {
+  if (!drawing) {
+    drawing = true;
+    queueMicrotask(() => {
+      drawing = false;
+      const newestFirst = [...state.runs.values()].sort((a, b) => b.number - a.number);
+      renderRuns(newestFirst, state.total, actions);
+    });
+  }
+}
+
+function announce(words) {
+  announcer.textContent = words;
+}
+
+/** Do something that the board may refuse, and say so if it does. */
+async function attempt(something) {
+  try {
+    renderMessage();
+    await something();
+  } catch (error) {
+    renderMessage(error.message);
+  }
+}

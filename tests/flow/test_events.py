@@ -1,0 +1,66 @@
+"""The event stream tells what changed, steadily, to everyone who listens."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from tests.boards import BoardProcess
+
+
+def events(stream: httpx2.Response) -> Iterator[tuple[str, Any]]:
+    name = ""
+    for line in stream.iter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+def test_a_listener_sees_a_run_from_start_to_end(board: BoardProcess) -> None:
+    with board.client.stream("GET", "/api/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = events(stream)
+        first = dict(next(told) for _ in range(2))
+        assert set(first) == {"visdom", "board"}
+        assert first["visdom"]["url"] == "/visdom/env/lossboard"
+        made = board.run("gd", epochs=40, steps_per_second=20)
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["status"] != "finished":
+            name, data = next(told)
+            if name == "runs":
+                seen += [run for run in data if run["id"] == made["id"]]
+        steps = [run["step"] for run in seen if run["step"] is not None]
+        assert steps == sorted(steps)
+        assert 4 <= len(seen) <= 14  # two seconds at no more than four a second, and the end
+        assert seen[-1]["last"]["loss"] > 0
+        board.client.delete(f"/api/runs/{made['id']}")
+        assert next(data for name, data in told if name == "removed") == {"ids": [made["id"]]}
+
+
+def test_many_changes_are_told_at_most_four_times_a_second(board: BoardProcess) -> None:
+    with board.client.stream("GET", "/api/events") as stream:
+        told = events(stream)
+        began, heard = time.monotonic(), 0
+        unfinished = {board.run("gd", epochs=30, steps_per_second=20)["id"] for _ in range(4)}
+        while unfinished:
+            name, data = next(told)
+            if name == "runs":
+                heard += 1
+                unfinished -= {run["id"] for run in data if run["status"] == "finished"}
+        assert heard <= 4 * (time.monotonic() - began) + 1
+
+
+def test_axes_belong_to_the_board(board: BoardProcess) -> None:
+    answer = board.client.patch("/api/board", json={"axes": {"loss": "log", "step": "linear"}})
+    assert answer.json() == {"axes": {"step": "linear", "loss": "log", "w": "linear", "cost": "linear"}}
+    board.client.patch("/api/board", json={"axes": {"cost": "log"}})
+    with board.client.stream("GET", "/api/events") as stream:
+        axes = next(data for name, data in events(stream) if name == "board")["axes"]
+    assert (axes["loss"], axes["cost"]) == ("log", "log")
+    board.client.patch("/api/board", json={"axes": {"loss": "linear", "cost": "linear"}})
+    assert board.get("/api/board")["axes"] == {"step": "linear", "loss": "linear", "w": "linear", "cost": "linear"}

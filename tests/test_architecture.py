@@ -1,0 +1,73 @@
+"""The shape of the code: imports go one way, modules stay small, and the README tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from trainers import METHODS
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [*ROOT.glob("*.py"), *(path for top in ("app", "trainers") for path in (ROOT / top).rglob("*.py"))]
+
+
+def imports_of(path: Path) -> set[str]:
+    """The top-level names of all that a module imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_trainers_import_nothing_of_ours_but_themselves() -> None:
+    for path in (ROOT / "trainers").rglob("*.py"):
+        assert imports_of(path).isdisjoint({"app", "lossboard", "fastapi", "visdom", "multiprocessing"}), path
+
+
+def test_the_client_needs_the_standard_library_only() -> None:
+    assert imports_of(ROOT / "lossboard.py") <= sys.stdlib_module_names | {"__future__"}
+
+
+def test_the_app_imports_neither_torch_nor_visdom() -> None:
+    program = "import sys, app.main; print(*{'torch', 'visdom', 'tornado', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""
+
+
+def test_visdom_and_the_database_are_touched_in_one_place_each() -> None:
+    def users(name: str) -> set[str]:
+        return {path.relative_to(ROOT).as_posix() for path in SOURCES if name in imports_of(path)}
+
+    assert users("visdom") == {"app/visdom/child.py"}
+    assert users("sqlite3") <= {"app/database.py", "app/store.py"}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *(ROOT / "static").iterdir()], ids=lambda path: path.name)
+def test_no_module_is_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+
+
+def test_the_readme_names_every_method_setting_route_and_file(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [f"`{name}`" for name in METHODS if f"`{name}`" not in readme]
+    missing += [
+        f"LOSSBOARD_{name.upper()}" for name in Settings.model_fields if f"LOSSBOARD_{name.upper()}" not in readme
+    ]
+    app = create_app(Settings(data_dir=tmp_path))
+    missing += [path for path in app.openapi()["paths"] if path.replace("{run_id}", "{id}") not in readme]
+    tracked = subprocess.run(
+        ["git", "ls-files", "app", "trainers", "static"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    names = {Path(line).name for line in tracked.stdout.splitlines()} - {"__init__.py"}
+    missing += sorted(name for name in names if not re.search(rf"\b{re.escape(name)}", readme))
+    assert missing == []

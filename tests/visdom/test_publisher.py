@@ -1,0 +1,154 @@
+"""When windows are sent, to a Visdom that remembers what it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.columns import Batch
+from app.database import Database
+from app.overlay import Overlay
+from app.store import RunRecord, Store
+from app.visdom.publisher import OWN_ENVS, Publisher
+from tests.visdom.fake import FakeVisdom
+
+pytestmark = pytest.mark.anyio
+
+
+class Stage:
+    """A publisher with an overlay, a real store, and a Visdom that is a fake."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(Database(folder / "db"))
+        self.visdom = FakeVisdom()
+        self.is_up = True
+        self.publisher = Publisher(self.store, self.visdom, lambda: self.is_up)  # type: ignore[arg-type]
+        self.overlay = self.publisher.overlay = Overlay(self.store, 8, self.publisher.changed)
+
+    async def add(self, number: int = 1, points: int = 3) -> RunRecord:
+        run = RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0)
+        await self.store.add_run(run)
+        self.overlay.add(run, None)
+        await self.feed(run, 0, points)
+        return run
+
+    async def feed(self, run: RunRecord, seq: int, points: int) -> None:
+        steps = np.arange(seq, seq + points, dtype=float)
+        batch = Batch(seq, ("loss",), np.column_stack([steps, steps]))
+        await self.store.append(run, batch)
+        self.overlay.append(run, batch)
+        self.publisher.append(run, batch)
+
+    async def until(self, question: object, seconds: float = 5) -> None:
+        async with asyncio.timeout(seconds):
+            while not question():  # type: ignore[operator]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def shown(self, win: str = "loss", env: str = "lossboard") -> list[float]:
+        window = self.visdom.windows.get((env, win))
+        return window["data"][0]["x"] if window else []
+
+
+@asynccontextmanager
+async def publishing(folder: Path) -> AsyncIterator[Stage]:
+    stage = Stage(folder)
+    tasks = [asyncio.create_task(stage.publisher.publish_shared()), asyncio.create_task(stage.publisher.publish_own())]
+    try:
+        yield stage
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        stage.store.close()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_only_windows_that_changed_are_sent(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.until(lambda: stage.shown() == [0, 1, 2])
+        stage.visdom.posts.clear()
+        await stage.feed(run, 3, 2)
+        await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4])
+        assert {body["win"] for _, body in stage.visdom.posts} == {"loss"}
+        stage.visdom.posts.clear()
+        stage.publisher.changed()
+        await asyncio.sleep(0.15)
+        assert stage.visdom.posts == []
+
+
+async def test_a_visdom_that_fails_gets_its_windows_later(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        stage.visdom.error = "It is ill."
+        await stage.add()
+        await asyncio.sleep(0.15)
+        stage.visdom.error = None
+        await stage.until(lambda: stage.shown() == [0, 1, 2])
+
+
+async def test_a_new_visdom_gets_every_window_again(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_own(run)
+        await stage.until(lambda: stage.shown() == [0, 1, 2])
+        stage.visdom.windows.clear()
+        stage.is_up = False
+        stage.publisher.changed()
+        await asyncio.sleep(0.15)
+        assert not stage.visdom.windows
+        stage.is_up = True
+        stage.publisher.visdom_is_new()
+        await stage.until(lambda: {win for _, win in stage.visdom.windows} >= {"loss", "w", "cost", "about"})
+
+
+async def test_a_slow_visdom_is_asked_less_often(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        stage.visdom.delay = 0.1
+        for i in range(50):
+            await stage.feed(run, 3 + i, 1)
+            await asyncio.sleep(0.01)
+        assert sum(body["win"] == "loss" for _, body in stage.visdom.posts) <= 4
+        stage.visdom.delay = 0
+        await stage.until(lambda: len(stage.shown()) == 53)
+
+
+async def test_a_runs_own_env_follows_it_and_is_dropped_with_it(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_own(run)
+        env = "run-000000000000"
+        assert stage.shown("metric-loss", env) == [0, 1, 2]
+        await stage.feed(run, 3, 1)
+        await stage.until(lambda: stage.shown("metric-loss", env) == [0, 1, 2, 3])
+        stage.publisher.removed(run.id)
+        await stage.until(lambda: not stage.shown("metric-loss", env))
+
+
+async def test_the_env_opened_longest_ago_goes_when_there_are_too_many(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        for number in range(OWN_ENVS + 1):
+            run = RunRecord(f"{number:012x}" + 20 * "0", "run", "external", {}, "finished", 0.0)
+            await stage.store.add_run(run)
+            await stage.publisher.open_own(run)
+        await stage.until(lambda: ("run-000000000000", "about") not in stage.visdom.windows)
+        assert ("run-000000000001", "about") in stage.visdom.windows
+
+
+async def test_a_picture_that_missed_points_catches_up(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        steps = np.array([3.0, 4.0])
+        await stage.store.append(run, Batch(3, ("loss",), np.column_stack([steps, steps])))  # nobody is told
+        await stage.feed(run, 5, 1)
+        await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4, 5])

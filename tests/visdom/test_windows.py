@@ -1,0 +1,115 @@
+"""What the windows show, as data: the drawing itself is tested in the browser."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.board import Axes
+from app.columns import Batch
+from app.overlay import SHARED_METRICS, Drawn, parabola_of
+from app.store import RunRecord
+from app.visdom.windows import POINTS, Window, own_windows, shared_windows
+
+DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
+
+
+def drawn(
+    number: int, ws: list[float], losses: list[float], method: str = "gd", status: Any = "running", **record: Any
+) -> Drawn:
+    params = {"lr": 0.01} if method != "sweep" else {}
+    run = RunRecord(f"{number:032x}", f"run {number}", method, params, status, 0.0, number, **record)
+    one = Drawn(run, SHARED_METRICS, parabola_of(DATA) if method in ("gd", "sweep") else None)
+    rows = np.column_stack([np.arange(len(ws)), ws, losses]) if ws else np.empty((0, 3))
+    one.append(Batch(0, ("w", "loss"), rows))
+    return one
+
+
+def by_name(windows: list[Window]) -> dict[str, Window]:
+    return {window.win: window for window in windows}
+
+
+def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None:
+    windows = shared_windows([], Axes())
+    assert [(window.win, window.title) for window in windows] == [("loss", "Loss"), ("w", "w"), ("cost", "Cost curve")]
+    for window in windows:
+        assert "Start a run" in window.layout["annotations"][0]["text"]
+        json.dumps([window.data, window.layout], allow_nan=False)
+
+
+def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
+    one = drawn(1, [1.5, 1.8], [4.0, 1.0])
+    cost = by_name(shared_windows([one], Axes()))["cost"]
+    path = next(trace for trace in cost.data if trace["mode"] == "lines+markers")
+    assert path["x"] == [1.0, 1.5, 1.8]
+    assert path["y"] == pytest.approx([14 / 3 * (w - 2) ** 2 for w in path["x"]])
+    now = cost.data[-1]
+    assert (now["x"], now["marker"]["color"]) == ([1.8], path["marker"]["color"])
+
+
+def test_a_sweep_is_drawn_on_the_cost_curve_only() -> None:
+    windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], Axes()))
+    assert "annotations" in windows["loss"].layout
+    assert any(trace.get("mode") == "markers" for trace in windows["cost"].data)
+
+
+def test_runs_on_other_data_are_not_drawn_on_this_parabola() -> None:
+    runs = [drawn(1, [1.5], [4.0], data_hash="old"), drawn(2, [1.6], [3.0], data_hash="new")]
+    names = [trace["name"] for trace in by_name(shared_windows(runs, Axes()))["cost"].data]
+    assert names == ["cost(w)", "run 2 #2", "run 2 #2 now"]
+
+
+def test_no_window_holds_more_points_than_it_may() -> None:
+    long = np.random.default_rng(0).normal(size=100_000).tolist()
+    windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], Axes())
+    for window in windows:
+        assert 1000 < sum(len(trace["x"]) for trace in window.data) <= POINTS
+        names = [trace["name"] for trace in window.data]
+        assert len(set(names)) == len(names)  # Visdom's page tells traces apart by name
+    loss = by_name(windows)["loss"].data[0]
+    assert max(loss["y"]) == max(abs(value) for value in long)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
+    calm = drawn(1, [1.0, 1.9], [4.0, 0.1])
+    wild = drawn(2, [1.0, -1e70], [4.0, 1e140], status="diverged")
+    axes = Axes(loss=scale, w=scale, cost=scale)
+    windows = by_name(shared_windows([calm, wild], axes))
+    axis = windows["loss"].layout["yaxis" if scale == "linear" else "yaxis2"]
+    clip = axis["autorangeoptions"]["clipmax"]
+    assert 4.0 <= clip < 10  # in the units of the data, on a logarithmic axis too
+    xs = [x for trace in windows["cost"].data for x in trace["x"]]
+    assert -2 < min(xs) <= max(xs) < 4
+    alone = by_name(shared_windows([wild], axes))
+    if scale == "linear":
+        assert 100 <= alone["loss"].layout["yaxis"]["autorangeoptions"]["clipmax"] <= 1e4
+
+
+def test_nothing_that_json_lacks_reaches_visdom() -> None:
+    odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
+    for window in [*shared_windows([odd], Axes(loss="log", cost="log")), *own_windows(odd)]:
+        json.dumps([window.data, window.layout], allow_nan=False)
+
+
+def test_stored_text_is_no_markup() -> None:
+    one = drawn(1, [1.0], [1.0])
+    one.run.name = one.run.error = "<img src=x onerror=alert(1)>"
+    one.names = None
+    one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
+    for window in [*shared_windows([one], Axes()), *own_windows(one)]:
+        text = json.dumps([window.title, window.data, window.layout])
+        assert "<img" not in text
+        assert "<b>" not in text
+
+
+def test_a_runs_own_windows() -> None:
+    one = drawn(1, [1.0, 1.5], [4.0, 1.0])
+    one.run.result = {"predict_before": 4.0, "predict_after": 7.9}
+    windows = own_windows(one)
+    assert [window.title for window in windows] == ["w", "loss", "run 1"]
+    assert "predict_after" in windows[-1].data[0]["content"]
