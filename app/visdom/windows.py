@@ -93,14 +93,14 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     """The parabola cost(w) of the newest one-parameter run's data, with the path of each run on the same data.
 
     A path's points are (w before an update, cost over all data at that w), so every one lies on the parabola; the
-    last, marked, is where the run stands now.
+    last, marked, is where the run stands now. Of a sweep it is the best candidate.
     """
-    layout = _layout("w", "cost over all data", "linear", scale)
+    layout = _layout("w", "cost over all data" if scale == "linear" else "cost", "linear", scale)
     layout["showlegend"] = any(one.run.method == "sweep" for one in drawn)  # the others stand in Loss's legend
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
     one_parameter = [one for one in drawn if one.parabola]
     if not one_parameter:
-        return Window("cost", "Cost curve", *_empty(layout, "Start a run to watch it descend its cost curve here."))
+        return Window("cost", "Cost curve", *_empty(layout, "Start a run to watch it<br>descend its cost curve here."))
     parabola = one_parameter[-1].parabola
     sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
     paths = [_path(one, (POINTS - PARABOLA_POINTS) // len(sharing) - 2) for one in sharing]
@@ -169,12 +169,13 @@ def _path_traces(one: Drawn, path: Floats, parabola: Parabola, view: tuple[float
             line,
             {**common, "name": f"{trace_name(one)} leaves", "showlegend": False, "hoverinfo": "skip", **leaving},
         ]
+    marked, word = (int(np.argmin(costs)), "best") if one.run.method == "sweep" else (-1, "now")
     now = {
         **common,
-        "name": f"{trace_name(one)} now",
+        "name": f"{trace_name(one)} {word}",
         "mode": "markers",
-        "x": [float(inside[-1])],
-        "y": _finite(costs[-1:]),
+        "x": [float(inside[marked])],
+        "y": _finite([costs[marked]]),
         "marker": {"color": colour, "size": 13, "line": {"color": "#ffffff", "width": 2}},
         "showlegend": False,
         "hovertemplate": hover,
@@ -279,10 +280,11 @@ def _layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
     anchors = _axes_of(x, y)
     on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
     on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
+    powers = {"type": "log", "tickfont": {"size": 10}}  # plotly makes powers of ten a quarter larger
     if x == "log":
-        on_x |= {"type": "log", "title": {"text": f"{x_title} + 1 (log scale)", "standoff": 4}, "dtick": 1}
+        on_x |= {**powers, "title": {"text": f"{x_title} + 1 (log scale)", "standoff": 4}, "dtick": 1}
     if y == "log":
-        on_y |= {"type": "log", "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
+        on_y |= {**powers, "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
     return {
         _axis(x, "x"): on_x,
         _axis(y, "y"): on_y,
@@ -304,6 +306,7 @@ def _layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
             "yref": "container",
             "yanchor": "bottom",
             "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": 11},
         },
     }
 
@@ -320,7 +323,7 @@ def _empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
         "font": {"size": 14},
     }
     axes = {
-        name: {**axis, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+        name: {**axis, "showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
         for name, axis in layout.items()
         if "axis" in name
     }

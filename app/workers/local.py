@@ -31,12 +31,13 @@ class ForkingEngine:
         self._numpy = NurseryProcess()
         self._torch = NurseryProcess("torch")
         self._preload_torch = preload_torch
+        self._preloading: asyncio.Task[None] | None = None
 
     async def start(self, on_end: Ended) -> None:
         self._numpy.on_end = self._torch.on_end = on_end
         await self._numpy.start()
         if self._preload_torch:
-            await self._torch.start()
+            self._preloading = asyncio.create_task(self._preload())
 
     async def run(self, job: Job) -> None:
         await (self._torch if METHODS[job.method].needs_torch else self._numpy).run(job)
@@ -46,7 +47,13 @@ class ForkingEngine:
         await self._torch.kill(run_id)
 
     async def stop(self) -> None:
+        if self._preloading:
+            self._preloading.cancel()
         await asyncio.gather(self._numpy.stop(), self._torch.stop())
+
+    async def _preload(self) -> None:
+        await self._numpy.ready.wait()  # the first run need not wait for two imports that share the cores
+        await self._torch.start()
 
 
 class NurseryProcess:
@@ -54,6 +61,7 @@ class NurseryProcess:
 
     def __init__(self, *preload: str) -> None:
         self.on_end: Ended = nobody
+        self.ready = asyncio.Event()  # it has imported what it preloads
         self._preload = preload
         self._process: Process | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -93,12 +101,15 @@ class NurseryProcess:
         assert process.stdout is not None  # noqa: S101  (started with a pipe)
         async for line in process.stdout:
             said = json.loads(line)
+            if "ready" in said:
+                self.ready.set()
             if "ended" in said:
                 self._running.discard(said["ended"])
                 self.on_end(said["ended"], said["code"])
         code = await process.wait()
         log.warning("a nursery of workers ended with exit code %s", code)
         self._process = None
+        self.ready.clear()
         lost, self._running = self._running, set()
         for run_id in lost:
             self.on_end(run_id, code)
@@ -149,7 +160,7 @@ def _apart() -> dict[str, Any]:
 
 async def _start_program(module: str, *arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdin=PIPE, stdout=PIPE, **_apart()
+        sys.executable, "-P", "-m", module, *arguments, stdin=PIPE, stdout=PIPE, **_apart()
     )
 
 

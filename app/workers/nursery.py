@@ -7,6 +7,7 @@ asked or died, it kills its workers and ends; when it is killed itself, its work
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -20,6 +21,8 @@ from typing import Any
 
 from app.workers.engine import Job
 from app.workers.work import work
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal to get when the parent ends
 
 
 def main() -> None:
@@ -35,6 +38,8 @@ def main() -> None:
 def _ending_with_parent() -> Iterator[None]:
     """While nobody reads standard input, end this process when its parent is gone."""
     parent, done = os.getppid(), threading.Event()
+    if sys.platform == "linux":  # a thread would not do: loading torch's libraries holds Python up for seconds
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def watch() -> None:
         while not done.wait(0.2):
