@@ -77,8 +77,8 @@ def memory(board: BoardProcess) -> list[tuple[str, str]]:
     """The resident set of the app, and of what it has started."""
     kinds: dict[str, Callable[[list[str]], bool]] = {
         "memory of Visdom": lambda line: "app.visdom.child" in line,
-        "memory of the numpy nursery": lambda line: line[-1] == "app.workers.nursery",
-        "memory of the torch nursery": lambda line: line[-2:] == ["app.workers.nursery", "torch"],
+        "memory of the numpy nursery": lambda line: line[-2:-1] == ["app.workers.nursery"],
+        "memory of the torch nursery": lambda line: line[-1] == "torch",
     }
     rows = [("memory of the app", megabytes(psutil.Process(board.process.pid)))]
     for child in psutil.Process(board.process.pid).children():  # workers are children of theirs

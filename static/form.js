@@ -5,6 +5,7 @@ import { complaints, FieldError, listField, makeField } from "./fields.js";
 
 const form = document.querySelector("#form");
 const select = document.querySelector("#method");
+const formula = document.querySelector("#formula");
 const help = document.querySelector("#help");
 const message = document.querySelector("#message");
 const startButton = document.querySelector("#start");
@@ -26,6 +27,7 @@ export function renderForm(listed, start) {
   select.addEventListener("change", renderMethod);
   renderData();
   renderMethod();
+  new ResizeObserver(fitFormula).observe(formula);
   form.addEventListener("input", rememberInput);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -75,7 +77,18 @@ function renderMethod() {
 /** The one place where text becomes markup: the MathML comes from our own trainers, never from a stored run. */
 function renderFormula(mathml) {
   const math = new DOMParser().parseFromString(mathml, "text/html").querySelector("math");
-  document.querySelector("#formula").replaceChildren(...(math ? [document.adoptNode(math)] : []));
+  formula.replaceChildren(...(math ? [document.adoptNode(math)] : []));
+  fitFormula();
+}
+
+/** Browsers do not break formulas into lines: one that is too wide is drawn smaller. */
+function fitFormula() {
+  const math = formula.firstElementChild;
+  if (math) {
+    math.style.fontSize = "";
+    const part = formula.clientWidth / math.firstElementChild.getBoundingClientRect().width;
+    math.style.fontSize = part < 1 ? `${Math.max(0.65, 0.98 * part)}rem` : "";
+  }
 }
 
 function renderData() {

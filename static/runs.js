@@ -85,6 +85,7 @@ class Row {
     const { run } = this;
     const name = nameOf(run);
     this.element.dataset.status = run.status;
+    this.element.classList.toggle("under-way", UNDER_WAY.has(run.status));
     this.part("chip").style.backgroundColor = run.colour;
     this.part("name").textContent = run.name;
     this.part("name").title = run.name;
@@ -153,7 +154,7 @@ function factsOf(run) {
 
 function stepsOf(run) {
   const last = run.step === null ? "none yet" : whole(run.step);
-  return run.total_steps ? `${last} of 0 to ${whole(run.total_steps - 1)}` : last;
+  return run.total_steps ? `${last} of ${whole(run.total_steps - 1)}` : last;
 }
 
 /** Let a button act on its second click, so that nothing is lost by a slip. */

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,16 @@ def wait_for[T](question: Callable[[], T], seconds: float = 10.0, what: str = "i
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s; last answer: {answer!r}"
         time.sleep(0.02)
     return answer
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; one that has ended and waits for whatever adopted it to notice does not."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 class BoardProcess:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import time
 from collections import OrderedDict
@@ -42,6 +43,7 @@ class Publisher:
         self._stale: set[str] = set()  # runs of which points were missed
         self._dropping: set[str] = set()  # runs whose env is to go
         self._sent: dict[tuple[str, str], bytes] = {}  # a digest of what each window shows
+        self._versions = itertools.count(1)
 
     def changed(self) -> None:
         """The shared windows have something new to show."""
@@ -125,7 +127,7 @@ class Publisher:
             body = await asyncio.to_thread(encode, _pane(env, window))
             digest = hashlib.blake2b(body).digest()
             if self._sent.get((env, window.win)) != digest:
-                await self._connection.post_events(window.win, body)
+                await self._connection.post_events(window.win, _numbered(body, next(self._versions)))
                 self._sent[env, window.win] = digest
 
     async def _drop(self, run_id: str) -> None:
@@ -141,3 +143,9 @@ def _pane(env: str, window: Window) -> dict[str, Any]:
     """A window as Visdom's /events takes it."""
     pane = {"eid": env, "win": window.win, "data": window.data, "layout": window.layout}
     return {**pane, "opts": {"title": window.title}}
+
+
+def _numbered(pane: bytes, version: int) -> bytes:
+    """The pane with a version that no other has: plotly takes data of the same version to be the same data, and
+    then draws the old picture again."""
+    return pane[:-1] + b',"version":%d}' % version

@@ -57,7 +57,8 @@ def _curves(
     traces = [_line(one, one.curves[metric], budget, x, y) for one in shown]
     layout = _layout("step", title.lower(), x, y)
     if not traces:
-        return Window(win, title, *_empty(layout, f"Start a run to watch its {title.lower()} here."))
+        words = "Waiting for a first step…" if drawn else f"Start a run to watch its {title.lower()} here."
+        return Window(win, title, *_empty(layout, words))
     curves = [one.curves[metric] for one in shown]
     wild = [_is_wild(one, metric) for one in shown]
     if clip := _calm_range(curves, wild, y):
@@ -279,6 +280,8 @@ def _layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
     }
     anchors = _axes_of(x, y)
     on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
+    if x_title == "step" and x == "linear":
+        on_x["exponentformat"] = "SI"  # 2M, not 0.2×10⁷
     on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
     powers = {"type": "log", "tickfont": {"size": 10}}  # plotly makes powers of ten a quarter larger
     if x == "log":

@@ -70,7 +70,7 @@ class NurseryProcess:
     async def start(self) -> None:
         """Start the process unless it runs."""
         if self._process is None:
-            self._process = await _start_program("app.workers.nursery", *self._preload)
+            self._process = await _start_program("app.workers.nursery", str(os.getpid()), *self._preload)
             self._listening = asyncio.create_task(self._listen(self._process))
 
     async def run(self, job: Job) -> None:

@@ -1,7 +1,7 @@
 """A program that imports what trainers need once, then forks a worker for each job in milliseconds.
 
-``python -m app.workers.nursery [torch]`` reads lines of JSON, ``{"run": {job}}`` or ``{"kill": run_id}``, and writes
-``{"ready": true}`` and ``{"ended": run_id, "code": exit code}``. When its standard input closes, because the board
+``python -m app.workers.nursery BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}`` or ``{"kill": id}``, and writes
+``{"ready": true}`` and ``{"ended": id, "code": exit code}``. When its standard input closes, because the board
 asked or died, it kills its workers and ends; when it is killed itself, its workers notice and end.
 """
 
@@ -28,23 +28,27 @@ PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal to get when the parent ends
 def main() -> None:
     """Serve until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal: the board decides what ends
-    if "torch" in sys.argv[1:]:
-        with _ending_with_parent():
+    board, *preload = sys.argv[1:]
+    if "torch" in preload:
+        with _ending_with(int(board)):
             _preload_torch()
     Nursery().serve()
 
 
 @contextmanager
-def _ending_with_parent() -> Iterator[None]:
-    """While nobody reads standard input, end this process when its parent is gone."""
-    parent, done = os.getppid(), threading.Event()
+def _ending_with(board: int) -> Iterator[None]:
+    """While nobody reads standard input, end this process when the board, its parent, is gone."""
+    done = threading.Event()
     if sys.platform == "linux":  # a thread would not do: loading torch's libraries holds Python up for seconds
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != board:  # it was gone before
+            os._exit(1)
 
     def watch() -> None:
-        while not done.wait(0.2):
-            if os.getppid() != parent:
-                os._exit(1)
+        while os.getppid() == board:
+            if done.wait(0.2):
+                return
+        os._exit(1)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

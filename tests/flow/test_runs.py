@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.boards import BoardProcess, wait_for
+from tests.boards import BoardProcess, alive, wait_for
 
 TEXTBOOK = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
 
@@ -145,7 +145,7 @@ def test_a_killed_nursery_is_replaced(new_board: Callable[..., BoardProcess]) ->
     workers = nursery.children()
     nursery.kill()
     assert board.wait_until(made["id"])["status"] == "failed"
-    wait_for(lambda: not any(worker.is_running() for worker in workers), 2, "orphaned workers gone")
+    wait_for(lambda: not alive(workers), 2, "orphaned workers gone")
     assert board.wait_until(board.run("gd")["id"])["status"] == "finished"
 
 
@@ -221,7 +221,7 @@ def test_a_signal_ends_everything(
         else:
             board.process.send_signal(sig)
         board.process.wait(3)
-    wait_for(lambda: not any(child.is_running() for child in children), 0.5, "every child gone")
+    wait_for(lambda: not alive(children), 0.5, "every child gone")
 
 
 def test_kill_9_of_the_board_ends_its_children_and_a_restart_shows_every_run(
@@ -234,7 +234,7 @@ def test_kill_9_of_the_board_ends_its_children_and_a_restart_shows_every_run(
     queued_step = wait_for(lambda: board.get(f"/api/runs/{made['id']}")["step"])
     children = board.children()
     board.stop(signal.SIGKILL)
-    wait_for(lambda: not any(child.is_running() for child in children), 2, "every child gone")
+    wait_for(lambda: not alive(children), 2, "every child gone")
     board.start()
     run = board.get(f"/api/runs/{made['id']}")
     assert run["status"] == "interrupted"
