@@ -15,6 +15,7 @@ import lossboard
 from app.api import board, events, methods, points, runs
 from app.api.docs import add_docs
 from app.errors import add_error_handlers
+from app.guard import Guard
 from app.services import make_visdom, run_services
 from app.settings import Settings
 from app.visdom.proxy import visdom_routes
@@ -45,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.add_middleware(Guard, settings=settings)
     add_error_handlers(app)
     for module in (methods, runs, points, events, board):
         app.include_router(module.router, prefix="/api")

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _default_folder() -> Path:
     return Path(platformdirs.user_data_dir("lossboard", appauthor=False))
+
+
+def _split(names: object) -> object:
+    return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
+
+
+def _host_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:.]+\]?", name):
+        raise ValueError(f"{name!r} is no host name; send names alone, without http:// and port: board.example.com")
+    return name
+
+
+type HostName = Annotated[str, AfterValidator(_host_name)]
 
 
 class Settings(BaseSettings):
@@ -20,7 +34,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LOSSBOARD_", populate_by_name=True, extra="ignore")
 
-    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[
         int, Field(ge=0, le=65535, description="Port to listen on; a free one is taken if it is in use.")
     ] = 8000
@@ -32,6 +46,12 @@ class Settings(BaseSettings):
             description="Folder of the board's data; also LOSSBOARD_DIR.",
         ),
     ]
+    allowed_hosts: Annotated[
+        tuple[HostName, ...],
+        NoDecode,  # a plain list in the environment, not JSON
+        BeforeValidator(_split),
+        Field(description="Further names of this board, comma-separated: those that a proxy or tunnel gives it."),
+    ] = ()
     browser: Annotated[bool, Field(description="Open the page in a browser at start.")] = True
     max_running: Annotated[
         int,

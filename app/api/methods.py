@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import APIRouter
 
 import app
@@ -19,8 +21,13 @@ async def health(services: ServicesDep) -> Health:
 
 
 @router.get("/methods")
-def list_methods() -> list[MethodOut]:
+async def list_methods() -> list[MethodOut]:
     """Every method with its parameters, its formula and its trainer's own code."""
+    return _methods()
+
+
+@cache
+def _methods() -> list[MethodOut]:
     return [
         MethodOut(
             name=method.name,

@@ -1,6 +1,6 @@
 """A program that imports what trainers need once, then forks a worker for each job in milliseconds.
 
-``python -m app.workers.nursery BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}`` or ``{"kill": id}``, and writes
+``python -m app.workers.nursery BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}`` and ``{"kill": id}``; it writes
 ``{"ready": true}`` and ``{"ended": id, "code": exit code}``. When its standard input closes, because the board
 asked or died, it kills its workers and ends; when it is killed itself, its workers notice and end.
 """
@@ -22,6 +22,7 @@ from typing import Any
 from app.workers.engine import Job
 from app.workers.work import work
 
+NICENESS = 5  # of a worker: where the cores are all taken, the board and its pages come first
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal to get when the parent ends
 
 
@@ -124,6 +125,7 @@ class Nursery:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(self._life_end)
+        os.nice(NICENESS)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)  # what a trainer prints must not look like the nursery's own words
