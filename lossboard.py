@@ -45,7 +45,7 @@ MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces;
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
 _SEND_INTERVAL = 0.05  # seconds between two batches while points come
-_MAX_BATCH = 4 << 20  # bytes of records in one post
+_MAX_BATCH = 1 << 20  # bytes of records in one post
 _TIMEOUT = 10.0  # seconds to wait for one answer
 _GOODBYE = 10.0  # seconds that finish() waits for the last points to arrive
 

@@ -17,7 +17,9 @@ import uvicorn
 from pydantic import ValidationError
 
 from app import assets
-from app.database import DATABASE_FILE, Database, DatabaseError
+from app.database import DatabaseError
+from app.folder import FolderError, claim
+from app.guard import is_loopback
 from app.main import create_app
 from app.settings import Settings
 
@@ -58,24 +60,18 @@ def serve(
     try:
         settings = Settings(**given)
         assets.require()
-        check_folder(settings.data_dir)
+        lock = claim(settings.data_dir)
         listener, settings = listen(settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         _give_up(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except OSError as error:
-        _give_up(
-            f"{error.strerror or error}: {error.filename or settings.host}. Choose another with --data-dir or --host."
-        )
-    except (DatabaseError, assets.AssetsMissingError) as error:
+        _give_up(f"Nothing can listen on {settings.host}: {error.strerror or error}. Choose another with --host.")
+    except (FolderError, DatabaseError, assets.AssetsMissingError) as error:
         _give_up(str(error))
-    raise typer.Exit(BoardServer(settings).serve_on(listener))
-
-
-def check_folder(folder: Path) -> None:
-    """Make the data folder, and see that its database can be used. OSError or DatabaseError if not."""
-    folder.mkdir(parents=True, exist_ok=True)
-    Database(folder / DATABASE_FILE).close()
+    code = BoardServer(settings).serve_on(listener)
+    lock.release()
+    raise typer.Exit(code)
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
@@ -122,14 +118,20 @@ class BoardServer(uvicorn.Server):
             return
         url = self._settings.url
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
+        for address in {listener.getsockname()[0] for listener in sockets or []}:
+            if not is_loopback(address):
+                typer.echo(
+                    f"It listens on {address}, and there is no lock yet: anyone who reaches this address can see, start"
+                    " and delete runs."
+                )
         if self._settings.browser:
             threading.Thread(target=_open, args=(url,), daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """As uvicorn's; and ends the event streams, which would hold up the exit."""
+        """As uvicorn's; and lets go of what would hold up the exit."""
         services: Any = getattr(self._app.state, "services", None)
         if services:
-            services.feed.close_soon()
+            services.begin_to_end()
         super().handle_exit(sig, frame)
 
 

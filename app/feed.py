@@ -61,7 +61,6 @@ class Feed:
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
-        self._loop = asyncio.get_running_loop()
         self._closed = False
 
     @asynccontextmanager
@@ -91,10 +90,6 @@ class Feed:
     def board_changed(self) -> None:
         """What belongs to everyone who looks (which axes) was changed."""
         self._tell(News(board=True))
-
-    def close_soon(self) -> None:
-        """As ``close``, from a signal handler."""
-        self._loop.call_soon_threadsafe(self.close)
 
     def close(self) -> None:
         """End every stream: an open one would hold up the exit."""

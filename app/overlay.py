@@ -26,6 +26,7 @@ PALETTE = (
     "#8d58a6",
 )
 
+FEW_SAMPLES = 10_000
 SHARED_METRICS = frozenset({"loss", "w"})
 
 
@@ -36,6 +37,7 @@ class Drawn:
     run: RunRecord
     names: frozenset[str] | None = None  # metrics to keep; None for all
     parabola: Parabola | None = None
+    data: tuple[Floats, Floats] | None = None  # x and y, where they are few enough to be shown one by one
     curves: dict[str, Curve] = field(default_factory=dict)
     next_seq: int = 0  # the number of the first record that is not in the picture
 
@@ -60,8 +62,11 @@ class Drawn:
 async def draw(store: Store, run: RunRecord, names: frozenset[str] | None = None) -> Drawn:
     """The picture of a stored run."""
     drawn = Drawn(run, names)
-    if run.data_hash and run.method in METHODS and METHODS[run.method].one_parameter:
-        drawn.parabola = parabola_of(await store.get_data(run.data_hash))
+    if run.data_hash and run.method in METHODS:
+        data = await store.get_data(run.data_hash)
+        drawn.data = data if len(data[0]) <= FEW_SAMPLES else None
+        if METHODS[run.method].one_parameter:
+            drawn.parabola = parabola_of(data)
     await drawn.catch_up(store)
     return drawn
 

@@ -27,6 +27,7 @@ log = logging.getLogger("lossboard.runs")
 
 EXTERNAL = "external"
 SILENCE = 30.0  # seconds after which an external run that says nothing is interrupted
+LEFT_BEHIND = "The board ended while this run was under way."
 GRACE = 3.0  # seconds that a worker has to stop by itself
 
 
@@ -91,14 +92,15 @@ class Runs:
         self._limits = limits
         self._making = asyncio.Lock()  # one new run at a time: each takes a colour that no other has
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Lock()
+        self._closed = False
 
     async def recover(self) -> None:
         """After a start: runs that the last board left behind are interrupted, with all of their stored points."""
         for record in await self._store.unfinished_runs():
             if last := await self._store.last_batch(record):
                 _note_points(record, last)
-            record.status, record.ended_at = "interrupted", time.time()
-            record.error = "The board ended while this run was under way."
+            record.status, record.ended_at, record.error = "interrupted", time.time(), LEFT_BEHIND
             await self._store.save_run(record)
         await self._overlay.load({})
 
@@ -186,8 +188,9 @@ class Runs:
     async def rename(self, run_id: str, name: str) -> RunRecord:
         """Give a run another name."""
         record = await self.get(run_id)
+        await self._store.save_run(dataclasses.replace(record, name=name))
         record.name = name
-        await self._save(record)
+        self._show(record)
         return record
 
     async def stop(self, run_id: str) -> RunRecord:
@@ -243,7 +246,7 @@ class Runs:
     def worker_ended(self, run_id: str, code: int) -> None:
         """A worker is gone; if its run has not ended, that is how it ended."""
         active = self.active.get(run_id)
-        if active is None:
+        if active is None or self._closed:
             return
         if active.stop_asked:
             self._tend(self._end(active, "stopped"))
@@ -261,13 +264,14 @@ class Runs:
                     await self._end(active, "interrupted", f"Nothing was heard of it for {SILENCE:.0f} s.")
 
     async def close(self) -> None:
-        """The board shuts down: what is under way is interrupted."""
-        await self._engine.stop()
-        for active in list(self.active.values()):
-            active.record.status, active.record.ended_at = "interrupted", time.time()
-            active.record.error = "The board ended while this run was under way."
-            await self._store.save_run(active.record)
-        self.active.clear()
+        """The board shuts down: what is under way is interrupted. Again is no error."""
+        async with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            await self._engine.stop()
+            for active in list(self.active.values()):
+                await self._end(active, "interrupted", LEFT_BEHIND)
 
     # --- within -----------------------------------------------------------------------------------------------------
 
@@ -327,6 +331,8 @@ class Runs:
 
     async def _start_waiting(self) -> None:
         """Launch queued runs, oldest first, while there is room for them."""
+        if self._closed:
+            return
         for active in sorted(self.active.values(), key=lambda active: active.record.number):
             launched = [other for other in self.active.values() if other.launched and other.record.method != EXTERNAL]
             alike = sum(other.slowed == active.slowed for other in launched)

@@ -39,6 +39,9 @@ class Services:
     visdom: AnyVisdom
     publisher: Publisher
 
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
     @property
     def visdom_state(self) -> VisdomState:
         """Visdom as the page is told of it."""
@@ -47,6 +50,14 @@ class Services:
     def windows_url(self, env: str) -> str:
         """Where a browser finds an env: under our own address, or at a Visdom that cannot be shown there."""
         return f"{BASE_PATH if self.visdom.proxied else self.visdom.url}/env/{env}"
+
+    def begin_to_end(self) -> None:
+        """From a signal handler: let go of what would hold up the exit, open event streams and posting workers."""
+        self._loop.call_soon_threadsafe(self._let_go)
+
+    def _let_go(self) -> None:
+        self.feed.close()
+        self._letting_go = asyncio.create_task(self.runs.close())
 
     async def change_board(self, board: Board) -> None:
         """Change what belongs to the board, for everyone who looks at it."""

@@ -241,7 +241,7 @@ function paceField(name, schema) {
     number.input.disabled = full.checked;
     number.input.placeholder = full.checked ? "–" : "";
   };
-  full.addEventListener("change", () => {
+  full.addEventListener("input", () => {
     chosen = true;
     show(full.checked ? null : PACE);
   });

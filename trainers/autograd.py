@@ -48,6 +48,7 @@ AUTOGRAD = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=_initial,
     updates_per_epoch=lambda _p, n: n,
+    used=lambda _p, n, step: np.array([step % n]),
     update_line="w.data -= p.lr * w.grad.data",
     listing=(cost,),
     needs_torch=True,

@@ -110,6 +110,23 @@ def shuffles(n: int, seed: int) -> Iterator[np.ndarray]:
         yield from rng.permuted(np.tile(np.arange(n), (rows, 1)), axis=1)
 
 
+def sample_of_step(p: SgdParams, n: int, step: int) -> np.ndarray:
+    """The number of the sample that a step of sgd looks at, as an array of one; counted from 0."""
+    if p.order == "sequential":
+        return np.array([step % n])
+    rng = np.random.default_rng(p.seed)
+    for _ in range(step // DRAWS + 1):
+        drawn = rng.integers(n, size=DRAWS)
+    return drawn[[step % DRAWS]]
+
+
+def batch_of_step(p: MinibatchParams, n: int, step: int) -> np.ndarray:
+    """The numbers of the samples in the batch of a step, counted from 0."""
+    epoch, batch = divmod(step, batches_per_epoch(p, n))
+    shuffled = np.arange(n) if p.order == "sequential" else next(islice(shuffles(n, p.seed), epoch, None))
+    return shuffled[batch * p.batch_size : (batch + 1) * p.batch_size]
+
+
 def batches_per_epoch(p: MinibatchParams, n: int) -> int:
     """N / B, rounded up."""
     return -(-n // p.batch_size)
@@ -154,6 +171,7 @@ SGD = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=lambda p: {"w": p.w0},
     updates_per_epoch=lambda _p, n: n,
+    used=sample_of_step,
     update_line="w -= p.lr * grad",
     listing=(samples, cost),
     one_parameter=True,
@@ -172,6 +190,7 @@ MINIBATCH = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=lambda p: {"w": p.w0},
     updates_per_epoch=batches_per_epoch,
+    used=batch_of_step,
     update_line="w -= p.lr * grad",
     listing=(batches, shuffles, cost_and_gradient, cost),
     one_parameter=True,

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from trainers.params import MAX_STEPS, LearningParams, ParameterError, Params
 from trainers.problem import Data
 
@@ -37,6 +39,8 @@ class Method[P: Params]:
     updates_per_epoch: Callable[[P, int], int]
     update_line: str  # the line of `source` that changes the parameters
     listing: tuple[Callable[..., object], ...] = ()  # what `train` calls and a reader should see
+    used: Callable[[P, int, int], np.ndarray] | None = None
+    """The numbers, from 0, of the samples out of n that a step looks at; None for a method that looks at all."""
     needs_torch: bool = False
     one_parameter: bool = False  # y_hat = x * w: its path can be drawn on the cost parabola
     live: tuple[str, ...] = ("lr", "steps_per_second")

@@ -13,6 +13,7 @@ from app.board import Axes, Scale
 from app.columns import Floats
 from app.overlay import PALETTE, Drawn
 from app.picture import Curve
+from app.visdom import tables
 from trainers import METHODS
 from trainers.problem import Parabola
 
@@ -31,7 +32,7 @@ type Layout = dict[str, Any]
 
 @dataclass(frozen=True)
 class Window:
-    """One window: its id in its env, and what Visdom is to show."""
+    """One window: its id in its env, and what Visdom is to show. The title is text; data and layout hold markup."""
 
     win: str
     title: str
@@ -203,7 +204,13 @@ def own_windows(one: Drawn) -> list[Window]:
         for name in one.curves:
             groups.setdefault(_group_of(name), []).append(name)
         plots = [_own_plot(one, title, names) for title, names in list(groups.items())[:MAX_OWN_PLOTS]]
-    return [*plots, _table(one)]
+    if samples := tables.samples(one):
+        plots.append(_text("samples", *samples))
+    return [*plots, _text("about", one.run.name, tables.about(one.run))]
+
+
+def _text(win: str, title: str, content: str) -> Window:
+    return Window(win, title, [{"type": "text", "content": content}])
 
 
 MAX_OWN_PLOTS = 12
@@ -228,21 +235,7 @@ def _own_plot(one: Drawn, title: str, names: list[str]) -> Window:
     layout["showlegend"] = len(names) > 1
     if clip := _calm_range([one.curves[name] for name in names], [_is_wild(one, name) for name in names], "linear"):
         layout["yaxis"]["autorangeoptions"] = clip
-    return Window(f"metric-{html.escape(title)}", html.escape(title), traces, layout)
-
-
-def _table(one: Drawn) -> Window:
-    run = one.run
-    rows: dict[str, Any] = {"status": run.status, "method": run.method, "step": run.step, **run.params}
-    rows |= {f"last {name}": value for name, value in run.last.items()} | run.result
-    if run.error:
-        rows["error"] = run.error
-    cells = "".join(
-        f"<tr><th>{html.escape(str(key))}</th><td>{html.escape(_shown(value))}</td></tr>"
-        for key, value in rows.items()
-        if value is not None
-    )
-    return Window("about", html.escape(run.name), [{"type": "text", "content": f"<table>{cells}</table>"}])
+    return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
 
 def trace_name(one: Drawn) -> str:
@@ -254,10 +247,6 @@ def trace_name(one: Drawn) -> str:
 def colour_of(one: Drawn) -> str:
     """A run's one colour."""
     return PALETTE[one.run.colour % len(PALETTE)]
-
-
-def _shown(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _axis(scale: Scale, letter: str = "y") -> str:

@@ -89,7 +89,8 @@ class NurseryProcess:
         if self._listening:
             self._listening.cancel()
         if self._process:
-            await _end_program(self._process)
+            # One that still imports does not read its input.
+            await _end_program(self._process, 1 if self.ready.is_set() else 0)
 
     async def _order(self, order: dict[str, Any]) -> None:
         if self._process and self._process.stdin:
@@ -164,12 +165,12 @@ async def _start_program(module: str, *arguments: str) -> Process:
     )
 
 
-async def _end_program(process: Process) -> None:
-    """Close its standard input, which ends it; kill it if it has not ended within a second."""
+async def _end_program(process: Process, patience: float = 1) -> None:
+    """Close its standard input, which ends it; kill it if it has not ended after so many seconds."""
     if process.stdin:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), 1)
+        await asyncio.wait_for(process.wait(), patience)
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -1,7 +1,7 @@
 """A program that imports what trainers need once, then forks a worker for each job in milliseconds.
 
-``python -m app.workers.nursery BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}`` and ``{"kill": id}``; it writes
-``{"ready": true}`` and ``{"ended": id, "code": exit code}``. When its standard input closes, because the board
+``python -m app.workers.nursery BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}`` and ``{"kill": id}``, and
+writes ``{"ready": true}`` and ``{"ended": id, "code": exit code}``. When its standard input closes, because the board
 asked or died, it kills its workers and ends; when it is killed itself, its workers notice and end.
 """
 

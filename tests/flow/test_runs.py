@@ -133,7 +133,7 @@ def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callabl
     run = board.wait_until(slowed[0]["id"])
     assert run["status"] == "failed"
     assert run["error"] == "Its worker process was killed by signal 9 before the run was done."
-    step = board.get(f"/api/runs/{slowed[1]['id']}")["step"]
+    step = wait_for(lambda: board.get(f"/api/runs/{slowed[1]['id']}")["step"])
     wait_for(lambda: board.get(f"/api/runs/{slowed[1]['id']}")["step"] > step)
 
 

@@ -102,7 +102,7 @@ def test_stored_text_is_no_markup() -> None:
     one.names = None
     one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
     for window in [*shared_windows([one], Axes()), *own_windows(one)]:
-        text = json.dumps([window.title, window.data, window.layout])
+        text = json.dumps([window.win, window.data, window.layout])  # Visdom's page shows the title as text
         assert "<img" not in text
         assert "<b>" not in text
 
@@ -113,3 +113,25 @@ def test_a_runs_own_windows() -> None:
     windows = own_windows(one)
     assert [window.title for window in windows] == ["w", "loss", "run 1"]
     assert "predict_after" in windows[-1].data[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "shown", "rows"),
+    [
+        ("sweep", {}, "best w = 2", 3),
+        ("gd", {}, "All samples, at w = 1.5", 3),
+        ("sgd", {"order": "sequential"}, "Samples of step 4", 1),
+        ("minibatch", {"order": "sequential", "batch_size": 2}, "Samples of step 4", 2),
+        ("torch", {}, "All samples", 3),
+    ],
+)
+def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: str, rows: int) -> None:
+    one = drawn(1, [1.0, 1.5], [4.0, 1.0], method=method)
+    one.data = DATA
+    one.run.params, one.run.step, one.run.last, one.run.result = params, 4, {"w": 1.5}, {"best_w": 2.0}
+    window = next(window for window in own_windows(one) if window.win == "samples")
+    assert shown in window.title
+    table = window.data[0]["content"]
+    assert table.count("<tr>") == rows + 1
+    if method == "sgd":
+        assert "<td>2</td><td>2</td><td>4</td><td>3</td><td>1</td>" in table  # step 4 is the second sample's

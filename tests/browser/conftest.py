@@ -1,0 +1,95 @@
+"""A real Chromium, and pages that notice what a person would not: script errors, and requests off the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from tests.boards import BoardProcess
+from tests.browser.pages import BoardPage
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SIZE = {"width": 1280, "height": 720}
+
+
+@dataclass
+class Watch:
+    """What happened in the pages of one test."""
+
+    script_errors: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
+    addresses: set[str] = field(default_factory=set)
+
+    def follow(self, page: Page) -> None:
+        """Note what happens in a page and in its frames."""
+        page.on("pageerror", lambda error: self.script_errors.append(str(error)))
+        page.on("console", lambda said: self.console_errors.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda request: self.addresses.add(request.url))
+        page.on("websocket", lambda socket: self.addresses.add(socket.url))
+
+    def check(self) -> None:
+        """No script failed, and nothing was asked of another machine."""
+        assert not self.script_errors, f"{self.script_errors}; console: {self.console_errors}"
+        hosts = {urlsplit(address).hostname for address in self.addresses if address.startswith(("http", "ws"))}
+        assert hosts <= {"127.0.0.1"}, hosts
+
+
+# Not for the whole session: while Playwright runs, no other test could run an event loop.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, the machine's own or Playwright's."""
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright)
+        if path is None:
+            words = "no Chromium was found"
+            if os.environ.get("LOSSBOARD_TEST_BROWSER") == "required":
+                pytest.fail(words)
+            pytest.skip(words)
+        launched = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+def find_chromium(playwright: Playwright) -> str | None:
+    """Where Chromium is on this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, (*names, playwright.chromium.executable_path))), None)
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Notes what happens in the pages of the test, and fails it if that was not right."""
+    watch = Watch()
+    yield watch
+    watch.check()
+
+
+@pytest.fixture
+def new_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
+    """Make pages, each in a browser profile of its own; options are those of Playwright's new_context."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: Any) -> Page:
+        contexts.append(browser.new_context(**{"viewport": SIZE, **options}))
+        contexts[-1].set_default_timeout(15_000)
+        page = contexts[-1].new_page()
+        watch.follow(page)
+        contexts[-1].on("page", watch.follow)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page], board: BoardProcess) -> BoardPage:
+    """The shared board's page, opened, with its curves on show."""
+    return BoardPage(new_page()).open(board.url)

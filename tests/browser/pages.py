@@ -1,0 +1,111 @@
+"""The board's page as a person uses it, and what is drawn in its windows."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from playwright.sync_api import Frame, Locator, Page, expect
+
+from tests.boards import wait_for
+
+# What plotly was given for each window, by its title, and what it has drawn of it.
+PLOTS = """() => Object.fromEntries([...document.querySelectorAll(".react-grid-item")].flatMap((item) => {
+  const plot = item.querySelector(".js-plotly-plot");
+  const title = item.querySelector(".bar > div.pull-right")?.textContent;
+  if (!plot?._fullLayout || !plot.calcdata) return [];
+  const axis = (name) => {
+    const shown = plot._fullLayout[name];
+    return shown && { type: shown.type, range: shown.range };
+  };
+  const traces = plot.data.map((trace, at) => ({
+    name: trace.name, x: trace.x, y: trace.y, xaxis: trace.xaxis, yaxis: trace.yaxis,
+    colour: trace.line?.color ?? trace.marker?.color,
+    drawn: plot.calcdata[at]?.map((point) => point.x) ?? [],
+  }));
+  const used = (letter) => axis(`${letter}axis${(plot.data[0][`${letter}axis`] ?? letter).slice(1)}`);
+  return [[title, { traces, x: used("x"), y: used("y") }]];
+}))"""
+
+
+class BoardPage:
+    """The board's page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def open(self, url: str) -> Self:
+        """Go there, and wait until the list and the curves are there."""
+        self.page.goto(url)
+        expect(self.page.locator("#method option").first).to_be_attached()
+        self.wait_for_curves()
+        return self
+
+    def wait_for_curves(self) -> None:
+        """Return once Visdom's windows can be seen."""
+        self.page.locator("iframe.ready").wait_for()
+        wait_for(lambda: len(self.plots()) == 3, 15, "three windows")
+
+    # --- the form -----------------------------------------------------------------------------------------------------
+
+    def field(self, name: str) -> Locator:
+        """The control of a parameter."""
+        return self.page.locator(f'.field[data-name="{name}"] [name="{name}"]')
+
+    def error(self, name: str) -> Locator:
+        """What is said to be wrong with a parameter."""
+        return self.page.locator(f'.field[data-name="{name}"] .error')
+
+    def fill(self, **values: object) -> None:
+        """Type into the fields of parameters."""
+        for name, value in values.items():
+            self.field(name).fill(str(value))
+
+    def full_speed(self) -> None:
+        """Let the run go as fast as it will."""
+        self.page.get_by_label("Full speed").check()
+
+    def start(self) -> Locator:
+        """Press Start; the new run's row."""
+        newest = self.page.locator(".run").first
+        before = newest.get_attribute("data-id") if newest.count() else ""
+        self.page.get_by_role("button", name="Start").click()
+        expect(newest).not_to_have_attribute("data-id", before or "")
+        return self.row(newest.get_attribute("data-id") or "")
+
+    # --- the runs -----------------------------------------------------------------------------------------------------
+
+    def row(self, run_id: str) -> Locator:
+        """A run in the list."""
+        return self.page.locator(f'.run[data-id="{run_id}"]')
+
+    # --- the windows --------------------------------------------------------------------------------------------------
+
+    @property
+    def curves(self) -> Frame:
+        """The document in Visdom's frame."""
+        handle = self.page.locator("#frame").element_handle()
+        assert handle is not None
+        frame = handle.content_frame()
+        assert frame is not None
+        return frame
+
+    def plots(self) -> dict[str, Any]:
+        """What each window shows."""
+        found: dict[str, Any] = self.curves.evaluate(PLOTS)
+        return found
+
+    def trace(self, window: str, number: object) -> dict[str, Any] | None:
+        """A run's trace in a window, by the run's number; None if it is not there."""
+        traces = self.plots().get(window, {"traces": []})["traces"]
+        return next((trace for trace in traces if str(trace["name"]).endswith(f"#{number}")), None)
+
+
+def number_of(row: Locator) -> str:
+    """The number of the run in this row."""
+    return row.locator(".number").inner_text().removeprefix("#")
+
+
+def sideways(page: Page) -> int:
+    """How many pixels of the page lie to the right of what can be seen."""
+    overflow: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return overflow

@@ -1,0 +1,128 @@
+"""From the form to the curve: runs start, are seen live, stop, explode and are explained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.boards import BoardProcess, wait_for
+from tests.browser.pages import BoardPage, number_of
+
+MARKUP = "<img src=x onerror=window.attacked=1><b>bold</b>"
+
+
+def figure(row: Locator, name: str) -> float:
+    """A number that the page shows of a run."""
+    found = re.search(rf"\b{name} (\S+)", row.locator(".figures").inner_text())
+    assert found, row.inner_text()
+    return float(found[1])
+
+
+def test_a_run_from_the_form_to_its_curve(page: BoardPage, board: BoardProcess) -> None:
+    page.full_speed()
+    row = page.start()
+    expect(row.locator(".status")).to_have_text("Finished")
+    assert figure(row, "w") == pytest.approx(2, abs=1e-3)
+    expect(row.locator(".figures")).to_contain_text("predict(4): 4 → 7.9998")
+
+    number = number_of(row)
+    for window in ("Loss", "w", "Cost curve"):
+        trace = wait_for(lambda window=window: page.trace(window, number), 10, f"its trace in {window}")
+        assert "Gradient descent, lr 0.01" in trace["name"]
+        red, green, blue = (int(trace["colour"][at : at + 2], 16) for at in (1, 3, 5))
+        chip = row.locator(".chip").evaluate("chip => getComputedStyle(chip).backgroundColor")
+        assert chip == f"rgb({red}, {green}, {blue})"
+    wait_for(lambda: len(page.trace("Loss", number)["drawn"]) == 100, 10, "the whole curve")
+    assert page.trace("w", number)["y"][-1] == pytest.approx(2, abs=1e-3)
+
+
+def test_the_curves_move_while_a_run_goes_on_until_it_is_stopped(page: BoardPage) -> None:
+    page.fill(epochs=400, lr=0.001)
+    row = page.start()
+    expect(row.locator(".status")).to_contain_text("Running")
+    number = number_of(row)
+
+    def marker() -> object:  # where the run stands, as drawn: plotly has been seen to draw old data again
+        traces = page.plots()["Cost curve"]["traces"]
+        return next((trace["drawn"] for trace in traces if trace["name"].endswith(f"#{number} now")), None)
+
+    first = wait_for(marker, 10, "a marker")
+    wait_for(lambda: marker() != first, 5, "a marker that moves")
+    row.get_by_role("button", name="Stop").click()
+    expect(row.locator(".status")).to_have_text("Stopped")
+    expect(row.locator(".words")).to_contain_text("Stopped after step")
+    expect(row.get_by_role("button", name="Stop")).to_be_hidden()
+
+
+def test_a_diverged_run_is_explained_and_squashes_no_other(page: BoardPage, board: BoardProcess) -> None:
+    calm = board.run(lr=0.02)
+    board.wait_until(calm["id"])
+    page.fill(lr=0.3, epochs=1000)
+    row = page.start()
+    expect(row.locator(".status")).to_have_text("Diverged")
+    expect(row.locator(".words")).to_have_text(
+        re.compile(r"^Diverged at step \d+: .*The learning rate 0\.3 is too large here; try a smaller one\.$")
+    )
+    wait_for(lambda: page.trace("Loss", number_of(row)), 10, "its trace")
+    plots = wait_for(page.plots, 10)
+    assert plots["Loss"]["y"]["range"][1] < 100
+    assert -10 < plots["w"]["y"]["range"][0] < plots["w"]["y"]["range"][1] < 10
+    try:
+        page.page.get_by_role("checkbox", name="loss").check()
+        wait_for(lambda: page.plots()["Loss"]["y"]["type"] == "log", 10, "a logarithmic axis")
+        assert page.plots()["Loss"]["y"]["range"][1] < 3  # powers of ten
+    finally:
+        board.client.patch("/api/board", json={"axes": {"loss": "linear"}})
+
+
+def test_settings_can_be_used_again_and_a_run_deleted(page: BoardPage, board: BoardProcess) -> None:
+    run = board.run("sgd", lr=0.03, epochs=5, order="sequential", data={"x": [1.0, 2.5], "y": [2.0, 5.0]})
+    board.wait_until(run["id"])
+    row = page.row(run["id"])
+    row.locator(".toggle").click()
+    expect(row.locator(".facts")).to_contain_text("sequential")
+    csv = row.locator(".csv").get_attribute("href")
+    assert board.client.get(csv).text.startswith("step,")
+
+    row.get_by_role("button", name="Use the settings").click()
+    expect(page.page.locator("#method")).to_have_value("sgd")
+    assert [page.field(name).input_value() for name in ("lr", "order", "x")] == ["0.03", "sequential", "1, 2.5"]
+    expect(page.page.get_by_label("Full speed")).to_be_checked()
+
+    row.get_by_role("button", name="Delete").click()
+    row.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    assert board.client.get(f"/api/runs/{run['id']}").status_code == 410
+
+
+def test_stored_text_stays_text(page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]) -> None:
+    answer = board.client.post("/api/runs", json={"method": "gd", "name": MARKUP, "group": MARKUP})
+    run = board.wait_until(answer.json()["id"])
+    row = page.row(run["id"])
+    expect(row.locator(".name")).to_have_text(MARKUP)
+    row.locator(".toggle").click()
+    expect(row.locator(".facts")).to_contain_text(MARKUP)
+    wait_for(lambda: page.trace("Loss", run["number"]), 10, "its trace")
+    expect(page.curves.locator(".legendtext").last).to_contain_text("<img src=x")
+
+    own = new_page()
+    own.goto(board.url + run["visdom"]["url"])
+    expect(own.locator(".bar", has_text="<img src=x")).to_be_visible()
+    for document in (page.page, page.curves, own):
+        assert document.locator("img[src=x]").count() == 0
+        assert document.evaluate("window.attacked") is None
+
+
+def test_numbers_that_json_lacks_do_not_break_the_page(page: BoardPage, board: BoardProcess) -> None:
+    run = board.client.post("/api/runs", json={"method": "external", "name": "odd numbers"}).json()
+    points = {"seq": 0, "step": [0], "metrics": {"loss": ["NaN"], "w": ["-Infinity"]}}
+    board.client.post(f"/api/runs/{run['id']}/points", json=points)
+    result = {"predict_before": "NaN", "predict_after": "Infinity"}
+    board.client.post(f"/api/runs/{run['id']}/finish", json={"status": "finished", "result": result})
+    row = page.row(run["id"])
+    expect(row.locator(".figures")).to_contain_text("w -∞ loss NaN predict(4): NaN → ∞", use_inner_text=True)
+    row.locator(".toggle").click()
+    expect(row.locator(".facts")).to_be_visible()

@@ -1,0 +1,123 @@
+"""Visdom in its frame: the axes, a person's zoom, and a board that goes away and comes back."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.boards import BoardProcess, wait_for
+from tests.browser.pages import BoardPage
+
+
+def test_without_visdoms_bar_and_with_a_link_to_the_curves_alone(
+    page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]
+) -> None:
+    expect(page.curves.locator(".navbar-form")).to_be_hidden()
+    link = page.page.get_by_role("link", name="Curves alone")
+    assert link.get_attribute("target") == "_blank"
+    alone = new_page()
+    alone.goto(board.url + str(link.get_attribute("href")))
+    expect(alone.locator(".js-plotly-plot")).to_have_count(3)
+
+
+def test_an_axis_is_switched_for_everyone(page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]) -> None:
+    board.wait_until(board.run()["id"])
+    other = BoardPage(new_page()).open(board.url)
+    for name, window, letter in (("loss", "Loss", "y"), ("step", "w", "x"), ("cost", "Cost curve", "y")):
+        switch = page.page.get_by_role("checkbox", name=name)
+        switch.check()
+        expect(other.page.get_by_role("checkbox", name=name)).to_be_checked()
+        for shown in (page, other):
+            wait_for(lambda s=shown, w=window, a=letter: s.plots()[w][a]["type"] == "log", 10, f"a log {name}")
+        switch.uncheck()
+        wait_for(lambda w=window, a=letter: page.plots()[w][a]["type"] == "linear", 10, f"a linear {name}")
+
+
+def test_a_zoom_survives_new_points_and_a_change_of_the_axis(page: BoardPage, board: BoardProcess) -> None:
+    run = board.run(lr=0.001, epochs=1000, steps_per_second=40)
+    trace = "w"
+    wait_for(lambda: (page.trace(trace, run["number"]) or {"x": []})["x"][5:], 10, "a few points")
+    drag_zoom(page, trace)
+    zoomed = wait_for(lambda: changed_range(page, trace), 5, "a zoom")
+    points = len(page.trace(trace, run["number"])["x"])
+    wait_for(lambda: len(page.trace(trace, run["number"])["x"]) > points + 20, 10, "more points")
+    assert page.plots()[trace]["y"]["range"] == pytest.approx(zoomed)
+
+    page.page.get_by_role("checkbox", name="w", exact=True).check()
+    wait_for(lambda: page.plots()[trace]["y"]["type"] == "log", 10, "a logarithmic axis")
+    assert page.plots()[trace]["y"]["range"] != pytest.approx(zoomed)
+    page.page.get_by_role("checkbox", name="w", exact=True).uncheck()
+    wait_for(lambda: page.plots()[trace]["y"]["type"] == "linear", 10, "a linear axis")
+    board.client.delete(f"/api/runs/{run['id']}")
+
+
+def drag_zoom(page: BoardPage, window: str) -> None:
+    """Draw a box with the mouse in the middle of a window's plot."""
+    item = page.curves.locator(
+        ".react-grid-item", has=page.curves.locator(f'.bar > div.pull-right:text-is("{window}")')
+    )
+    box = item.locator(".nsewdrag").first.bounding_box()
+    assert box is not None
+    mouse = page.page.mouse
+    mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    mouse.down()
+    mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+    mouse.up()
+
+
+def changed_range(page: BoardPage, window: str) -> list[float] | None:
+    """The range of y that a person chose; None while plotly chooses it."""
+    chosen: Any = page.curves.evaluate(
+        """(title) => [...document.querySelectorAll(".react-grid-item")]
+          .filter((item) => item.querySelector(".bar > div.pull-right").textContent === title)
+          .map((item) => item.querySelector(".js-plotly-plot")._fullLayout.yaxis)
+          .map((axis) => axis.autorange ? null : axis.range)[0]""",
+        window,
+    )
+    return chosen  # type: ignore[no-any-return]
+
+
+def test_a_board_that_comes_back_is_found_again(
+    new_board: Callable[..., BoardProcess], new_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    board = new_board(tmp_path / "data").start()
+    board.wait_for_visdom()
+    run = board.wait_until(board.run(lr=0.05)["id"])
+    page = BoardPage(new_page()).open(board.url)
+    expect(page.row(run["id"]).locator(".status")).to_have_text("Finished")
+
+    board.stop(signal.SIGKILL)
+    connection = page.page.locator("#connection")
+    expect(connection).to_have_text("Connection lost, trying again…")
+    page.page.get_by_role("button", name="Start").click()
+    expect(page.page.locator("#message")).to_contain_text("The board does not answer")
+
+    port = board.url.rpartition(":")[2]
+    again = new_board(tmp_path / "data").start("--port", port)
+    assert again.url == board.url
+    expect(connection).to_be_empty()
+    expect(page.row(run["id"])).to_be_visible()
+    wait_for(lambda: page.page.locator("iframe.ready").count() and page.trace("Loss", run["number"]), 15, "its curve")
+    new = again.wait_until(again.run(lr=0.02)["id"])
+    expect(page.row(new["id"]).locator(".status")).to_have_text("Finished")
+    wait_for(lambda: page.trace("Loss", new["number"]), 15, "a new curve")
+
+
+def test_older_runs_are_shown_on_demand(new_board: Callable[..., BoardProcess], new_page: Callable[..., Page]) -> None:
+    board = new_board().start()
+    for number in range(1, 54):
+        run = board.client.post("/api/runs", json={"method": "external", "name": f"run {number}"}).json()
+        board.client.post(f"/api/runs/{run['id']}/finish", json={"status": "finished"})
+    page = BoardPage(new_page()).open(board.url)
+    rows = page.page.locator(".run")
+    expect(rows).to_have_count(50)
+    expect(page.page.locator("#runs-count")).to_have_text("53")
+    page.page.get_by_role("button", name="Show older runs").click()
+    expect(rows).to_have_count(53)
+    expect(rows.last.locator(".name")).to_have_text("run 1")
+    expect(page.page.get_by_role("button", name="Show older runs")).to_be_hidden()
