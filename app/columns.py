@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 import lossboard
 
 type Floats = NDArray[np.float64]
+type Logged = tuple[NDArray[np.intp], Floats]  # the places of records that have a metric, and its values there
+
+MAX_WHOLE = 2**53  # beyond it float64, and a browser, cannot tell whole numbers apart
+MAX_METRICS = 1000  # of one run
+MAX_PART = 1 << 20  # bytes of the records that are stored, and later read, at once
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,12 @@ class Batch:
         """The records numbered ``seq`` and later."""
         skipped = max(0, seq - self.seq)
         return Batch(self.seq + skipped, self.names, self.rows[skipped:])
+
+    def parts(self) -> Iterator[Batch]:
+        """The batch in pieces of a bounded size, at least one: whoever reads them back need not hold a big one."""
+        size = max(1, MAX_PART // (8 * self.rows.shape[1]))
+        for start in range(0, max(1, len(self)), size):
+            yield Batch(self.seq + start, self.names, self.rows[start : start + size])
 
     def blob(self) -> bytes:
         """The rows as the store keeps them."""
@@ -62,21 +73,28 @@ def is_missing(values: Floats) -> NDArray[np.bool_]:
     return missing
 
 
-def join(batches: Iterable[Batch]) -> tuple[Floats, dict[str, Floats]]:
-    """All records of a run: the steps, and each metric with MISSING where a record lacks it."""
-    kept = list(batches)
-    names = list(dict.fromkeys(name for batch in kept for name in batch.names))
-    total = sum(len(batch) for batch in kept)
-    steps = np.empty(total)
-    metrics = {name: np.full(total, lossboard.MISSING) for name in names}
+def join(batches: Iterable[Batch]) -> tuple[Floats, dict[str, Logged]]:
+    """All records of a run: their steps, and each metric where it was logged, in the order of first appearance.
+
+    It takes memory for what was logged, and none for what was not: a thousand metrics may be named in one record, and
+    a million records come without them.
+    """
+    steps: list[Floats] = [np.empty(0)]
+    pieces: dict[str, list[Logged]] = {}
     start = 0
-    for batch in kept:
-        stop = start + len(batch)
-        steps[start:stop] = batch.rows[:, 0]
+    for batch in batches:
+        places = np.arange(start, start + len(batch))
+        steps.append(batch.rows[:, 0])
         for column, name in enumerate(batch.names, 1):
-            metrics[name][start:stop] = batch.rows[:, column]
-        start = stop
-    return steps, metrics
+            values = batch.rows[:, column]
+            logged = ~is_missing(values)
+            pieces.setdefault(name, []).append((places[logged], values[logged]))
+        start += len(batch)
+    return np.concatenate(steps), {name: _concatenate(parts) for name, parts in pieces.items()}
+
+
+def _concatenate(parts: list[Logged]) -> Logged:
+    return np.concatenate([places for places, _ in parts]), np.concatenate([values for _, values in parts])
 
 
 def parse_binary(body: bytes) -> Batch:
@@ -89,13 +107,23 @@ def parse_binary(body: bytes) -> Batch:
         seq, names = header["seq"], header["metrics"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError('the first line must be JSON like {"seq": 0, "metrics": ["loss"]}') from None
-    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0:
-        raise ValueError("seq must be a whole number from 0")
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= MAX_WHOLE:
+        raise ValueError(f"seq must be a whole number from 0 to {MAX_WHOLE}")
+    _check_names(names)
+    batch = from_blob(seq, names, blob)
+    if not (np.abs(batch.rows[:, 0]) <= MAX_WHOLE).all():
+        raise ValueError(f"every step must be a finite number from {-MAX_WHOLE} to {MAX_WHOLE}")
+    return batch
+
+
+def _check_names(names: object) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) and 1 <= len(name) <= 200 for name in names):
         raise ValueError("metrics must be a list of names of 1 to 200 characters")
+    if len(names) > MAX_METRICS:
+        raise ValueError(f"metrics must be at most {MAX_METRICS} names")
     if len(set(names)) != len(names):
         raise ValueError("metrics names one metric twice")
-    batch = from_blob(seq, names, blob)
-    if not np.isfinite(batch.rows[:, 0]).all():
-        raise ValueError("every step must be a finite number")
-    return batch
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        raise ValueError("metrics must be names in Unicode; half of a surrogate pair is no character") from None

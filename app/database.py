@@ -66,6 +66,10 @@ class Database:
                 )
             if version == 0:
                 connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            for table in ("runs", "board"):  # what a start reads; to check every point would take as long as to read it
+                (found,) = connection.execute(f"PRAGMA quick_check('{table}')").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError(f"it is damaged ({found.strip().splitlines()[-1]})")
         except sqlite3.Error as error:
             raise DatabaseError(
                 f"The database {path} cannot be opened: {error}. Choose another folder with --data-dir."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,16 +12,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+MAX_REASONS = 20  # told of one refused request: it may be wrong in a million places
+MAX_PART = 200  # characters of one part of a place: an unknown key may be of any length
+
+SEND_JSON = "Send a JSON object, with the header Content-Type: application/json"
+
 
 class BoardError(Exception):
-    """A request that cannot be done. ``field`` names the part of the request that should be different."""
+    """A request that cannot be done. ``field`` names the part of the request that should be different, in its body or
+    wherever else ``part`` says."""
 
     status = 400
 
-    def __init__(self, message: str, *, field: tuple[str | int, ...] = (), **extra: Any) -> None:
+    def __init__(self, message: str, *, part: str = "body", field: tuple[str | int, ...] = (), **extra: Any) -> None:
         super().__init__(message)
         self.message = message
-        self.field = field
+        self.place = (part, *field)
         self.extra = extra
 
 
@@ -41,6 +47,12 @@ class GoneError(BoardError):
     """The run was deleted."""
 
     status = 410
+
+
+class MediaError(BoardError):
+    """The body is not of a content type that is understood here."""
+
+    status = 415
 
 
 class InvalidError(BoardError):
@@ -73,16 +85,45 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(BoardError)
     async def _board_error(_: Request, error: BoardError) -> JSONResponse:
         kind = type(error).__name__.removesuffix("Error").lower()
-        detail = [{"loc": ["body", *error.field], "msg": error.message, "type": kind}]
+        detail = [{"loc": _place(error.place), "msg": error.message, "type": kind}]
         return JSONResponse({"detail": detail, **error.extra}, error.status)
 
     @app.exception_handler(HTTPException)
-    async def _refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def _refused(request: Request, error: HTTPException) -> JSONResponse:
         kind = HTTPStatus(error.status_code).name.lower()
-        detail = [{"loc": [], "msg": f"{error.detail}.", "type": kind}]
+        detail = [{"loc": [], "msg": _sentence(request, error), "type": kind}]
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        detail = [{"loc": list(e["loc"]), "msg": message_of(e), "type": e["type"]} for e in error.errors()]
+        detail = [
+            {"loc": _place(e["loc"]), "msg": _about_body(e) or message_of(e), "type": e["type"]}
+            for e in error.errors()[:MAX_REASONS]
+        ]
         return JSONResponse({"detail": detail}, 422)
+
+
+def _place(parts: Iterable[str | int]) -> list[str | int]:
+    """Where it is wrong, fit to be written: keys come from the request, with any length and any half characters."""
+    return [part if isinstance(part, int) else part[:MAX_PART].encode(errors="replace").decode() for part in parts]
+
+
+def _about_body(error: Mapping[str, Any]) -> str | None:
+    """What to tell of a body that is no JSON object at all; None for any other error."""
+    place, kind = tuple(error["loc"]), error["type"]
+    if kind == "json_invalid":
+        return f"The body is no JSON ({error['ctx']['error']} at character {place[-1]}). {SEND_JSON}."
+    if place == ("body",) and kind in ("missing", "model_attributes_type"):
+        return f"{SEND_JSON}."
+    return None
+
+
+def _sentence(request: Request, error: HTTPException) -> str:
+    """What to do instead, where starlette only names the status."""
+    asked = f"{request.method} {request.url.path[:MAX_PART]}"
+    match error.status_code:
+        case HTTPStatus.BAD_REQUEST:
+            return f"The body cannot be read: it is no JSON in UTF-8, or nested too deeply. {SEND_JSON}."
+        case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
+            return f"{asked} is not possible; /docs lists what is."
+    return f"{error.detail}."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.database import DATABASE_FILE, Database
+from app.database import DATABASE_FILE, Database, DatabaseError
 
 LOCK_FILE = "lossboard.lock"
 
@@ -36,5 +36,9 @@ def claim(folder: Path) -> FileLock:
         raise FolderError(
             f"The data folder {folder} cannot be used: {reason}. Choose another with --data-dir."
         ) from error
-    Database(folder / DATABASE_FILE).close()
+    try:
+        Database(folder / DATABASE_FILE).close()
+    except DatabaseError:
+        lock.release()
+        raise
     return lock

@@ -13,8 +13,8 @@ the page, the API, the event stream, the proxied Visdom, its websocket.
    another server on this machine is another site. "null" (a sandboxed frame, a file) is nobody's. Whether https or http
    does not matter, as a proxy in front may add the s. Otherwise 403.
 3. **Sec-Fetch-Site**, which browsers send to trustworthy addresses (loopback, https), has to say same-origin, or none
-   (typed, or a bookmark). From elsewhere only a link may lead here: a GET that opens a document of its own, in no frame.
-   Otherwise 403. This closes what comes without an Origin: images, scripts, frames.
+   (typed, or a bookmark). From elsewhere only a link may lead here: a GET that opens a document in a tab, not in a
+   frame. Otherwise 403. This closes what comes without an Origin: images, scripts, frames.
 
 Scripts (curl, lossboard.py) send neither Origin nor Sec-Fetch-Site and pass. There are no CORS headers, so a browser
 lets no other site read an answer, whatever it asked. Every answer also says that no other site may frame it, embed it,

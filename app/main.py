@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 import app as package
 import lossboard
 from app.api import board, events, methods, points, runs
 from app.api.docs import add_docs
+from app.body_limit import BodyLimit
 from app.errors import add_error_handlers
 from app.guard import Guard
 from app.services import make_visdom, run_services
@@ -23,7 +25,15 @@ from app.visdom.proxy import visdom_routes
 _HERE = Path(__file__).parent
 STATIC = next(folder for folder in (_HERE / "static", _HERE.parent / "static") if folder.is_dir())
 
-MAX_BODY = 100 << 20  # bytes
+
+class Page(StaticFiles):
+    """The page's files, asked for anew each time: after an update no browser mixes old modules with new ones."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """As Starlette's."""
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -41,11 +51,11 @@ def create_app(settings: Settings) -> FastAPI:
         title="Lossboard",
         version=package.__version__,
         description="Watch gradient descent happen, live.",
-        max_body_size=MAX_BODY,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.add_middleware(BodyLimit)
     app.add_middleware(Guard, settings=settings)
     add_error_handlers(app)
     for module in (methods, runs, points, events, board):
@@ -57,5 +67,5 @@ def create_app(settings: Settings) -> FastAPI:
     def client() -> FileResponse:
         return FileResponse(lossboard.__file__, media_type="text/x-python")
 
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", Page(directory=STATIC, html=True))
     return app

@@ -77,7 +77,7 @@ def parabola_of(data: tuple[Floats, Floats]) -> Parabola:
 
 
 class Overlay:
-    """The pictures of the latest ``size`` runs, newest last, and the colours that keep them apart."""
+    """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart."""
 
     def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
         self._store = store
@@ -85,23 +85,29 @@ class Overlay:
         self._changed = changed
         self._drawn: dict[str, Drawn] = {}
         self._catching_up: dict[str, asyncio.Task[None]] = {}
+        self._colours = list(range(len(PALETTE)))  # places in the palette, the one given last at the end
 
     @property
     def drawn(self) -> list[Drawn]:
         """The runs on show, in the order of their making."""
         return sorted(self._drawn.values(), key=lambda drawn: drawn.run.number)
 
-    def free_colour(self) -> int:
-        """The place in the palette of a colour that no other run on show has, the least recently used one."""
-        shown = self.drawn[-(len(PALETTE) - 1) :]
-        taken = {drawn.run.colour for drawn in shown}
-        newest = shown[-1].run.colour if shown else -1
-        following = [(newest + 1 + i) % len(PALETTE) for i in range(len(PALETTE))]
-        return next(colour for colour in following if colour not in taken)
+    def next_colour(self, *, queue: bool) -> int:
+        """The place in the palette of a new run's colour: the one given longest ago, and while no ``queue`` of other
+        new runs waits to be shown, one that no run on show has."""
+        taken = set() if queue else {drawn.run.colour for drawn in self.drawn}
+        colour = next((colour for colour in self._colours if colour not in taken), self._colours[0])
+        self._give(colour)
+        return colour
 
-    def add(self, run: RunRecord, parabola: Parabola | None) -> None:
-        """Show a new run, and no longer the oldest one."""
-        self._drawn[run.id] = Drawn(run, SHARED_METRICS, parabola)
+    def _give(self, colour: int) -> None:
+        self._colours.remove(colour)
+        self._colours.append(colour)
+
+    async def show(self, run: RunRecord) -> None:
+        """Show a run that starts, and no longer the oldest one."""
+        if run.id not in self._drawn:
+            self._drawn[run.id] = await draw(self._store, run, SHARED_METRICS)
         for surplus in self.drawn[: -self._size]:
             del self._drawn[surplus.run.id]
         self._changed()
@@ -133,9 +139,10 @@ class Overlay:
 
         ``known`` holds the records of the runs that are under way, which are newer than the stored ones.
         """
-        latest, _ = await self._store.list_runs(limit=self._size)
-        for stored in latest:
+        latest = await self._store.latest_started(self._size)
+        for stored in reversed(latest):
             if stored.id not in self._drawn:
+                self._give(stored.colour)
                 self._drawn[stored.id] = await draw(self._store, known.get(stored.id, stored), SHARED_METRICS)
         for gone in set(self._drawn) - {run.id for run in latest}:
             del self._drawn[gone]

@@ -17,7 +17,7 @@ import numpy as np
 from app.columns import Batch, Floats, is_missing
 from app.errors import ConflictError, GoneError, NotFoundError
 from app.feed import Feed
-from app.overlay import Overlay, parabola_of
+from app.overlay import Overlay
 from app.plans import Plan
 from app.schemas import Accepted, Control, Ending
 from app.store import GapError, RunRecord, Status, Store
@@ -108,7 +108,6 @@ class Runs:
 
     async def create(self, plan: Plan) -> RunRecord:
         """Store a new run and start it, or queue it if every slot is taken."""
-        parabola = await asyncio.to_thread(parabola_of, plan.data) if plan.method.one_parameter else None
         async with self._making:
             record = RunRecord(
                 id=uuid.uuid4().hex,
@@ -119,11 +118,10 @@ class Runs:
                 created_at=time.time(),
                 group=plan.group,
                 total_steps=plan.total_steps,
-                colour=self._overlay.free_colour(),
+                colour=self._next_colour(),
             )
             await self._store.add_run(record, plan.data)
             self.active[record.id] = Active(record)
-            self._overlay.add(record, parabola)
         self._feed.changed(record.id)
         await self._start_waiting()
         return record
@@ -149,11 +147,11 @@ class Runs:
                 created_at=now,
                 started_at=now,
                 group=group,
-                colour=self._overlay.free_colour(),
+                colour=self._next_colour(),
             )
             await self._store.add_run(record)
             self.active[run_id] = Active(record, launched=True, heard_at=time.monotonic())
-            self._overlay.add(record, None)
+        await self._overlay.show(record)
         self._feed.changed(run_id)
         return record, True
 
@@ -229,6 +227,7 @@ class Runs:
         if record.status == "queued":
             record.status, record.started_at = "running", time.time()
             await self._save(record)
+            await self._overlay.show(record)
         next_seq = await self._append(record, batch)
         return Accepted(accepted=next_seq, control=Control(stop=active.stop_asked))
 
@@ -274,6 +273,9 @@ class Runs:
                 await self._end(active, "interrupted", LEFT_BEHIND)
 
     # --- within -----------------------------------------------------------------------------------------------------
+
+    def _next_colour(self) -> int:
+        return self._overlay.next_colour(queue=any(one.record.status == "queued" for one in self.active.values()))
 
     def _newest(self, stored: RunRecord) -> RunRecord:
         active = self.active.get(stored.id)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from app.board import Axes
+from app.columns import MAX_METRICS, MAX_WHOLE
 from app.overlay import PALETTE
 from app.store import RunRecord, Status
+
+MAX_PARAMS = 100_000  # characters of JSON: a run is told whole, again and again, to everyone who looks
+MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more
+MAX_RESULTS = 1000
 
 
 def _number(value: object) -> object:
@@ -19,12 +37,55 @@ def _number(value: object) -> object:
     raise PydanticCustomError("number", 'Input should be a number, or "NaN", "Infinity" or "-Infinity"')
 
 
+def _storable(params: dict[str, Any]) -> dict[str, Any]:
+    """JSON as it may come from a script, if it can be written again."""
+    _check_depth(params, MAX_DEPTH)
+    text = json.dumps(params, ensure_ascii=False)
+    if len(text) > MAX_PARAMS:
+        raise PydanticCustomError("too_long", f"Params should have at most {MAX_PARAMS} characters as JSON")
+    _check_text(text)
+    return params
+
+
+def _check_depth(value: object, left: int) -> None:
+    if not left:
+        raise PydanticCustomError("too_deep", f"Input should not be nested more than {MAX_DEPTH} times")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(inner, left - 1)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "Text should be Unicode; half of a surrogate pair is no character") from None
+
+
+def _scalar(value: object) -> object:
+    """One value of a result."""
+    if isinstance(value, str) and len(value) <= 2000:
+        _check_text(value)
+    elif not isinstance(value, int | float | None) or (isinstance(value, int) and abs(value) > MAX_WHOLE):
+        raise PydanticCustomError(
+            "scalar",
+            f"Input should be a number (a whole one up to {MAX_WHOLE}), a text of at most 2000 characters, true, false"
+            " or null",
+        )
+    return value
+
+
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
 type RunId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 type DataNumber = Annotated[float, Field(strict=True, ge=-1e100, le=1e100, allow_inf_nan=False)]
 type Coordinates = Annotated[list[DataNumber], Field(min_length=1, max_length=1_000_000, fail_fast=True)]
-type Number = Annotated[float, BeforeValidator(_number)]
-type Column = Annotated[list[Number | None], Field(fail_fast=True)]
+# No `type` for these three: they are to stand in the API's description in full, where one body has two content types.
+NotFinite = Literal["NaN", "Infinity", "-Infinity"]
+Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float | NotFinite)]
+Column = Annotated[list[Number | None], Field(fail_fast=True)]
+type Shown = Annotated[float, WithJsonSchema(TypeAdapter(float | NotFinite).json_schema(), mode="serialization")]
+type Scalar = Annotated[
+    float | str | bool | None, PlainValidator(_scalar, json_schema_input_type=float | str | bool | None)
+]
 type UtcTime = Annotated[datetime, PlainSerializer(lambda time: time.isoformat().replace("+00:00", "Z"))]
 
 
@@ -57,7 +118,9 @@ class RunIn(Question):
     """A run to start."""
 
     method: Name
-    params: dict[str, Any] = Field(default_factory=dict, description="Absent ones have their defaults.")
+    params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
+        default_factory=dict, description="Absent ones have their defaults."
+    )
     data: DataIn = Field(default=DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0]))
     name: Name = Field(default="", validate_default=False)
     group: Name = Field(default="", validate_default=False)
@@ -68,6 +131,12 @@ class RunChange(Question):
     """What may be changed in a run: its name."""
 
     name: Name
+
+
+class BoardChange(Question):
+    """What may be changed of the board: some of its axes."""
+
+    axes: Axes
 
 
 class Visdom(Answer):
@@ -91,7 +160,7 @@ class Run(Answer):
     created_at: UtcTime
     started_at: UtcTime | None
     ended_at: UtcTime | None
-    last: dict[str, float]
+    last: dict[str, Shown]
     changes: list[dict[str, Any]]
     result: dict[str, Any]
     error: str | None
@@ -141,12 +210,12 @@ class Data(Answer):
 class PointsIn(Question):
     """A batch of points as columns of equal length; an empty one is a heartbeat."""
 
-    seq: Annotated[int, Field(ge=0, strict=True, description="The number of the first record.")]
+    seq: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="The number of the first record.")]
     step: Annotated[
-        list[Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-(2**53), le=2**53)]],
+        list[Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]],
         Field(fail_fast=True),
     ]
-    metrics: dict[Name, Column]
+    metrics: Annotated[dict[Name, Column], Field(max_length=MAX_METRICS)]
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> PointsIn:
@@ -179,7 +248,7 @@ class Ending(Question):
     """How a run ended."""
 
     status: Literal["finished", "failed", "stopped", "diverged"]
-    result: dict[Name, Number | Annotated[str, Field(max_length=2000)] | bool | None] = Field(default_factory=dict)
+    result: Annotated[dict[Name, Scalar], Field(max_length=MAX_RESULTS)] = Field(default_factory=dict)
     error: Annotated[str, Field(max_length=10_000)] | None = None
 
 
@@ -187,7 +256,7 @@ class Points(Answer):
     """A curve. A metric that a step lacks is null."""
 
     step: list[float]
-    metrics: dict[str, list[float | None]]
+    metrics: dict[str, list[Shown | None]]
     total: int
     downsampled: bool
 
@@ -219,6 +288,20 @@ class VisdomState(Answer):
     state: Literal["up", "starting", "down"]
     url: str
     error: str | None
+
+
+class Reason(BaseModel):
+    """Why a request is refused: the part of it that should be different, and what to send instead."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Refusal(BaseModel):
+    """The body of every refusal."""
+
+    detail: list[Reason]
 
 
 class Removed(Answer):

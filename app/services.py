@@ -21,7 +21,7 @@ from app.store import Store
 from app.visdom.connection import BASE_PATH, AnyVisdom, VisdomConnection
 from app.visdom.publisher import SHARED_ENV, Publisher
 from app.visdom.server import ExternalVisdom, VisdomServer
-from app.workers.local import local_engine
+from app.workers.local import SpawningEngine, local_engine
 
 log = logging.getLogger("lossboard.services")
 
@@ -76,7 +76,8 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     publisher = Publisher(store, connection, lambda: visdom.state == "up")
     overlay = Overlay(store, settings.overlay_runs, publisher.changed)
     publisher.overlay = overlay
-    engine = local_engine(preload_torch=settings.preload_torch)
+    spawning = settings.workers == "spawn"
+    engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
     runs = Runs(settings.url, store, overlay, feed, engine, [overlay, publisher], limits)
     services = Services(settings, store, feed, runs, visdom, publisher)

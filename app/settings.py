@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
@@ -32,7 +32,9 @@ type HostName = Annotated[str, AfterValidator(_host_name)]
 class Settings(BaseSettings):
     """The settings of one board; each is also an environment variable, LOSSBOARD_ and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="LOSSBOARD_", populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LOSSBOARD_", populate_by_name=True, extra="ignore", env_ignore_empty=True
+    )
 
     host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[
@@ -68,6 +70,13 @@ class Settings(BaseSettings):
     visdom_url: Annotated[
         str | None, Field(description="Use the Visdom that runs at this address instead of starting one.")
     ] = None
+    workers: Annotated[
+        Literal["auto", "spawn"],
+        Field(
+            description="How runs are started: forked from a prepared process where the system can, or, as on Windows,"
+            " each as a fresh program (spawn)."
+        ),
+    ] = "auto"
     preload_torch: Annotated[
         bool, Field(description="Import torch in the background at start, so that torch runs begin at once.")
     ] = True

@@ -121,6 +121,15 @@ class Store:
 
         return await self._database.read(work)
 
+    async def latest_started(self, limit: int) -> list[RunRecord]:
+        """The newest runs that do not wait in the queue, newest first."""
+
+        def work(db: sqlite3.Connection) -> list[RunRecord]:
+            query = "SELECT record FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"
+            return [_load(row[0]) for row in db.execute(query, (limit,))]
+
+        return await self._database.read(work)
+
     async def unfinished_runs(self) -> list[RunRecord]:
         """Runs that have no terminal status: after a restart, those that the last board left behind."""
 

@@ -73,7 +73,10 @@ def first_point(board: BoardProcess) -> float:
 
 def listen(url: str, stop: threading.Event) -> None:
     """Read the event stream, as an open page does."""
-    with httpx2.Client(base_url=url, trust_env=False, timeout=30) as client, client.stream("GET", "/api/events") as stream:
+    with (
+        httpx2.Client(base_url=url, trust_env=False, timeout=30) as client,
+        client.stream("GET", "/api/events") as stream,
+    ):
         for _ in stream.iter_lines():
             if stop.is_set():
                 return

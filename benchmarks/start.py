@@ -5,9 +5,8 @@ Every time is the median of several tries on one machine in one go; memory is th
 
 from __future__ import annotations
 
+import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -52,8 +51,10 @@ def first_points(folder: Path) -> list[tuple[str, str]]:
     try:
         rows.append(("POST to first point, gd, torch being preloaded", seconds(first_point(board, "gd"))))
         board.wait_until(board.run("torch")["id"], seconds=120)
-        for method in ("gd", "sgd", "sweep", "backprop", "autograd", "torch"):
-            rows.append((f"POST to first point, {method}, torch preloaded", seconds(first_point(board, method))))
+        rows += [
+            (f"POST to first point, {method}, torch preloaded", seconds(first_point(board, method)))
+            for method in ("gd", "sgd", "sweep", "backprop", "autograd", "torch")
+        ]
         board.wait_for_visdom()
         rows += memory(board)
     finally:
@@ -97,5 +98,5 @@ def megabytes(process: psutil.Process) -> str:
 
 
 if __name__ == "__main__":
-    print(sys.version.split()[0], subprocess.run(["uname", "-sm"], capture_output=True, text=True, check=True).stdout.strip())
+    print("Python", platform.python_version(), platform.system(), platform.machine())
     main()

@@ -224,7 +224,7 @@ function moveByKey(event, rate, lead) {
 function ticks(from, to) {
   const marks = range(from, to).map((power) => make("span", {}, make("span", { textContent: Number(`1e${power}`) })));
   const row = make("div", { className: "ticks" }, ...marks);
-  row.ariaHidden = "true";
+  row.setAttribute("aria-hidden", "true");
   return row;
 }
 

@@ -18,16 +18,10 @@ let fields = []; // of the chosen method
 let dataFields = [];
 let typed = {}; // what a person has set: kept when the method changes
 
-/** Build the form. `start` is called with what is to be run and returns a promise. */
-export function renderForm(listed, start) {
-  methods = listed;
-  select.replaceChildren(...methods.map(({ name, title }) => make("option", { value: name, textContent: title })));
-  // the first that learns: a slider to play with is the better beginning
-  select.value = (methods.find(({ params_schema: schema }) => schema.properties.lr) ?? methods[0]).name;
-  select.addEventListener("change", renderMethod);
+/** Make the form work. `start` is called with what is to be run and returns a promise. */
+export function setUpForm(start) {
   renderData();
-  renderMethod();
-  new ResizeObserver(fitFormula).observe(formula);
+  select.addEventListener("change", renderMethod);
   form.addEventListener("input", rememberInput);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -36,6 +30,21 @@ export function renderForm(listed, start) {
   for (const kind of ["focusin", "focusout", "pointerover", "pointerleave"]) {
     form.addEventListener(kind, (event) => renderHelp(kind === "pointerover" ? event.target : document.activeElement));
   }
+  new ResizeObserver(fitFormula).observe(formula);
+}
+
+/** Offer these methods; nothing is touched if they are the ones that are offered already. */
+export function renderMethods(listed) {
+  if (JSON.stringify(listed) === JSON.stringify(methods)) {
+    return;
+  }
+  const chosen = select.value;
+  methods = listed;
+  select.replaceChildren(...methods.map(({ name, title }) => make("option", { value: name, textContent: title })));
+  // at first one that learns: a slider to play with is the better beginning
+  const known = methods.find(({ name }) => name === chosen);
+  select.value = (known ?? methods.find(({ params_schema: schema }) => schema.properties.lr) ?? methods[0]).name;
+  renderMethod();
 }
 
 /** Fill the form with the settings of a run. */
@@ -104,7 +113,7 @@ function renderHelp(target) {
   const element = target instanceof Element && form.contains(target) ? target.closest(".fields .field") : null;
   const field = [...fields, ...dataFields].find((one) => one.element === element);
   if (!field) {
-    help.replaceChildren(chosenMethod().description);
+    help.replaceChildren(chosenMethod()?.description ?? "");
     return;
   }
   const title = make("strong", { textContent: `${element.querySelector("label").textContent}: ` });
@@ -131,7 +140,7 @@ function suggestPace() {
 }
 
 async function submit(start) {
-  if (startButton.ariaDisabled === "true") {
+  if (startButton.getAttribute("aria-disabled") === "true") {
     return;
   }
   clearComplaints();
@@ -140,14 +149,14 @@ async function submit(start) {
     focusFirstWrong();
     return;
   }
-  startButton.ariaDisabled = "true";
+  startButton.setAttribute("aria-disabled", "true");
   try {
     await start(request);
     nameInput.value = "";
   } catch (error) {
     renderProblems(error);
   } finally {
-    startButton.ariaDisabled = "false";
+    startButton.removeAttribute("aria-disabled");
   }
 }
 

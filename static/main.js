@@ -1,21 +1,19 @@
 // The page's one state, and what changes it: the board's events and the person in front of it.
 
 import { api, follow } from "./api.js";
-import { fillForm, renderForm, renderMessage } from "./form.js";
+import { fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
 import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
 import { renderRuns } from "./runs.js";
-import { onAxisSwitch, renderAxes, renderVisdom } from "./windows.js";
+import { leaveVisdom, onAxisSwitch, renderAxes, renderVisdom } from "./windows.js";
 
 const PAGE = 50; // runs fetched at once
 const MOST = 1000; // runs that the API gives at once
 const MANY = 1000; // samples beyond which data is not put into a text field
 
 const state = {
-  methods: null,
   runs: new Map(), // id -> Run; the newest ones, without gaps
   total: 0, // runs that the board has
   waiting: null, // events that came while the list was fetched; null while it is not
-  wasLost: false,
 };
 
 const connection = document.querySelector("#connection");
@@ -36,26 +34,26 @@ const actions = {
   }),
 };
 
+setUpForm(start);
+
 follow({
   async opened() {
     connection.textContent = "";
     try {
-      await loadMethods();
+      renderMethods(await api("GET", "/methods"));
       await loadRuns();
+      document.querySelector("main").dataset.ready = "true";
     } catch (error) {
       renderMessage(error.message);
     }
   },
   lost() {
-    state.wasLost = true;
+    leaveVisdom();
     connection.textContent = "Connection lost, trying again…";
   },
   runs: (runs) => later(() => runs.forEach(keep)),
   removed: ({ ids }) => later(() => forget(ids)),
-  visdom(visdom) {
-    renderVisdom(visdom, { reload: state.wasLost }); // its page does not survive a restart of the board
-    state.wasLost = false;
-  },
+  visdom: renderVisdom,
   board: ({ axes }) => renderAxes(axes),
 });
 
@@ -69,13 +67,6 @@ onAxisSwitch((axes) => attempt(async () => {
     throw error;
   }
 }));
-
-async function loadMethods() {
-  if (!state.methods) {
-    state.methods = await api("GET", "/methods");
-    renderForm(state.methods, start);
-  }
-}
 
 /** Fetch as many of the newest runs as are shown; what events tell in the meantime is newer. */
 async function loadRuns() {

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Body
+from app.api.deps import REFUSED, ServicesDep
+from app.board import Board
+from app.schemas import BoardChange, VisdomState
 
-from app.api.deps import ServicesDep
-from app.board import Axes, Board
-from app.schemas import VisdomState
-
-router = APIRouter(tags=["board"])
+router = APIRouter(tags=["board"], responses=REFUSED)
 
 
 @router.get("/board")
@@ -20,10 +18,10 @@ async def get_board(services: ServicesDep) -> Board:
 
 
 @router.patch("/board")
-async def change_board(axes: Annotated[Axes, Body(embed=True)], services: ServicesDep) -> Board:
+async def change_board(change: BoardChange, services: ServicesDep) -> Board:
     """Change some axes; those not named stay as they are."""
     now = services.publisher.board.axes
-    changed = now.model_copy(update=axes.model_dump(exclude_unset=True))
+    changed = now.model_copy(update=change.axes.model_dump(exclude_unset=True))
     await services.change_board(Board(axes=changed))
     return services.publisher.board
 

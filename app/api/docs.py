@@ -34,7 +34,7 @@ def add_docs(app: FastAPI) -> None:
 
 
 def _policy(page: bytes) -> str:
-    """Nothing from elsewhere, and of inline scripts the page's own only; Swagger UI sets styles and shows data: icons."""
+    """Nothing from elsewhere, no inline script but the page's own; Swagger UI sets styles and shows data: icons."""
     allowed = ["'self'"]
     for script in re.findall(rb"<script>(.*?)</script>", page, re.DOTALL):
         digest = base64.b64encode(hashlib.sha256(script).digest()).decode()

@@ -7,11 +7,11 @@ from functools import cache
 from fastapi import APIRouter
 
 import app
-from app.api.deps import ServicesDep
+from app.api.deps import REFUSED, ServicesDep
 from app.schemas import Health, MethodOut
 from trainers import METHODS
 
-router = APIRouter(tags=["methods"])
+router = APIRouter(tags=["methods"], responses=REFUSED)
 
 
 @router.get("/health")

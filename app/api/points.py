@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import lossboard
-from app.api.deps import ServicesDep
-from app.columns import Batch, Floats, from_columns, is_missing, join, parse_binary
-from app.errors import InvalidError, message_of
+from app.api.deps import REFUSED, ServicesDep
+from app.columns import MAX_METRICS, Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
+from app.errors import SEND_JSON, InvalidError, MediaError, message_of
 from app.picture import keep_extremes
 from app.schemas import Accepted, Points, PointsIn
 from app.store import RunRecord, Store
 
-router = APIRouter(tags=["points"])
+router = APIRouter(tags=["points"], responses=REFUSED)
 
 BATCHES_AT_ONCE = 100  # stored batches that the CSV reads at once
+ROWS_AT_ONCE = 1000  # of the CSV
+MAX_NUMBERS = 10_000_000  # in one answer: 200 MB of JSON
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
 FromStep = Annotated[float | None, Query(allow_inf_nan=False)]
@@ -44,26 +47,40 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
 
     As columns in JSON, or in the client's binary form, which the top of /lossboard.py describes.
     """
-    body = await request.body()
-    binary = request.headers.get("content-type", "").partition(";")[0].strip() == lossboard.CONTENT_TYPE
-    batch = await asyncio.to_thread(_parse_binary if binary else _parse_json, body)
-    return await services.runs.ingest(run_id, batch)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    parse = {lossboard.CONTENT_TYPE: _parse_binary, "application/json": _parse_json}.get(kind)
+    if parse is None:  # a browser lets any website post text: what is not declared is not read
+        raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
+    batch = await asyncio.to_thread(parse, await request.body())
+    known = (await services.runs.get(run_id)).last
+    if len(known.keys() | batch.names) > MAX_METRICS:
+        raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
+    for part in batch.parts():
+        accepted = await services.runs.ingest(run_id, part)
+    return accepted
 
 
-@router.get("/runs/{run_id}/points")
+@router.get("/runs/{run_id}/points", response_model=Points)
 async def get_points(
     run_id: str, services: ServicesDep, max_points: MaxPoints = 2000, from_step: FromStep = None
-) -> Points:
+) -> Response:
     """The curve, thinned so that the minimum and maximum of every stretch survive if it has more points."""
     batches = await services.store.batches(await services.runs.get(run_id))
-    return await asyncio.to_thread(_curve, batches, max_points, from_step)
+    text = await asyncio.to_thread(_curve, batches, max_points, from_step)
+    return Response(text, media_type="application/json")
 
 
-@router.get("/runs/{run_id}/points.csv")
-async def get_csv(run_id: str, services: ServicesDep) -> StreamingResponse:
+class CsvResponse(StreamingResponse):
+    """A table, row after row."""
+
+    media_type = "text/csv"
+
+
+@router.get("/runs/{run_id}/points.csv", response_class=CsvResponse)
+async def get_csv(run_id: str, services: ServicesDep) -> CsvResponse:
     """Every point in full precision; a metric that a step lacks is an empty field."""
     record = await services.runs.get(run_id)
-    return StreamingResponse(_csv(services.store, record), media_type="text/csv")
+    return CsvResponse(_csv(services.store, record))
 
 
 def _parse_binary(body: bytes) -> Batch:
@@ -82,19 +99,52 @@ def _parse_json(body: bytes) -> Batch:
     return from_columns(points.seq, points.step, points.metrics)
 
 
-def _curve(batches: list[Batch], max_points: int, from_step: float | None) -> Points:
-    steps, metrics = join(batches)
-    if from_step is not None:
-        wanted = steps >= from_step
-        steps, metrics = steps[wanted], {name: values[wanted] for name, values in metrics.items()}
-    total = len(steps)
-    kept = keep_extremes(list(metrics.values()), max_points) if metrics else np.arange(total)[:max_points]
+def _curve(batches: list[Batch], max_points: int, from_step: float | None) -> str:
+    """The Points as JSON. InvalidError if they would be too many numbers for one answer."""
+    steps, metrics = join(batches if from_step is None else (_since(batch, from_step) for batch in batches))
+    kept = np.arange(len(steps)) if len(steps) <= max_points else _extremes(len(steps), metrics, max_points)
+    if len(kept) * len(metrics) > MAX_NUMBERS:
+        raise InvalidError(
+            f"With {len(metrics)} metrics, one answer has room for {MAX_NUMBERS // len(metrics)} points; send"
+            " max_points no larger than that, or read points.csv.",
+            part="query",
+            field=("max_points",),
+        )
     return Points(
         step=steps[kept].tolist(),
-        metrics={name: _with_none(values[kept]) for name, values in metrics.items()},
-        total=total,
-        downsampled=len(kept) < total,
-    )
+        metrics={name: _at(kept, logged) for name, logged in metrics.items()},
+        total=len(steps),
+        downsampled=len(kept) < len(steps),
+    ).model_dump_json()
+
+
+def _since(batch: Batch, step: float) -> Batch:
+    return Batch(batch.seq, batch.names, batch.rows[batch.rows[:, 0] >= step])
+
+
+def _extremes(total: int, metrics: dict[str, Logged], at_most: int) -> NDArray[np.intp]:
+    """Places of records to keep: the first, the last, and of the others an equal share for each metric; what one with
+    few points leaves over goes to those with more."""
+    kept = {0, total - 1}
+    by_length = sorted(metrics.values(), key=lambda logged: len(logged[0]))
+    for done, (where, values) in enumerate(by_length):
+        share = (at_most - len(kept)) // (len(by_length) - done)
+        if share >= 2:
+            kept.update(where[keep_extremes([values], share)].tolist())
+    return np.array(sorted(kept))
+
+
+def _at(kept: NDArray[np.intp], logged: Logged) -> list[float | None]:
+    """The values of a metric at these places, None where it was not logged."""
+    where, values = logged
+    found = np.searchsorted(where, kept)
+    found[found == len(where)] = 0
+    here = where[found] == kept if len(where) else np.zeros(len(kept), bool)
+    if here.all():
+        return list(values[found].tolist())
+    column = np.full(len(kept), None, object)
+    column[here] = values[found[here]]
+    return list(column)
 
 
 def _with_none(values: Floats) -> list[float | None]:
@@ -110,16 +160,17 @@ async def _csv(store: Store, record: RunRecord) -> AsyncIterator[str]:
     start = 0
     while batches := await store.some_batches(record, start, BATCHES_AT_ONCE):
         for batch in batches:
-            yield await asyncio.to_thread(_csv_rows, batch, names)
+            for first in range(0, len(batch), ROWS_AT_ONCE):
+                yield await asyncio.to_thread(_csv_rows, batch.names, batch.rows[first : first + ROWS_AT_ONCE], names)
         start = batches[-1].seq + len(batches[-1])
 
 
-def _csv_rows(batch: Batch, names: list[str]) -> str:
-    place = {name: column for column, name in enumerate(batch.names, 1)}
-    values = [_with_none(batch.rows[:, place[name]]) if name in place else [None] * len(batch) for name in names]
+def _csv_rows(present: Sequence[str], rows: Floats, names: list[str]) -> str:
+    place = {name: column for column, name in enumerate(present, 1)}
+    values = [_with_none(rows[:, place[name]]) if name in place else [None] * len(rows) for name in names]
     text = io.StringIO()
     writer = csv.writer(text)
-    steps = (int(step) if step.is_integer() else step for step in batch.rows[:, 0].tolist())
+    steps = (int(step) if step.is_integer() else step for step in rows[:, 0].tolist())
     writer.writerows(zip(steps, *values, strict=True))
     return text.getvalue()
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.api.deps import ServicesDep
+from app.api.deps import REFUSED, UNAVAILABLE, ServicesDep
 from app.columns import Floats
 from app.errors import InvalidError, UnavailableError
 from app.plans import plan_run
@@ -17,14 +17,16 @@ from app.schemas import Data, Ending, Run, RunChange, RunIn, RunList, env_of
 from app.store import Status
 from app.visdom.connection import VisdomError
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], responses=REFUSED)
+
+FLOATS = "application/octet-stream"
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 GroupQuery = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
-@router.post("/runs", status_code=201)
+@router.post("/runs", status_code=201, responses={200: {"model": Run, "description": "The run of this id"}})
 async def start_run(wanted: RunIn, services: ServicesDep, response: Response) -> Run:
     """Start a run; it queues if as many as may run at once already do.
 
@@ -61,20 +63,20 @@ async def get_run(run_id: str, services: ServicesDep) -> Run:
     return Run.of(await services.runs.get(run_id))
 
 
-@router.get("/runs/{run_id}/data", response_model=Data)
+@router.get("/runs/{run_id}/data", response_model=Data, responses={200: {"content": {FLOATS: {}}}})
 async def get_data(run_id: str, request: Request, services: ServicesDep) -> Response | Data:
     """The x and y that a run runs on; as float64 bytes, all x and then all y, to those who accept nothing else."""
     record = await services.runs.get(run_id)
     if record.data_hash is None:
         return Data(x=[], y=[])
     x, y = await services.store.get_data(record.data_hash)
-    if request.headers.get("accept") == "application/octet-stream":
-        return Response(x.tobytes() + y.tobytes(), media_type="application/octet-stream")
+    if request.headers.get("accept") == FLOATS:
+        return Response(x.tobytes() + y.tobytes(), media_type=FLOATS)
     text = await asyncio.to_thread(_data_json, x, y)
     return Response(text, media_type="application/json")
 
 
-@router.get("/runs/{run_id}/visdom", status_code=307)
+@router.get("/runs/{run_id}/visdom", status_code=307, response_class=RedirectResponse, responses=UNAVAILABLE)
 async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
     """Build the run's own windows if they are not there, then go to them."""
     record = await services.runs.get(run_id)

@@ -266,6 +266,7 @@ def _layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
         "automargin": True,
         "exponentformat": "power",
         "nticks": 7,
+        "ticklabelstandoff": 4,
     }
     anchors = _axes_of(x, y)
     on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}

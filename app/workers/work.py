@@ -74,7 +74,7 @@ class Training:
         started, done, chunk = time.monotonic(), 0, 1
         while not self.run.should_stop:
             pace = self.params.steps_per_second
-            if pace and self.run.wait(max(0.0, started + done / pace - time.monotonic())):
+            if pace and self.run.wait(_until(started + done / pace)):
                 break
             begun = time.perf_counter()
             wanted = 1 if pace else chunk
@@ -113,6 +113,11 @@ class Training:
                 self.result["best_loss"] = float(column["loss"][best])
             last["w"] = self.result.get("best_w", last["w"])
         self.result["predict_after"] = self.method.predict(last, self.params.predict_at)
+
+
+def _until(moment: float) -> float:
+    """Seconds until then, as many as can be waited: at 1e-300 steps a second, the next is further than time reaches."""
+    return min(max(0.0, moment - time.monotonic()), threading.TIMEOUT_MAX / 2)
 
 
 def _take(steps: Iterator[Row], count: int) -> tuple[list[Row], bool]:
@@ -154,6 +159,7 @@ def _sentence(error: Exception) -> str:
 def main() -> None:
     """A worker started as a program of its own, where processes cannot be forked: the job comes on standard input."""
     job = Job(**json.loads(sys.stdin.readline()))
+    os.dup2(2, 1)  # nobody reads our output: a trainer that prints much would stand still
 
     def end_with_the_board() -> None:
         sys.stdin.read()

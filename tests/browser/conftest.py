@@ -71,20 +71,37 @@ def watch() -> Iterator[Watch]:
     watch.check()
 
 
+@pytest.fixture(scope="package")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile that many tests use: it has Visdom's scripts in its cache."""
+    context = make_context(browser)
+    yield context
+    context.close()
+
+
+def make_context(browser: Browser, **options: Any) -> BrowserContext:
+    """A browser profile; options are those of Playwright's new_context."""
+    context = browser.new_context(**{"viewport": SIZE, **options})
+    context.set_default_timeout(15_000)
+    return context
+
+
 @pytest.fixture
-def new_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
-    """Make pages, each in a browser profile of its own; options are those of Playwright's new_context."""
+def new_page(browser: Browser, profile: BrowserContext, watch: Watch) -> Iterator[Callable[..., Page]]:
+    """Make pages; with options, which are those of Playwright's new_context, in a profile of their own."""
+    pages: list[Page] = []
     contexts: list[BrowserContext] = []
 
     def make(**options: Any) -> Page:
-        contexts.append(browser.new_context(**{"viewport": SIZE, **options}))
-        contexts[-1].set_default_timeout(15_000)
-        page = contexts[-1].new_page()
-        watch.follow(page)
-        contexts[-1].on("page", watch.follow)
-        return page
+        if options:
+            contexts.append(make_context(browser, **options))
+        pages.append((contexts[-1] if options else profile).new_page())
+        watch.follow(pages[-1])
+        return pages[-1]
 
     yield make
+    for page in pages:
+        page.close()
     for context in contexts:
         context.close()
 
@@ -93,3 +110,9 @@ def new_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
 def page(new_page: Callable[..., Page], board: BoardProcess) -> BoardPage:
     """The shared board's page, opened, with its curves on show."""
     return BoardPage(new_page()).open(board.url)
+
+
+@pytest.fixture
+def form_page(new_page: Callable[..., Page], board: BoardProcess) -> BoardPage:
+    """The shared board's page, opened, for tests that do not look at the curves."""
+    return BoardPage(new_page()).open(board.url, curves=False)

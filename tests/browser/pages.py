@@ -33,11 +33,13 @@ class BoardPage:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def open(self, url: str) -> Self:
-        """Go there, and wait until the list and the curves are there."""
-        self.page.goto(url)
+    def open(self, url: str, *, curves: bool = True) -> Self:
+        """Go there, and wait until the form, the list and (unless told not to) the curves are there."""
+        self.page.goto(url, wait_until="load" if curves else "domcontentloaded")
         expect(self.page.locator("#method option").first).to_be_attached()
-        self.wait_for_curves()
+        expect(self.page.locator("main")).to_have_attribute("data-ready", "true")
+        if curves:
+            self.wait_for_curves()
         return self
 
     def wait_for_curves(self) -> None:

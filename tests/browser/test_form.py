@@ -9,7 +9,10 @@ from tests.boards import BoardProcess
 from tests.browser.pages import BoardPage
 
 
-def test_every_method_can_be_chosen_with_its_formula_and_its_parameters(page: BoardPage, board: BoardProcess) -> None:
+def test_every_method_can_be_chosen_with_its_formula_and_its_parameters(
+    form_page: BoardPage, board: BoardProcess
+) -> None:
+    page = form_page
     methods = board.get("/api/methods")
     options = page.page.locator("#method option").all_inner_texts()
     assert options == [method["title"] for method in methods]
@@ -30,13 +33,15 @@ def test_every_method_can_be_chosen_with_its_formula_and_its_parameters(page: Bo
             assert schema["description"] in page.page.locator(f"#field-{name}-help").inner_text()
 
 
-def test_what_a_field_means_is_told_when_it_has_the_focus(page: BoardPage) -> None:
+def test_what_a_field_means_is_told_when_it_has_the_focus(form_page: BoardPage) -> None:
+    page = form_page
     page.field("lr").focus()
     expect(page.page.locator("#help")).to_contain_text("Learning rate: How far an update goes")
     expect(page.page.locator("#help")).to_contain_text("at most 1,000")
 
 
-def test_slider_and_number_agree(page: BoardPage) -> None:
+def test_slider_and_number_agree(form_page: BoardPage) -> None:
+    page = form_page
     number, slider = page.field("lr"), page.page.get_by_role("slider", name="Learning rate")
     assert (number.input_value(), float(slider.input_value())) == ("0.01", -2)
     number.fill("0.1")
@@ -54,13 +59,15 @@ def test_slider_and_number_agree(page: BoardPage) -> None:
     assert (number.input_value(), float(slider.input_value())) == ("300", 1)
 
 
-def test_what_is_typed_stays_when_the_method_changes(page: BoardPage) -> None:
+def test_what_is_typed_stays_when_the_method_changes(form_page: BoardPage) -> None:
+    page = form_page
     page.fill(lr=0.05, epochs=7)
     page.page.select_option("#method", "sgd")
     assert (page.field("lr").input_value(), page.field("epochs").input_value()) == ("0.05", "7")
 
 
-def test_long_runs_go_at_full_speed_unless_someone_chooses(page: BoardPage) -> None:
+def test_long_runs_go_at_full_speed_unless_someone_chooses(form_page: BoardPage) -> None:
+    page = form_page
     full = page.page.get_by_label("Full speed")
     assert page.field("steps_per_second").input_value() == "25"
     page.fill(epochs=100_000)
@@ -71,7 +78,8 @@ def test_long_runs_go_at_full_speed_unless_someone_chooses(page: BoardPage) -> N
     expect(full).not_to_be_checked()
 
 
-def test_a_refused_value_is_marked_beside_its_field(page: BoardPage) -> None:
+def test_a_refused_value_is_marked_beside_its_field(form_page: BoardPage) -> None:
+    page = form_page
     page.fill(lr=-1)
     page.page.get_by_role("button", name="Start").click()
     expect(page.error("lr")).to_contain_text("greater than 0")
@@ -81,7 +89,8 @@ def test_a_refused_value_is_marked_beside_its_field(page: BoardPage) -> None:
     expect(page.error("lr")).to_be_hidden()
 
 
-def test_data_that_is_no_list_of_numbers_is_refused_in_words(page: BoardPage) -> None:
+def test_data_that_is_no_list_of_numbers_is_refused_in_words(form_page: BoardPage) -> None:
+    page = form_page
     start = page.page.get_by_role("button", name="Start")
     page.fill(y="2, four, 6")
     start.click()
@@ -97,14 +106,16 @@ def test_data_that_is_no_list_of_numbers_is_refused_in_words(page: BoardPage) ->
     expect(page.error("x")).to_contain_text("less than or equal to")
 
 
-def test_a_rule_between_parameter_and_data_names_its_field(page: BoardPage) -> None:
+def test_a_rule_between_parameter_and_data_names_its_field(form_page: BoardPage) -> None:
+    page = form_page
     page.page.select_option("#method", "minibatch")
     page.fill(batch_size=9)
     page.page.get_by_role("button", name="Start").click()
     expect(page.error("batch_size")).to_contain_text("send 1 to 3")
 
 
-def test_by_keyboard_alone(page: BoardPage, board: BoardProcess) -> None:
+def test_by_keyboard_alone(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page
     seen = []
     for _ in range(12):
         page.page.keyboard.press("Tab")

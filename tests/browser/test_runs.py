@@ -78,7 +78,8 @@ def test_a_diverged_run_is_explained_and_squashes_no_other(page: BoardPage, boar
         board.client.patch("/api/board", json={"axes": {"loss": "linear"}})
 
 
-def test_settings_can_be_used_again_and_a_run_deleted(page: BoardPage, board: BoardProcess) -> None:
+def test_settings_can_be_used_again_and_a_run_deleted(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page
     run = board.run("sgd", lr=0.03, epochs=5, order="sequential", data={"x": [1.0, 2.5], "y": [2.0, 5.0]})
     board.wait_until(run["id"])
     row = page.row(run["id"])
@@ -116,7 +117,8 @@ def test_stored_text_stays_text(page: BoardPage, board: BoardProcess, new_page: 
         assert document.evaluate("window.attacked") is None
 
 
-def test_numbers_that_json_lacks_do_not_break_the_page(page: BoardPage, board: BoardProcess) -> None:
+def test_numbers_that_json_lacks_do_not_break_the_page(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page
     run = board.client.post("/api/runs", json={"method": "external", "name": "odd numbers"}).json()
     points = {"seq": 0, "step": [0], "metrics": {"loss": ["NaN"], "w": ["-Infinity"]}}
     board.client.post(f"/api/runs/{run['id']}/points", json=points)

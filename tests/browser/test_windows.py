@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def test_without_visdoms_bar_and_with_a_link_to_the_curves_alone(
 
 def test_an_axis_is_switched_for_everyone(page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]) -> None:
     board.wait_until(board.run()["id"])
-    other = BoardPage(new_page()).open(board.url)
+    other = BoardPage(new_page(viewport={"width": 1400, "height": 800})).open(board.url)
     for name, window, letter in (("loss", "Loss", "y"), ("step", "w", "x"), ("cost", "Cost curve", "y")):
         switch = page.page.get_by_role("checkbox", name=name)
         switch.check()
@@ -82,6 +83,26 @@ def changed_range(page: BoardPage, window: str) -> list[float] | None:
     return chosen  # type: ignore[no-any-return]
 
 
+def test_a_visdom_that_dies_comes_back_with_its_windows(
+    new_board: Callable[..., BoardProcess], new_page: Callable[..., Page]
+) -> None:
+    board = new_board().start()
+    run = board.run(lr=0.001, epochs=5000, steps_per_second=50)
+    page = BoardPage(new_page()).open(board.url)
+    visdom = next(child for child in board.children() if "app.visdom.child" in child.cmdline())
+    visdom.kill()
+    expect(page.page.locator("#curtain")).to_contain_text("Visdom")
+    board.wait_for_visdom()
+    expect(page.page.locator("#curtain")).to_be_empty(timeout=10_000)
+
+    def drawn() -> int:
+        return len((page.trace("w", run["number"]) or {"drawn": []})["drawn"])
+
+    before = drawn()
+    wait_for(lambda: drawn() > before + 20, 10, "a curve that goes on")
+    expect(page.curves.locator(".navbar-form")).to_be_hidden()
+
+
 def test_a_board_that_comes_back_is_found_again(
     new_board: Callable[..., BoardProcess], new_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -110,14 +131,14 @@ def test_a_board_that_comes_back_is_found_again(
 
 def test_older_runs_are_shown_on_demand(new_board: Callable[..., BoardProcess], new_page: Callable[..., Page]) -> None:
     board = new_board().start()
-    for number in range(1, 54):
-        run = board.client.post("/api/runs", json={"method": "external", "name": f"run {number}"}).json()
-        board.client.post(f"/api/runs/{run['id']}/finish", json={"status": "finished"})
-    page = BoardPage(new_page()).open(board.url)
+    with ThreadPoolExecutor(8) as pool:
+        body = {"method": "external", "name": "a script's run"}
+        list(pool.map(lambda _: board.client.post("/api/runs", json=body), range(53)))
+    page = BoardPage(new_page()).open(board.url, curves=False)
     rows = page.page.locator(".run")
     expect(rows).to_have_count(50)
     expect(page.page.locator("#runs-count")).to_have_text("53")
     page.page.get_by_role("button", name="Show older runs").click()
     expect(rows).to_have_count(53)
-    expect(rows.last.locator(".name")).to_have_text("run 1")
+    expect(rows.last.locator(".number")).to_have_text("#1")
     expect(page.page.get_by_role("button", name="Show older runs")).to_be_hidden()

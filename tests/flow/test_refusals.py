@@ -2,11 +2,79 @@
 
 from __future__ import annotations
 
+import json
+import os
+import random
+import socket
+import struct
+import time
+from collections.abc import Iterator
 from typing import Any
 
+import httpx2
+import psutil
 import pytest
 
-from tests.boards import BoardProcess
+import lossboard
+from tests.boards import BoardProcess, wait_for
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
+    """A board that has shown no traceback when all is over, and whose runs can all still be read."""
+    errors = tmp_path_factory.mktemp("errors") / "stderr"
+    with errors.open("w") as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        running = BoardProcess(tmp_path_factory.mktemp("board")).start()
+        os.dup2(kept, 2)
+        os.close(kept)
+    with running.client.stream("GET", "/api/events") as stream:
+        yield running
+        newest = external(running)
+        assert any(newest in line for line in stream.iter_lines())
+    everything = running.get("/api/runs", limit=1000)
+    assert len(everything["items"]) == everything["total"]
+    running.stop()
+    said = errors.read_text()
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+
+
+def external(board: BoardProcess) -> str:
+    run_id: str = board.client.post("/api/runs", json={"method": "external"}).json()["id"]
+    return run_id
+
+
+def send(
+    board: BoardProcess, verb: str, path: str, body: str | bytes, kind: str = "application/json"
+) -> httpx2.Response:
+    return board.client.request(verb, path, content=body, headers={"Content-Type": kind})
+
+
+def words_of(answer: httpx2.Response) -> str:
+    """What a refusal says: a sentence, in an answer that does not echo what may be of any length."""
+    assert 400 <= answer.status_code < 500, answer.text
+    assert len(answer.content) < 10_000
+    reasons = answer.json()["detail"]
+    assert all(set(reason) == {"loc", "msg", "type"} for reason in reasons)
+    words: str = reasons[0]["msg"]
+    assert words
+    return words
+
+
+def json_routes(board: BoardProcess) -> list[tuple[str, str]]:
+    """Everything that takes JSON, for one external run."""
+    paths = board.get("/openapi.json")["paths"]
+    run = external(board)
+    routes = [
+        (verb.upper(), path.replace("{run_id}", run))
+        for path, operations in paths.items()
+        for verb, operation in operations.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    ]
+    assert len(routes) >= 5
+    return routes
 
 
 def refused(board: BoardProcess, body: dict[str, Any] | str) -> tuple[int, list[str | int], str]:
@@ -83,11 +151,43 @@ def test_a_bad_body(board: BoardProcess, body: dict[str, Any], field: list[str |
     assert words in text
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "null", '"gd"', "[" * 20_000, "\x00", '{"method": "gd"} trailing'])
-def test_what_is_no_json_object(board: BoardProcess, body: str) -> None:
-    answer = board.client.post("/api/runs", content=body, headers={"Content-Type": "application/json"})
-    assert 400 <= answer.status_code < 500
-    assert answer.json()["detail"][0]["msg"]
+BROKEN = {
+    **{
+        body: body
+        for body in ("", "{", "[]", "null", '"gd"', "1", "NaN", "\x00", '{"method": "gd"} trailing', "{'a': 1}")
+    },
+    "nested lists": "[" * 20_000,
+    "nested lists, closed": "[" * 20_000 + "]" * 20_000,
+    "nested objects": '{"method":' * 20_000 + "1" + "}" * 20_000,
+    "nested in a field": '{"method": "gd", "name": ' + "[" * 20_000 + "]" * 20_000 + "}",
+    "no UTF-8": b'{"method": "\xff\xfe", "name": "\xc3"}',
+    "a long whole number": "1" + "0" * 5000,
+    "many unknown fields": json.dumps({f"field {number}": number for number in range(10_000)}),
+    "a long unknown field": json.dumps({"x" * 1_000_000: 1}),
+    "an unknown field of half a character": '{"\\ud800": 1}',
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
+def test_no_route_takes_what_is_broken(board: BoardProcess, body: str | bytes) -> None:
+    for verb, path in json_routes(board):
+        words_of(send(board, verb, path, body))
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "text/json"]
+)
+def test_json_has_to_be_called_json(board: BoardProcess, kind: str) -> None:
+    for verb, path in json_routes(board):
+        body = (
+            '{"method": "external", "name": "no", "seq": 0, "step": [], "metrics": {}, "status": "failed", "axes": {}}'
+        )
+        assert "application/json" in words_of(send(board, verb, path, body, kind))
+
+
+def test_of_a_field_sent_twice_the_last_counts(board: BoardProcess) -> None:
+    answer = send(board, "POST", "/api/runs", '{"method": "magic", "name": "a", "name": "b", "method": "external"}')
+    assert answer.json()["name"] == "b"
 
 
 @pytest.mark.parametrize(
@@ -118,3 +218,216 @@ def test_bad_queries(board: BoardProcess) -> None:
         assert board.client.get(f"/api/runs?{query}").status_code == 422, query
     for axes in ({"loss": "cubic"}, {"depth": "log"}, None):
         assert board.client.patch("/api/board", json={"axes": axes}).status_code == 422
+
+
+# --- numbers and names of any size ------------------------------------------------------------------------------------
+
+NUMBER_PLACES = [
+    *(f'{{"method": "gd", "params": {{"{name}": %s}}}}' for name in ("lr", "epochs", "w0", "steps_per_second")),
+    '{"method": "minibatch", "params": {"batch_size": %s}}',
+    '{"method": "sweep", "params": {"w_step": %s}}',
+    '{"method": "gd", "data": {"x": [%s], "y": [1]}}',
+    '{"method": "gd", "data": {"x": [1], "y": [%s]}}',
+]
+POINT_PLACES = [
+    '{"seq": %s, "step": [], "metrics": {}}',
+    '{"seq": 0, "step": [%s], "metrics": {"loss": [1]}}',
+    '{"seq": 0, "step": [0], "metrics": {"loss": [%s]}}',
+]
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "-1e400"], ids=len)
+def test_a_number_that_no_float_holds(board: BoardProcess, number: str) -> None:
+    for body in NUMBER_PLACES:
+        words_of(send(board, "POST", "/api/runs", body % number))
+    run = external(board)
+    for body in POINT_PLACES[:2] if number == "-1e400" else POINT_PLACES:  # a loss may be infinite
+        words_of(send(board, "POST", f"/api/runs/{run}/points", body % number))
+    for path in (
+        "/api/runs?limit=",
+        "/api/runs?offset=",
+        *(f"/api/runs/{run}/points?{q}=" for q in ("max_points", "from_step")),
+    ):
+        words_of(board.client.get(path + number))
+    if number != "-1e400":
+        words_of(send(board, "POST", f"/api/runs/{run}/finish", f'{{"status": "failed", "result": {{"a": {number}}}}}'))
+
+
+@pytest.mark.parametrize("number", [2**53 + 2, 2**63 - 1, 2**63, 2**64, 2**70, 1e308])
+def test_a_number_beyond_what_a_browser_can_count(board: BoardProcess, number: float) -> None:
+    run = external(board)
+    for body in POINT_PLACES[:2]:
+        words_of(send(board, "POST", f"/api/runs/{run}/points", body % number))
+    record = json.dumps({"seq": 0, "metrics": []}).encode() + b"\n" + struct.pack("<d", number)
+    words_of(send(board, "POST", f"/api/runs/{run}/points", record, lossboard.CONTENT_TYPE))
+    if isinstance(number, int):
+        head = json.dumps({"seq": number, "metrics": []}).encode() + b"\n"
+        words_of(send(board, "POST", f"/api/runs/{run}/points", head, lossboard.CONTENT_TYPE))
+    words_of(board.client.get(f"/api/runs?offset={number}"))
+    assert board.get(f"/api/runs/{run}")["step"] is None
+
+
+def test_a_step_far_in_the_future_is_waited_for(board: BoardProcess) -> None:
+    run = board.run(steps_per_second=1e-300)
+    wait_for(lambda: board.get(f"/api/runs/{run['id']}")["step"] == 0, what="the first step")
+    board.client.post(f"/api/runs/{run['id']}/stop")
+    assert board.wait_until(run["id"])["status"] == "stopped"
+
+
+TEXTS = ["\x00", "a\x00b", "\n", " ", "\U0001f600", "\u202e evil", "<b>bold</b>", "'; DROP TABLE runs;--", '",\r\n=1+1']
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_odd_text_comes_back_as_it_was_sent(board: BoardProcess, text: str) -> None:
+    body = {"method": "external", "name": text, "group": text, "params": {text: text}}
+    run = board.client.post("/api/runs", json=body).json()
+    assert (run["name"], run["group"], run["params"]) == (text, text, {text: text})
+    path = f"/api/runs/{run['id']}"
+    assert board.get("/api/runs", group=text)["items"][0]["id"] == run["id"]
+    assert board.client.patch(path, json={"name": text * 2}).json()["name"] == text * 2
+    columns = {"seq": 0, "step": [0], "metrics": {text: [1.0]}}
+    assert board.client.post(f"{path}/points", json=columns).status_code == 200
+    assert board.get(f"{path}/points")["metrics"] == {text: [1.0]}
+    assert board.client.get(f"{path}/points.csv").text.startswith("step,")
+    board.wait_for_visdom()
+    assert board.client.get(f"{path}/visdom").status_code == 307
+    ended = board.client.post(f"{path}/finish", json={"status": "failed", "error": text, "result": {text: text}}).json()
+    assert (ended["error"], ended["result"]) == (text, {text: text})
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\ud800"', '"\\udc00\\ud800"', f'"{"x" * 100_000}"', '""'], ids=lambda text: text[:8]
+)
+def test_text_that_cannot_be_kept_is_refused_everywhere(board: BoardProcess, text: str) -> None:
+    run = external(board)
+    places = [
+        ("POST", "/api/runs", f'{{"method": "{method}", "{key}": %s}}')
+        for method in ("gd", "external")
+        for key in ("name", "group")
+    ]
+    places += [("POST", "/api/runs", '{"method": %s}'), ("POST", "/api/runs", '{"method": "gd", %s: 1}')]
+    places += [
+        ("POST", "/api/runs", '{"method": "gd", "params": {%s: 1}}'),
+        ("PATCH", f"/api/runs/{run}", '{"name": %s}'),
+    ]
+    places += [("POST", f"/api/runs/{run}/points", '{"seq": 0, "step": [0], "metrics": {%s: [1]}}')]
+    places += [("POST", f"/api/runs/{run}/finish", '{"status": "failed", "result": {%s: 1}}')]
+    if text != '""':
+        places += [("POST", "/api/runs", '{"method": "external", "params": {"a": %s}}')]
+        places += [("POST", "/api/runs", '{"method": "external", "params": {%s: 1}}')]
+        places += [("POST", f"/api/runs/{run}/finish", '{"status": "failed", "error": %s}')]
+        places += [("POST", f"/api/runs/{run}/finish", '{"status": "failed", "result": {"a": %s}}')]
+    for verb, path, body in places:
+        words_of(send(board, verb, path, body.replace("%s", text)))
+    binary = f'{{"seq": 0, "metrics": [{text}]}}\n'.encode() + bytes(16)
+    words_of(send(board, "POST", f"/api/runs/{run}/points", binary, lossboard.CONTENT_TYPE))
+    assert board.get(f"/api/runs/{run}")["status"] == "running"
+
+
+def test_params_of_a_script_are_kept_small_and_shallow(board: BoardProcess) -> None:
+    def nested(levels: int) -> Any:
+        return {"a": nested(levels - 1)} if levels else 1
+
+    for params, words in [
+        (nested(21), "20 times"),
+        (nested(300), "20 times"),
+        ({"a": ["x" * 1000] * 100}, "100000 char"),
+    ]:
+        assert words in words_of(board.client.post("/api/runs", json={"method": "external", "params": params}))
+    params = nested(19) | {"nan": "NaN", "list": [1, None, True]}
+    assert board.client.post("/api/runs", json={"method": "external", "params": params}).json()["params"] == params
+
+
+@pytest.mark.parametrize(
+    "run_id", ["%00", "a%00", "..%2f..%2fetc", "a%2Fb", "%2e%2e", "%FF", "%ED%A0%80", "'", "%0d%0aX:%20y"]
+)
+def test_an_id_that_no_run_has(board: BoardProcess, run_id: str) -> None:
+    for rest in ("", "/data", "/points", "/points.csv", "/visdom"):
+        words_of(board.client.get(f"/api/runs/{run_id}{rest}"))
+    words_of(board.client.delete(f"/api/runs/{run_id}"))
+    words_of(board.client.post(f"/api/runs/{run_id}/stop"))
+    words_of(board.client.patch(f"/api/runs/{run_id}", json={"name": "a"}))
+    words_of(board.client.post(f"/api/runs/{run_id}/points", json={"seq": 0, "step": [], "metrics": {}}))
+    words_of(board.client.post(f"/api/runs/{run_id}/finish", json={"status": "failed"}))
+
+
+# --- size -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_has_a_thousand_metrics_at_most(board: BoardProcess) -> None:
+    path = f"/api/runs/{external(board)}/points"
+    body = {"seq": 0, "step": [0], "metrics": {f"m{number}": [1.0] for number in range(100_000)}}
+    assert "1000" in words_of(board.client.post(path, json=body))
+    head = json.dumps({"seq": 0, "metrics": list(body["metrics"])}).encode() + b"\n"
+    assert "1000" in words_of(send(board, "POST", path, head, lossboard.CONTENT_TYPE))
+    thousand = {f"m{number}": [1.0] for number in range(1000)}
+    assert board.client.post(path, json={"seq": 0, "step": [0], "metrics": thousand}).status_code == 200
+    assert "1000" in words_of(board.client.post(path, json={"seq": 1, "step": [1], "metrics": {"more": [1.0]}}))
+
+
+def test_a_curve_of_many_metrics_is_read_in_little_memory(board: BoardProcess) -> None:
+    """A thousand metrics in one record, then a million records of one: as a table that were 8 GB."""
+    path = f"/api/runs/{external(board)}/points"
+    names = [f"m{number}" for number in range(1000)]
+    board.client.post(path, json={"seq": 0, "step": [0], "metrics": {name: [1.0] for name in names}})
+    table = struct.pack("<20d", *(float(number) for number in range(20))) * 100_000
+    body = json.dumps({"seq": 1, "metrics": ["m0"]}).encode() + b"\n" + table
+    assert send(board, "POST", path, body, lossboard.CONTENT_TYPE).json()["accepted"] == 1_000_001
+    before = memory(board)
+    points = board.get(path)
+    assert (points["total"], len(points["metrics"])) == (1_000_001, 1000)
+    assert 1900 < len(points["step"]) <= 2000
+    assert "10000" in words_of(board.client.get(path + "?max_points=1000000"))
+    with board.client.stream("GET", path + ".csv") as rows:
+        assert sum(len(piece) for piece, _ in zip(rows.iter_bytes(1 << 20), range(50), strict=False)) == 50 << 20
+    assert memory(board) - before < 400
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_of_200_mb_is_refused_while_it_streams(board: BoardProcess, declared: bool) -> None:
+    for path in ("/api/runs", f"/api/runs/{external(board)}/points", "/visdom/env/x", "/no/such/place"):
+        before, highest = memory(board), 0.0
+        address = httpx2.URL(board.url)
+        with socket.create_connection((address.host, address.port or 80)) as line:
+            length = f"Content-Length: {200 << 20}" if declared else "Transfer-Encoding: chunked"
+            kind = "Content-Type: application/json"
+            line.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: {address.netloc.decode()}\r\n{kind}\r\n{length}\r\n\r\n".encode()
+            )
+            piece = b"1" * (1 << 20) if declared else b"100000\r\n" + b"1" * (1 << 20) + b"\r\n"
+            answer = b""
+            try:
+                for _ in range(200):
+                    line.sendall(piece)
+                    highest = max(highest, memory(board))
+                line.settimeout(5)
+                answer = line.recv(1 << 16)
+            except ConnectionError:
+                pass  # it was closed in the middle, as well it may be
+        assert not answer or answer.startswith(b"HTTP/1.1 4")
+        if path.startswith("/api") and answer:
+            assert b"413" in answer[:20]
+            assert b"100 MiB" in answer
+        assert highest - before < 150
+
+
+def memory(board: BoardProcess) -> float:
+    """MiB that the board's own process holds."""
+    size: float = psutil.Process(board.process.pid).memory_info().rss / (1 << 20)
+    return size
+
+
+def test_a_million_pairs(board: BoardProcess) -> None:
+    draw = random.random
+    pairs = {"x": [draw() for _ in range(1_000_000)], "y": [draw() for _ in range(1_000_000)]}
+    body = json.dumps({"method": "gd", "params": {"epochs": 3, "lr": 0.1}, "data": pairs})
+    began = time.monotonic()
+    answer = send(board, "POST", "/api/runs", body)
+    assert answer.status_code == 201
+    path = f"/api/runs/{answer.json()['id']}"
+    wait_for(lambda: board.get(path)["step"] is not None, what="the first point")
+    assert time.monotonic() - began < 10  # 1.5 s on two idle cores
+    assert board.wait_until(answer.json()["id"])["status"] == "finished"
+    assert board.get(f"{path}/data") == pairs
+    pairs["x"].append(1.0)
+    assert "1000000" in words_of(send(board, "POST", "/api/runs", json.dumps({"method": "gd", "data": pairs})))

@@ -113,8 +113,8 @@ def test_a_runs_own_env_is_built_when_it_is_opened(board: BoardProcess) -> None:
     answer = board.client.get(run["visdom"]["url"])
     assert (answer.status_code, answer.headers["location"]) == (307, f"/visdom/env/{run['visdom']['env']}")
     with watch(board, run["visdom"]["env"]) as watcher:
-        watcher.until(lambda windows: len(windows) == 4)
+        watcher.until(lambda windows: len(windows) == 5)
         titles = [window["title"] for window in watcher.windows.values()]
-        assert titles == ["w", "loss", "gradient", run["name"]]
+        assert titles == ["w", "loss", "gradient", "All samples, at w = 1.74629", run["name"]]
         assert "predict_after" in watcher.windows["about"]["content"]
     assert board.client.get("/api/runs/nonesuch/visdom").status_code == 404

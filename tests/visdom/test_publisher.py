@@ -33,7 +33,7 @@ class Stage:
     async def add(self, number: int = 1, points: int = 3) -> RunRecord:
         run = RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0)
         await self.store.add_run(run)
-        self.overlay.add(run, None)
+        await self.overlay.show(run)
         await self.feed(run, 0, points)
         return run
 

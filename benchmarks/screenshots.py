@@ -1,0 +1,62 @@
+"""Takes the README's screenshots with a real board and Chromium: `uv run python -m benchmarks.screenshots`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.boards import BoardProcess
+
+FOLDER = Path(__file__).parent / "screenshots"
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+RUNS: list[tuple[str, dict[str, Any]]] = [
+    ("gd", {"lr": 0.01, "epochs": 60}),
+    ("sgd", {"lr": 0.02, "epochs": 20, "seed": 1}),
+    ("gd", {"lr": 0.2, "epochs": 60}),
+    ("gd", {"lr": 0.3, "epochs": 400}),
+]
+
+
+def main() -> None:
+    """Write a picture for each way to look at the board."""
+    FOLDER.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        BoardProcess(Path(folder)) as board,
+        sync_playwright() as playwright,
+    ):
+        board.wait_for_visdom()
+        for method, params in RUNS:
+            board.wait_until(board.run(method, **params)["id"])
+        running = board.run("gd", lr=0.05, epochs=2000, steps_per_second=25)
+        board.wait_until(running["id"], "running")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+        take(browser, board.url, "board")
+        take(browser, board.url, "dark", color_scheme="dark")
+        take(browser, board.url, "phone", viewport={"width": 390, "height": 844}, full_page=True)
+        browser.close()
+
+
+def take(browser: Browser, url: str, name: str, *, full_page: bool = False, **look: Any) -> None:
+    """One picture of the page with all its curves drawn."""
+    page = browser.new_page(**{"viewport": {"width": 1280, "height": 720}, "device_scale_factor": 1, **look})
+    page.goto(url)
+    wait_for_curves(page)
+    page.screenshot(path=FOLDER / f"{name}.png", full_page=full_page)
+    page.close()
+
+
+def wait_for_curves(page: Page) -> None:
+    """Return once the windows show every run."""
+    frame = page.frame_locator("iframe")
+    frame.locator(".js-plotly-plot .legendtext").nth(len(RUNS)).wait_for()
+    frame.locator(".js-plotly-plot").nth(2).locator(".scatterlayer .trace").first.wait_for()
+    page.wait_for_timeout(500)  # Visdom gathers windows for 0.1 s before it draws them, then fits them to their place
+
+
+if __name__ == "__main__":
+    main()
