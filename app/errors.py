@@ -9,8 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 MAX_REASONS = 20  # told of one refused request: it may be wrong in a million places
 MAX_PART = 200  # characters of one part of a place: an unknown key may be of any length
@@ -93,6 +94,10 @@ def add_error_handlers(app: FastAPI) -> None:
         kind = HTTPStatus(error.status_code).name.lower()
         detail = [{"loc": [], "msg": _sentence(request, error), "type": kind}]
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _left(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it: who asked went away in the middle of the body
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -24,6 +24,7 @@ from app.board import Axes
 from app.columns import MAX_METRICS, MAX_WHOLE
 from app.overlay import PALETTE
 from app.store import RunRecord, Status
+from trainers import METHODS
 
 MAX_PARAMS = 100_000  # characters of JSON: a run is told whole, again and again, to everyone who looks
 MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more
@@ -117,7 +118,7 @@ class DataIn(Question):
 class RunIn(Question):
     """A run to start."""
 
-    method: Name
+    method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS, "external"]})]
     params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
         default_factory=dict, description="Absent ones have their defaults."
     )

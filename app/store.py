@@ -14,6 +14,7 @@ import numpy as np
 
 from app.columns import Batch, Floats, from_blob
 from app.database import Database
+from app.errors import GoneError
 
 type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
 TERMINAL = frozenset({"finished", "stopped", "diverged", "failed", "interrupted"})
@@ -167,6 +168,8 @@ class Store:
 
         def work(db: sqlite3.Connection) -> Appended:
             row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
+            if row is None:  # it was deleted while this batch was on its way
+                raise GoneError(f"The run {record.id} was deleted.")
             wanted: int = row[0]
             if batch.seq > wanted:
                 raise GapError(wanted)
@@ -229,8 +232,10 @@ class Store:
         """The x and y stored under this hash."""
 
         def work(db: sqlite3.Connection) -> tuple[Floats, Floats]:
-            (blob,) = db.execute("SELECT xy FROM datasets WHERE hash = ?", (data_hash,)).fetchone()
-            x, y = np.frombuffer(blob, "<f8").reshape(2, -1)
+            row = db.execute("SELECT xy FROM datasets WHERE hash = ?", (data_hash,)).fetchone()
+            if row is None:
+                raise GoneError("This data was deleted with the last run that had it.")
+            x, y = np.frombuffer(row[0], "<f8").reshape(2, -1)
             return x, y
 
         return await self._database.read(work)

@@ -9,8 +9,16 @@ from fastapi import Depends, Request
 from app.schemas import Refusal
 from app.services import Services
 
-REFUSED: dict[int | str, dict[str, Any]] = {"4XX": {"model": Refusal, "description": "Refused, and what to send"}}
-UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"model": Refusal, "description": "Visdom does not answer"}}
+_WORDS = "Refused, and what to send instead"
+_JSON = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
+
+REFUSED: dict[int | str, dict[str, Any]] = {"4XX": {"model": Refusal, "description": _WORDS}}
+# Where the answer is no JSON, FastAPI would say the same of the refusal.
+REFUSED_IN_JSON: dict[int | str, dict[str, Any]] = {"4XX": {"description": _WORDS, **_JSON}}
+UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    **REFUSED_IN_JSON,
+    503: {"description": "Visdom does not answer", **_JSON},
+}
 
 
 def _services(request: Request) -> Services:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import lossboard
-from app.api.deps import REFUSED, ServicesDep
+from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep
 from app.columns import MAX_METRICS, Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
 from app.errors import SEND_JSON, InvalidError, MediaError, message_of
 from app.picture import keep_extremes
@@ -76,7 +76,7 @@ class CsvResponse(StreamingResponse):
     media_type = "text/csv"
 
 
-@router.get("/runs/{run_id}/points.csv", response_class=CsvResponse)
+@router.get("/runs/{run_id}/points.csv", response_class=CsvResponse, responses=REFUSED_IN_JSON)
 async def get_csv(run_id: str, services: ServicesDep) -> CsvResponse:
     """Every point in full precision; a metric that a step lacks is an empty field."""
     record = await services.runs.get(run_id)

@@ -34,6 +34,7 @@ def main() -> None:
         with _ending_with(int(board)):
             _preload_torch()
     Nursery().serve()
+    os._exit(0)  # torch takes a second and more to take itself apart
 
 
 @contextmanager
