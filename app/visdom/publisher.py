@@ -112,7 +112,9 @@ class Publisher:
                 await self._publish_own(run_id)
 
     async def _publish_own(self, run_id: str) -> None:
-        drawn = self._own[run_id]
+        drawn = self._own.get(run_id)
+        if drawn is None:  # deleted while another run was published
+            return
         try:
             if run_id in self._stale:
                 self._stale.discard(run_id)

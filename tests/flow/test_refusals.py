@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -349,6 +350,31 @@ def test_an_id_that_no_run_has(board: BoardProcess, run_id: str) -> None:
     words_of(board.client.patch(f"/api/runs/{run_id}", json={"name": "a"}))
     words_of(board.client.post(f"/api/runs/{run_id}/points", json={"seq": 0, "step": [], "metrics": {}}))
     words_of(board.client.post(f"/api/runs/{run_id}/finish", json={"status": "failed"}))
+
+
+# --- bad timing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_deleted_while_others_speak_of_it(board: BoardProcess) -> None:
+    columns = {"seq": 0, "step": list(range(100)), "metrics": {"loss": [1.0] * 100}}
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(40):
+            path = f"/api/runs/{external(board)}"
+            calls = [pool.submit(board.client.post, f"{path}/points", json=columns) for _ in range(3)]
+            calls += [pool.submit(board.client.delete, path)]
+            calls += [pool.submit(board.client.post, f"{path}/points", json=columns) for _ in range(2)]
+            calls += [pool.submit(board.client.get, path + rest) for rest in ("", "/points", "/points.csv")]
+            statuses = {call.result().status_code for call in calls}
+            assert statuses <= {200, 204, 404, 409, 410}
+
+
+def test_a_caller_that_leaves_in_the_middle_of_a_body(board: BoardProcess) -> None:
+    address = httpx2.URL(board.url)
+    for path in ("/api/runs", f"/api/runs/{external(board)}/points", "/visdom/env/x"):
+        head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc.decode()}\r\nContent-Type: application/json\r\n"
+        with socket.create_connection((address.host, address.port or 80)) as line:
+            line.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+            time.sleep(0.05)
 
 
 # --- size -------------------------------------------------------------------------------------------------------------

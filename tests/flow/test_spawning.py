@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -13,9 +12,10 @@ import pytest
 from tests.boards import BoardProcess, alive, wait_for
 
 
-@pytest.fixture
-def board(new_board: Callable[..., BoardProcess]) -> BoardProcess:
-    return new_board(LOSSBOARD_WORKERS="spawn").start()
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
+    with BoardProcess(tmp_path_factory.mktemp("spawning"), LOSSBOARD_WORKERS="spawn") as running:
+        yield running
 
 
 def workers(board: BoardProcess) -> list[psutil.Process]:
@@ -62,9 +62,8 @@ def test_a_worker_that_does_not_listen_is_killed(board: BoardProcess) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_their_board(
-    board: BoardProcess, new_board: Callable[..., BoardProcess], tmp_path: Path, end: signal.Signals
-) -> None:
+def test_workers_end_with_their_board(new_board: Callable[..., BoardProcess], end: signal.Signals) -> None:
+    board = new_board(LOSSBOARD_WORKERS="spawn").start()
     run_id = slow_run(board)
     board.wait_for_visdom()
     children = board.children()
