@@ -117,7 +117,7 @@ def _about_body(error: Mapping[str, Any]) -> str | None:
     """What to tell of a body that is no JSON object at all; None for any other error."""
     place, kind = tuple(error["loc"]), error["type"]
     if kind == "json_invalid":
-        return f"The body is no JSON ({error['ctx']['error']} at character {place[-1]}). {SEND_JSON}."
+        return f"The body is no JSON ({error['ctx']['error']}). {SEND_JSON}."
     if place == ("body",) and kind in ("missing", "model_attributes_type"):
         return f"{SEND_JSON}."
     return None

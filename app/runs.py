@@ -299,6 +299,8 @@ class Runs:
 
     async def _revive(self, run_id: str) -> Active:
         record = await self.get(run_id)
+        if not record.ended:  # it is being deleted
+            raise GoneError(f"The run {run_id} was deleted.")
         if record.status != "interrupted" or record.method != EXTERNAL:
             raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
         record.status, record.ended_at, record.error = "running", None, None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.deps import REFUSED, ServicesDep
+from app.api.deps import REFUSED, JsonRoute, ServicesDep
 from app.board import Board
 from app.schemas import BoardChange, VisdomState
 
-router = APIRouter(tags=["board"], responses=REFUSED)
+router = APIRouter(tags=["board"], responses=REFUSED, route_class=JsonRoute)
 
 
 @router.get("/board")

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.api.deps import REFUSED, UNAVAILABLE, ServicesDep
+from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep
 from app.columns import Floats
 from app.errors import InvalidError, UnavailableError
 from app.plans import plan_run
@@ -17,7 +17,7 @@ from app.schemas import Data, Ending, Run, RunChange, RunIn, RunList, env_of
 from app.store import Status
 from app.visdom.connection import VisdomError
 
-router = APIRouter(tags=["runs"], responses=REFUSED)
+router = APIRouter(tags=["runs"], responses=REFUSED, route_class=JsonRoute)
 
 FLOATS = "application/octet-stream"
 

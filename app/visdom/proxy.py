@@ -77,6 +77,9 @@ class Proxy:
         answer = await self._send(request)
         if answer is None:
             return _refusal(503, self._reason())
+        if answer.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:  # a name that no file system takes
+            await answer.aclose()
+            return _refusal(404, "Visdom has no such file.")
         lasting = "v" in request.query_params and answer.status_code == httpx2.codes.OK
         return _pass_on(answer, {"Cache-Control": ONE_YEAR if lasting else "no-cache"})
 

@@ -148,7 +148,8 @@ class Outbox:
 
 def passed_headers(connection: HTTPConnection, visdom: AnyVisdom) -> dict[str, str]:
     """The headers with which Visdom is asked on behalf of a browser."""
-    asked = {name: connection.headers[name] for name in ASKED if name in connection.headers}
+    found = ((name, connection.headers.get(name, "")) for name in ASKED)
+    asked = {name: value for name, value in found if value.isascii() and value}  # httpx2 sends nothing else
     return {**asked, **visdom.headers}
 
 

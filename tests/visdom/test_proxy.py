@@ -94,6 +94,12 @@ async def test_serves_the_pages_files(browser: httpx2.AsyncClient) -> None:
     assert (await browser.get("/visdom/static/js/missing.js", params={"v": "1"})).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["%00", "x" * 300, "x/" * 3000])
+async def test_a_name_that_no_file_can_have(browser: httpx2.AsyncClient, name: str) -> None:
+    request = browser.build_request("GET", "/visdom", extensions={"target": f"/visdom/static/{name}".encode()})
+    assert (await browser.send(request)).status_code == 404
+
+
 async def test_an_env_without_windows_is_waited_for(browser: httpx2.AsyncClient) -> None:
     page = await browser.get("/visdom/env/not%20yet")
     assert page.status_code == 404
@@ -383,6 +389,16 @@ async def test_headers_that_pass(stand_in: tuple[StandIn, httpx2.AsyncClient]) -
         assert inner.headers["host"] == browser.base_url.netloc.decode()
         assert inner.headers["x-lossboard-key"] == "the secret"
         assert "cookie" not in inner.headers
+
+
+async def test_a_header_in_no_ascii_does_not_pass(stand_in: tuple[StandIn, httpx2.AsyncClient]) -> None:
+    inner, browser = stand_in
+    answer = await browser.get(
+        "/visdom/static/file", headers=[(b"Accept", "Ä".encode("latin-1")), (b"Range", b"bytes=0-")]
+    )
+    assert answer.status_code == 200
+    assert inner.headers["range"] == "bytes=0-"
+    assert "Ä" not in inner.headers.get("accept", "")
 
 
 async def test_a_visdom_under_another_path_is_sent_to() -> None:
