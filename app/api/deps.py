@@ -14,6 +14,8 @@ from fastapi.routing import APIRoute
 from app.schemas import MAX_DEPTH, Refusal
 from app.services import Services
 
+SMALL = 20_000
+
 _WORDS = "Refused, and what to send instead"
 _JSON = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
 
@@ -26,6 +28,12 @@ UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 }
 
 
+async def aside[**P, T](size: int, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """Do what takes long, by the ``size`` (bytes, numbers) of what it has to read, in a thread; what is small at once:
+    to hand it over would take longer, and all the more the busier the cores are."""
+    return await asyncio.to_thread(work, *args, **options) if size > SMALL else work(*args, **options)
+
+
 class _JsonRequest(Request):
     """A request whose JSON is read by pydantic's parser, in a thread: the standard library's takes three times as long
     for a million pairs, and everybody else waits."""
@@ -33,7 +41,7 @@ class _JsonRequest(Request):
     async def json(self) -> Any:
         body = await self.body()
         try:
-            return await asyncio.to_thread(pydantic_core.from_json, body)
+            return await aside(len(body), pydantic_core.from_json, body)
         except ValueError as error:
             words = str(error).replace("recursion limit exceeded", f"nested more than {MAX_DEPTH} times")
             raise json.JSONDecodeError(words, "", 0) from None
@@ -52,7 +60,7 @@ class JsonRoute(APIRoute):
         return handle_json
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # not async, it would be run in a thread each time
     services: Services = request.app.state.services
     return services
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import lossboard
-from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep
+from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
 from app.columns import MAX_METRICS, Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
 from app.errors import SEND_JSON, InvalidError, MediaError, message_of
 from app.picture import keep_extremes
@@ -51,7 +51,8 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     parse = {lossboard.CONTENT_TYPE: _parse_binary, "application/json": _parse_json}.get(kind)
     if parse is None:  # a browser lets any website post text: what is not declared is not read
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
-    batch = await asyncio.to_thread(parse, await request.body())
+    body = await request.body()
+    batch = await aside(len(body), parse, body)
     known = (await services.runs.get(run_id)).last
     if len(known.keys() | batch.names) > MAX_METRICS:
         raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
@@ -66,7 +67,7 @@ async def get_points(
 ) -> Response:
     """The curve, thinned so that the minimum and maximum of every stretch survive if it has more points."""
     batches = await services.store.batches(await services.runs.get(run_id))
-    text = await asyncio.to_thread(_curve, batches, max_points, from_step)
+    text = await aside(sum(batch.rows.size for batch in batches), _curve, batches, max_points, from_step)
     return Response(text, media_type="application/json")
 
 

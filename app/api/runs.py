@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep
+from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
 from app.columns import Floats
 from app.errors import InvalidError, UnavailableError
 from app.plans import plan_run
@@ -41,7 +40,7 @@ async def start_run(wanted: RunIn, services: ServicesDep, response: Response) ->
         )
         response.status_code = 201 if new else 200
         return Run.of(record)
-    return Run.of(await services.runs.create(await asyncio.to_thread(plan_run, wanted)))
+    return Run.of(await services.runs.create(await aside(len(wanted.data.x), plan_run, wanted)))
 
 
 @router.get("/runs")
@@ -72,7 +71,7 @@ async def get_data(run_id: str, request: Request, services: ServicesDep) -> Resp
     x, y = await services.store.get_data(record.data_hash)
     if request.headers.get("accept") == FLOATS:
         return Response(x.tobytes() + y.tobytes(), media_type=FLOATS)
-    text = await asyncio.to_thread(_data_json, x, y)
+    text = await aside(len(x), _data_json, x, y)
     return Response(text, media_type="application/json")
 
 

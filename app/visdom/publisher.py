@@ -126,7 +126,7 @@ class Publisher:
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
         for window in windows:
-            body = await asyncio.to_thread(encode, _pane(env, window))
+            body = encode(_pane(env, window))
             digest = hashlib.blake2b(body).digest()
             if self._sent.get((env, window.win)) != digest:
                 await self._connection.post_events(window.win, _numbered(body, next(self._versions)))
