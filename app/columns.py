@@ -20,6 +20,18 @@ MAX_PART = 1 << 20  # bytes of the records that are stored, and later read, at o
 
 
 @dataclass(frozen=True)
+class Records:
+    """Some records of one run, in order: their numbers, and their rows as in Batch."""
+
+    numbers: NDArray[np.intp]
+    names: tuple[str, ...]
+    rows: Floats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
 class Batch:
     """Consecutive records of one run.
 
@@ -73,24 +85,28 @@ def is_missing(values: Floats) -> NDArray[np.bool_]:
     return missing
 
 
-def join(batches: Iterable[Batch]) -> tuple[Floats, dict[str, Logged]]:
-    """All records of a run: their steps, and each metric where it was logged, in the order of first appearance.
+def join(records: Iterable[Records]) -> tuple[NDArray[np.intp], Floats, dict[str, Logged]]:
+    """Records of a run in one: their numbers, their steps, and each metric where it was logged, in the order of first
+    appearance.
 
     It takes memory for what was logged, and none for what was not: a thousand metrics may be named in one record, and
     a million records come without them.
     """
+    numbers: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
     steps: list[Floats] = [np.empty(0)]
     pieces: dict[str, list[Logged]] = {}
     start = 0
-    for batch in batches:
-        places = np.arange(start, start + len(batch))
-        steps.append(batch.rows[:, 0])
-        for column, name in enumerate(batch.names, 1):
-            values = batch.rows[:, column]
+    for some in records:
+        places = np.arange(start, start + len(some))
+        numbers.append(some.numbers)
+        steps.append(some.rows[:, 0])
+        for column, name in enumerate(some.names, 1):
+            values = some.rows[:, column]
             logged = ~is_missing(values)
             pieces.setdefault(name, []).append((places[logged], values[logged]))
-        start += len(batch)
-    return np.concatenate(steps), {name: _concatenate(parts) for name, parts in pieces.items()}
+        start += len(some)
+    metrics = {name: _concatenate(parts) for name, parts in pieces.items()}
+    return np.concatenate(numbers), np.concatenate(steps), metrics
 
 
 def _concatenate(parts: list[Logged]) -> Logged:

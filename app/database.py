@@ -10,9 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from app import pieces
+
 DATABASE_FILE = "lossboard.sqlite3"
-SCHEMA_VERSION = 1
-_SCHEMA = """
+SCHEMA_VERSION = 2
+_SCHEMA = f"""
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their making; never used twice
     id TEXT NOT NULL UNIQUE,
@@ -25,18 +27,17 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_status ON runs(status);
 CREATE INDEX runs_by_group ON runs(run_group);
 CREATE INDEX runs_by_data ON runs(data_hash);
-CREATE TABLE points (
-    run INTEGER NOT NULL,
-    first INTEGER NOT NULL,                    -- number of the batch's first record
-    names TEXT NOT NULL,                       -- JSON list of its metrics
-    received_at REAL NOT NULL,                 -- seconds since 1970
-    rows BLOB NOT NULL,                        -- records of 1 + len(names) little-endian float64
-    PRIMARY KEY (run, first)
-);
 CREATE TABLE datasets (hash TEXT PRIMARY KEY, xy BLOB NOT NULL);  -- all x, then all y, float64
 CREATE TABLE deleted (id TEXT PRIMARY KEY);
 CREATE TABLE board (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+{pieces.TABLE}"""
+_FROM_1 = f"""
+ALTER TABLE points RENAME TO old_points;
+{pieces.TABLE}
+INSERT INTO points SELECT run, first, length(rows) / (8 * (1 + json_array_length(names))), names, -9e999, 9e999,
+    json_array(json_array(first, received_at)), NULL, rows FROM old_points;
+DROP TABLE old_points;
+"""  # noqa: S608  (no value comes from outside)
 
 type Work[T] = Callable[[sqlite3.Connection], T]
 
@@ -64,8 +65,9 @@ class Database:
                     f"{path} was written by a newer Lossboard (its format is {version}, this one knows"
                     f" {SCHEMA_VERSION}). Update Lossboard, or choose another folder with --data-dir."
                 )
-            if version == 0:
-                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            if version < SCHEMA_VERSION:
+                change = _FROM_1 if version else _SCHEMA
+                connection.executescript(f"BEGIN; {change} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
             for table in ("runs", "board"):  # what a start reads; to check every point would take as long as to read it
                 (found,) = connection.execute(f"PRAGMA quick_check('{table}')").fetchone()
                 if found != "ok":
@@ -106,7 +108,11 @@ class Database:
         if connection is None:
             connection = self._local.connection = self._connect()
             self._readers.append(connection)
-        return work(connection)
+        connection.execute("BEGIN")  # what work reads, it reads in one state
+        try:
+            return work(connection)
+        finally:
+            connection.execute("COMMIT")
 
     def _write_all(self, connection: sqlite3.Connection) -> None:
         closing = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.columns import Floats, is_missing
 
@@ -112,24 +113,33 @@ class Curve:
         self._filled = self._per_stretch
 
 
-def keep_extremes(columns: list[Floats], at_most: int) -> np.ndarray:
-    """Places of at most ``at_most`` records that show every column: the first and the last record, and of every
-    stretch those that hold a column's minimum or maximum. For drawing a stored run of any length at once."""
-    total = len(columns[0]) if columns else 0
-    if total <= at_most:
-        return np.arange(total)
+def extremes_of_stretches(columns: Floats, stretch: int) -> NDArray[np.intp]:
+    """Places of the records, of ``columns`` with the shape (records, metrics), that hold a finite minimum or maximum of
+    some metric within their stretch of so many records; and of the first and the last record."""
+    total, metrics = columns.shape
+    padded = -(-total // stretch) * stretch
     places = [np.array([0, total - 1])]
-    finite = [(np.flatnonzero(np.isfinite(column)), column) for column in columns]
-    finite = [(where, column) for where, column in finite if len(where)]
-    stretches = (at_most - 2) // (2 * max(1, len(finite)))
-    if stretches:
-        for where, column in finite:
-            values = column[where]
-            starts = np.unique(np.searchsorted(where, np.arange(stretches) * total // stretches))
-            starts = starts[starts < len(where)]
-            places.append(where[_arg_reduce(values, starts, len(values), lowest=True)])
-            places.append(where[_arg_reduce(values, starts, len(values))])
-    return np.unique(np.concatenate(places))
+    begins = np.arange(0, padded, stretch)[:, np.newaxis]
+    for worst, choose in ((np.inf, np.argmin), (-np.inf, np.argmax)):
+        values = np.full((padded, metrics), worst)
+        np.copyto(values[:total], columns, where=np.isfinite(columns))
+        places.append((choose(values.reshape(-1, stretch, metrics), axis=1) + begins).ravel())
+    return np.unique(np.minimum(np.concatenate(places), total - 1))
+
+
+def keep_extremes(places: NDArray[np.intp], values: Floats, at_most: int) -> NDArray[np.intp]:
+    """Which of these values, found at ``places`` of a run, to draw: of each of equally long stretches of the run the
+    smallest and the largest, ``at_most`` in all."""
+    finite = np.flatnonzero(np.isfinite(values))
+    stretches = at_most // 2
+    if len(finite) <= at_most or not stretches:
+        return finite[:at_most]
+    where, found = places[finite], values[finite]
+    edges = where[0] + (where[-1] + 1 - where[0]) * np.arange(stretches) // stretches
+    starts = np.unique(np.searchsorted(where, edges))
+    lowest, largest = _arg_reduce(found, starts, len(found), lowest=True), _arg_reduce(found, starts, len(found))
+    kept: NDArray[np.intp] = finite[np.unique(np.concatenate([lowest, largest]))]
+    return kept
 
 
 def _arg_reduce(values: Floats, starts: np.ndarray, total: int, *, lowest: bool = False) -> np.ndarray:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import math
 import sqlite3
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from app.columns import Batch, Floats, from_blob
+from app import pieces
+from app.columns import Batch, Floats
 from app.database import Database
 from app.errors import GoneError
+from app.pieces import Stretch, Times
 
 type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
 TERMINAL = frozenset({"finished", "stopped", "diverged", "failed", "interrupted"})
@@ -176,57 +181,40 @@ class Store:
             new = batch.after(wanted)
             if not len(new):
                 return Appended(wanted, None)
-            db.execute(
-                "INSERT INTO points VALUES (?, ?, ?, ?, ?)",
-                (record.number, new.seq, json.dumps(new.names), time.time(), new.blob()),
-            )
+            pieces.append(db, record.number, new, time.time())
             wanted = new.seq + len(new)
             db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, record.number))
             return Appended(wanted, new)
 
         return await self._database.write(work)
 
-    async def batches(self, record: RunRecord) -> list[Batch]:
-        """Every point of a run, in the order of their sequence numbers."""
+    async def stretch(
+        self, record: RunRecord, low: float = -math.inf, high: float = math.inf, enough: int = sys.maxsize
+    ) -> Stretch:
+        """The records of a run with steps from ``low`` to ``high``, all of them or, where there are many more than
+        ``enough``, at least those with the extremes."""
+        return await self._database.read(lambda db: pieces.read(db, record.number, low, high, enough))
 
-        def work(db: sqlite3.Connection) -> list[Batch]:
-            rows = db.execute("SELECT first, names, rows FROM points WHERE run = ? ORDER BY first", (record.number,))
-            return [from_blob(first, json.loads(names), blob) for first, names, blob in rows]
-
-        return await self._database.read(work)
-
-    async def some_batches(self, record: RunRecord, start: int, at_most: int) -> list[Batch]:
-        """The stored batches from record ``start`` on, at most so many: for reading a long run in constant memory."""
-
-        def work(db: sqlite3.Connection) -> list[Batch]:
-            rows = db.execute(
-                "SELECT first, names, rows FROM points WHERE run = ? AND first >= ? ORDER BY first LIMIT ?",
-                (record.number, start, at_most),
-            )
-            return [from_blob(first, json.loads(names), blob) for first, names, blob in rows]
-
-        return await self._database.read(work)
+    async def some_batches(
+        self, record: RunRecord, start: int, at_most: int, low: float = -math.inf, high: float = math.inf
+    ) -> list[Batch]:
+        """The pieces from record ``start`` on that hold steps from ``low`` to ``high``, at most so many: for reading a
+        long run in constant memory."""
+        return await self._database.read(
+            lambda db: list(itertools.islice(pieces.batches(db, record.number, start, low, high), at_most))
+        )
 
     async def last_batch(self, record: RunRecord) -> Batch | None:
         """The newest stored points of a run, or None if there are none."""
-
-        def work(db: sqlite3.Connection) -> Batch | None:
-            query = "SELECT first, names, rows FROM points WHERE run = ? ORDER BY first DESC LIMIT 1"
-            row = db.execute(query, (record.number,)).fetchone()
-            return from_blob(row[0], json.loads(row[1]), row[2]) if row else None
-
-        return await self._database.read(work)
+        return await self._database.read(lambda db: pieces.last(db, record.number))
 
     async def metric_names(self, record: RunRecord) -> list[str]:
         """Every metric that the run has logged, in the order of first appearance."""
+        return await self._database.read(lambda db: pieces.metric_names(db, record.number))
 
-        def work(db: sqlite3.Connection) -> list[str]:
-            rows = db.execute(
-                "SELECT names FROM points WHERE run = ? GROUP BY names ORDER BY min(first)", (record.number,)
-            )
-            return list(dict.fromkeys(name for row in rows for name in json.loads(row[0])))
-
-        return await self._database.read(work)
+    async def times(self, record: RunRecord) -> Times:
+        """Some records' numbers and when they came in, in seconds since 1970, in order."""
+        return await self._database.read(lambda db: pieces.times(db, record.number))
 
     async def get_data(self, data_hash: str) -> tuple[Floats, Floats]:
         """The x and y stored under this hash."""

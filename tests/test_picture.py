@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.picture import CAPACITY, Curve, keep_extremes
+from app.picture import CAPACITY, Curve, extremes_of_stretches, keep_extremes
 from lossboard import MISSING
 
 
@@ -64,17 +64,32 @@ def test_the_extent_is_that_of_all_values() -> None:
 
 
 @pytest.mark.parametrize("at_most", [2, 3, 10, 1000])
-def test_extremes_of_stored_columns_are_kept(at_most: int) -> None:
+def test_extremes_of_stored_values_are_kept(at_most: int) -> None:
     loss = np.random.default_rng(1).normal(size=5000)
-    w = np.linspace(0, 1, 5000)
     loss[[0, 1234]] = np.nan, 50.0
-    w[4321] = MISSING
-    kept = keep_extremes([loss, w], at_most)
+    kept = keep_extremes(np.arange(5000), loss, at_most)
     assert len(kept) <= at_most
-    assert (kept[0], kept[-1]) == (0, 4999)
+    assert 0 not in kept
     assert at_most < 10 or 1234 in kept
 
 
-def test_few_records_are_all_kept() -> None:
-    assert keep_extremes([np.array([1.0, np.nan])], 2).tolist() == [0, 1]
-    assert keep_extremes([], 2).tolist() == []
+def test_few_values_are_all_kept() -> None:
+    assert keep_extremes(np.array([3, 9]), np.array([1.0, np.nan]), 2).tolist() == [0]
+    assert keep_extremes(np.empty(0, int), np.empty(0), 2).tolist() == []
+
+
+@given(st.integers(1, 300), st.integers(1, 3), st.integers(1, 64), st.integers(0, 2**32))
+def test_extremes_of_every_stretch_and_metric(total: int, metrics: int, stretch: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    columns = random.normal(size=(total, metrics))
+    columns[random.random(columns.shape) < 0.2] = np.nan
+    columns[random.random(columns.shape) < 0.1] = np.inf
+    kept = extremes_of_stretches(columns, stretch)
+    assert {0, total - 1} <= set(kept.tolist())
+    for start in range(0, total, stretch):
+        inside = kept[(kept >= start) & (kept < start + stretch)]
+        for column in columns.T:
+            values = column[start : start + stretch]
+            if np.isfinite(values).any():
+                finite, shown = values[np.isfinite(values)], column[inside][np.isfinite(column[inside])]
+                assert (shown.min(), shown.max()) == (finite.min(), finite.max())

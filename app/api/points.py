@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import lossboard
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
-from app.columns import MAX_METRICS, Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
+from app.columns import MAX_METRICS, Batch, Floats, from_columns, is_missing, parse_binary
+from app.curves import curve
 from app.errors import SEND_JSON, InvalidError, MediaError, message_of
-from app.picture import keep_extremes
+from app.pieces import Stretch
 from app.schemas import Accepted, Points, PointsIn
 from app.store import RunRecord, Store
 
@@ -26,10 +26,9 @@ router = APIRouter(tags=["points"], responses=REFUSED)
 
 BATCHES_AT_ONCE = 100  # stored batches that the CSV reads at once
 ROWS_AT_ONCE = 1000  # of the CSV
-MAX_NUMBERS = 10_000_000  # in one answer: 200 MB of JSON
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
-FromStep = Annotated[float | None, Query(allow_inf_nan=False)]
+StepQuery = Annotated[float | None, Query(allow_inf_nan=False)]
 _BODY = {
     "requestBody": {
         "required": True,
@@ -63,11 +62,18 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
 
 @router.get("/runs/{run_id}/points", response_model=Points)
 async def get_points(
-    run_id: str, services: ServicesDep, max_points: MaxPoints = 2000, from_step: FromStep = None
+    run_id: str,
+    services: ServicesDep,
+    max_points: MaxPoints = 2000,
+    from_step: StepQuery = None,
+    to_step: StepQuery = None,
 ) -> Response:
-    """The curve, thinned so that the minimum and maximum of every stretch survive if it has more points."""
-    batches = await services.store.batches(await services.runs.get(run_id))
-    text = await aside(sum(batch.rows.size for batch in batches), _curve, batches, max_points, from_step)
+    """The curve between two steps (both included), thinned so that the minimum and maximum of every stretch survive if
+    it has more points."""
+    low = -math.inf if from_step is None else from_step
+    high = math.inf if to_step is None else to_step
+    read = await services.store.stretch(await services.runs.get(run_id), low, high, max_points)
+    text = await aside(sum(some.rows.size for some in read.records), _json, read, max_points)
     return Response(text, media_type="application/json")
 
 
@@ -100,52 +106,8 @@ def _parse_json(body: bytes) -> Batch:
     return from_columns(points.seq, points.step, points.metrics)
 
 
-def _curve(batches: list[Batch], max_points: int, from_step: float | None) -> str:
-    """The Points as JSON. InvalidError if they would be too many numbers for one answer."""
-    steps, metrics = join(batches if from_step is None else (_since(batch, from_step) for batch in batches))
-    kept = np.arange(len(steps)) if len(steps) <= max_points else _extremes(len(steps), metrics, max_points)
-    if len(kept) * len(metrics) > MAX_NUMBERS:
-        raise InvalidError(
-            f"With {len(metrics)} metrics, one answer has room for {MAX_NUMBERS // len(metrics)} points; send"
-            " max_points no larger than that, or read points.csv.",
-            part="query",
-            field=("max_points",),
-        )
-    return Points(
-        step=steps[kept].tolist(),
-        metrics={name: _at(kept, logged) for name, logged in metrics.items()},
-        total=len(steps),
-        downsampled=len(kept) < len(steps),
-    ).model_dump_json()
-
-
-def _since(batch: Batch, step: float) -> Batch:
-    return Batch(batch.seq, batch.names, batch.rows[batch.rows[:, 0] >= step])
-
-
-def _extremes(total: int, metrics: dict[str, Logged], at_most: int) -> NDArray[np.intp]:
-    """Places of records to keep: the first, the last, and of the others an equal share for each metric; what one with
-    few points leaves over goes to those with more."""
-    kept = {0, total - 1}
-    by_length = sorted(metrics.values(), key=lambda logged: len(logged[0]))
-    for done, (where, values) in enumerate(by_length):
-        share = (at_most - len(kept)) // (len(by_length) - done)
-        if share >= 2:
-            kept.update(where[keep_extremes([values], share)].tolist())
-    return np.array(sorted(kept))
-
-
-def _at(kept: NDArray[np.intp], logged: Logged) -> list[float | None]:
-    """The values of a metric at these places, None where it was not logged."""
-    where, values = logged
-    found = np.searchsorted(where, kept)
-    found[found == len(where)] = 0
-    here = where[found] == kept if len(where) else np.zeros(len(kept), bool)
-    if here.all():
-        return list(values[found].tolist())
-    column = np.full(len(kept), None, object)
-    column[here] = values[found[here]]
-    return list(column)
+def _json(read: Stretch, max_points: int) -> str:
+    return curve(read, max_points).model_dump_json()
 
 
 def _with_none(values: Floats) -> list[float | None]:
