@@ -49,7 +49,7 @@ def test_visdom_and_the_database_are_touched_in_one_place_each() -> None:
         return {path.relative_to(ROOT).as_posix() for path in SOURCES if name in imports_of(path)}
 
     assert users("visdom") == {"app/visdom/child.py"}
-    assert users("sqlite3") <= {"app/database.py", "app/store.py"}
+    assert users("sqlite3") <= {"app/database.py", "app/store.py", "app/pieces.py"}
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *(ROOT / "static").iterdir()], ids=lambda path: path.name)
