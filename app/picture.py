@@ -20,6 +20,7 @@ class Curve:
     def __init__(self) -> None:
         self.total = 0  # finite values seen
         self.not_finite = 0
+        self.not_positive = 0  # of the finite values: those that a logarithmic axis cannot show
         self.first: tuple[float, float] | None = None
         self.last: tuple[float, float] | None = None
         self._per_stretch = 1
@@ -27,6 +28,8 @@ class Curve:
         self._filled = 0  # points in the newest stretch
         self._steps = np.empty((2, CAPACITY))  # of each stretch: where the minimum lies, where the maximum
         self._values = np.empty((2, CAPACITY))  # the minimum, the maximum
+        self._sums = np.empty(CAPACITY)
+        self._ends = np.empty(CAPACITY)  # the step of the last value
 
     def append(self, steps: Floats, values: Floats) -> None:
         """Add points in the order in which they were logged; missing values are skipped."""
@@ -40,9 +43,11 @@ class Curve:
             self.first = (float(steps[0]), float(values[0]))
         self.last = (float(steps[-1]), float(values[-1]))
         self.total += len(values)
+        self.not_positive += int((values <= 0).sum())
         start = 0
-        while start < len(values):
-            start += self._fill(steps[start:], values[start:])
+        with np.errstate(over="ignore"):  # the sum of values near the largest float
+            while start < len(values):
+                start += self._fill(steps[start:], values[start:])
 
     def points(self, at_most: int) -> tuple[Floats, Floats]:
         """Steps and values of at most ``at_most`` points (2 or more) in order: the first, the last, and the minimum
@@ -69,6 +74,20 @@ class Curve:
             return None
         return float(self._values[0, : self._stretches].min()), float(self._values[1, : self._stretches].max())
 
+    def averages(self, span: float) -> tuple[Floats, Floats]:
+        """Steps, and there the exponential average over about ``span`` values: each value counts
+        (span - 1) / (span + 1) times as much as the next one. Once the curve is thinned, it is the average of the means
+        of its stretches."""
+        lengths = np.full(self._stretches, self._per_stretch)
+        lengths[-1:] = self._filled
+        kept = ((span - 1) / (span + 1)) ** lengths
+        means = self._sums[: self._stretches] / np.maximum(lengths, 1)
+        average, averages = float(means[0]) if len(means) else 0.0, []
+        for share, mean in zip(kept.tolist(), means.tolist(), strict=True):
+            average = share * average + (1 - share) * mean
+            averages.append(average)
+        return self._ends[: self._stretches].copy(), np.array(averages)
+
     def _fill(self, steps: Floats, values: Floats) -> int:
         """Put as many points as fit without merging into the stretches; how many that were."""
         if self._stretches == CAPACITY and self._filled == self._per_stretch:
@@ -80,6 +99,7 @@ class Curve:
             self._stretches += 1
             self._filled = 0
             self._values[:, self._stretches - 1] = np.inf, -np.inf
+            self._sums[self._stretches - 1] = 0
             return self._extend_newest(steps, values)
         taken = whole * self._per_stretch
         by_stretch = values[:taken].reshape(whole, -1)
@@ -87,6 +107,7 @@ class Curve:
         starts = np.arange(whole) * self._per_stretch
         for row, at in enumerate((by_stretch.argmin(1) + starts, by_stretch.argmax(1) + starts)):
             self._values[row, new], self._steps[row, new] = values[at], steps[at]
+        self._sums[new], self._ends[new] = by_stretch.sum(1), steps[starts + self._per_stretch - 1]
         self._stretches += whole
         self._filled = self._per_stretch
         return taken
@@ -99,6 +120,8 @@ class Curve:
             self._values[0, newest], self._steps[0, newest] = values[low], steps[low]
         if values[high] > self._values[1, newest]:
             self._values[1, newest], self._steps[1, newest] = values[high], steps[high]
+        self._sums[newest] += values[:taken].sum()
+        self._ends[newest] = steps[taken - 1]
         self._filled += taken
         return taken
 
@@ -108,6 +131,8 @@ class Curve:
         places = np.arange(half) * 2
         for row, at in enumerate((pairs[0].argmin(1) + places, pairs[1].argmax(1) + places)):
             self._values[row, :half], self._steps[row, :half] = self._values[row, at], self._steps[row, at]
+        self._sums[:half] = self._sums.reshape(half, 2).sum(1)
+        self._ends[:half] = self._ends[1::2]
         self._stretches = half
         self._per_stretch *= 2
         self._filled = self._per_stretch

@@ -25,7 +25,7 @@ CREATE TABLE points (
     names TEXT NOT NULL,     -- JSON list of its metrics
     low REAL NOT NULL,       -- the smallest step
     high REAL NOT NULL,      -- the largest
-    times TEXT NOT NULL,     -- JSON list of [number of a record, when it came in: seconds since 1970]
+    times TEXT NOT NULL,     -- JSON list of [step, when it came in: seconds since 1970]
     extremes BLOB,           -- records with the extremes of each stretch, each after its place in the piece; or NULL
     rows BLOB NOT NULL,      -- records of 1 + len(names) little-endian float64
     PRIMARY KEY (run, first)
@@ -34,7 +34,7 @@ CREATE TABLE points (
 STRETCH = 64  # records
 MAX_TIMES = 64  # kept of one piece
 
-type Times = list[tuple[int, float]]
+type Times = list[tuple[float, float]]  # steps, and when they came in: seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def append(db: sqlite3.Connection, run: int, batch: Batch, now: float) -> None:
     As in a binary counter, a piece takes the one before along if that is no longer than itself: so a record is written
     a few times at most, and the pieces of a long run stay few.
     """
-    times: Times = [(batch.seq, now)]
+    times: Times = [(float(batch.rows[-1, 0]), now)]
     while (last := _last(db, run)) is not None:
         first, count, names = last
         fits = 8 * batch.rows.shape[1] * (count + len(batch)) <= MAX_PART
@@ -116,9 +116,9 @@ def metric_names(db: sqlite3.Connection, run: int) -> list[str]:
 
 
 def times(db: sqlite3.Connection, run: int) -> Times:
-    """Some records' numbers and when they came in, in seconds since 1970, in order."""
+    """Some steps and when they came in, in the order in which they did."""
     rows = db.execute("SELECT times FROM points WHERE run = ? ORDER BY first", (run,))
-    return [(number, time) for row in rows for number, time in json.loads(row[0])]
+    return [(step, time) for row in rows for step, time in json.loads(row[0])]
 
 
 def _last(db: sqlite3.Connection, run: int) -> tuple[int, int, str] | None:

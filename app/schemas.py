@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.board import Axes
+from app.board import MAX_SPAN, Axes, Detail, Horizontal
 from app.columns import MAX_METRICS, MAX_WHOLE
 from app.overlay import PALETTE
 from app.store import RunRecord, Status
@@ -135,9 +135,12 @@ class RunChange(Question):
 
 
 class BoardChange(Question):
-    """What may be changed of the board: some of its axes."""
+    """What may be changed of the board: some of its axes, or another part."""
 
-    axes: Axes
+    axes: Axes = Axes()
+    x: Horizontal = "step"
+    smoothing: Annotated[int, Field(ge=0, le=MAX_SPAN, strict=True)] = 0
+    detail: Detail | None = None
 
 
 class Visdom(Answer):

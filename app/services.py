@@ -38,6 +38,7 @@ class Services:
     runs: Runs
     visdom: AnyVisdom
     publisher: Publisher
+    overlay: Overlay
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -63,6 +64,7 @@ class Services:
         """Change what belongs to the board, for everyone who looks at it."""
         self.publisher.board = board
         await save_board(self.store, board)
+        await self.overlay.look_at(board.detail)
         self.publisher.changed()
         self.feed.board_changed()
 
@@ -80,7 +82,7 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
     runs = Runs(settings.url, store, overlay, feed, engine, [overlay, publisher], limits)
-    services = Services(settings, store, feed, runs, visdom, publisher)
+    services = Services(settings, store, feed, runs, visdom, publisher, overlay)
 
     def visdom_changed(state: str) -> None:
         if state == "up":
@@ -89,6 +91,7 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
 
     visdom.on_change(visdom_changed)
     publisher.board = await load_board(store)
+    await overlay.look_at(publisher.board.detail)
     await engine.start(runs.worker_ended)
     await runs.recover()
     await visdom.start()

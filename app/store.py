@@ -204,6 +204,11 @@ class Store:
             lambda db: list(itertools.islice(pieces.batches(db, record.number, start, low, high), at_most))
         )
 
+    async def count(self, record: RunRecord) -> int:
+        """How many records a run has."""
+        query = "SELECT next_seq FROM runs WHERE number = ?"
+        return await self._database.read(lambda db: (db.execute(query, (record.number,)).fetchone() or (0,))[0])
+
     async def last_batch(self, record: RunRecord) -> Batch | None:
         """The newest stored points of a run, or None if there are none."""
         return await self._database.read(lambda db: pieces.last(db, record.number))
@@ -213,7 +218,7 @@ class Store:
         return await self._database.read(lambda db: pieces.metric_names(db, record.number))
 
     async def times(self, record: RunRecord) -> Times:
-        """Some records' numbers and when they came in, in seconds since 1970, in order."""
+        """Some steps and when they came in, in the order in which they did."""
         return await self._database.read(lambda db: pieces.times(db, record.number))
 
     async def get_data(self, data_hash: str) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ import { api, follow } from "./api.js";
 import { fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
 import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
 import { renderRuns } from "./runs.js";
-import { leaveVisdom, onAxisSwitch, renderAxes, renderVisdom } from "./windows.js";
+import { leaveVisdom, onBoardChange, renderBoard, renderVisdom } from "./windows.js";
 
 const PAGE = 50; // runs fetched at once
 const MOST = 1000; // runs that the API gives at once
@@ -54,16 +54,16 @@ follow({
   runs: (runs) => later(() => runs.forEach(keep)),
   removed: ({ ids }) => later(() => forget(ids)),
   visdom: renderVisdom,
-  board: ({ axes }) => renderAxes(axes),
+  board: renderBoard,
 });
 
 document.querySelector("#older").addEventListener("click", () => attempt(loadOlder));
 
-onAxisSwitch((axes) => attempt(async () => {
+onBoardChange((change) => attempt(async () => {
   try {
-    renderAxes((await api("PATCH", "/board", { axes })).axes);
+    renderBoard(await api("PATCH", "/board", change));
   } catch (error) {
-    renderAxes((await api("GET", "/board")).axes); // as they still are
+    renderBoard(await api("GET", "/board")); // as it still is
     throw error;
   }
 }));

@@ -1,8 +1,12 @@
-// Visdom's windows in their frame, and the switches of their axes.
+// Visdom's windows in their frame, and the switches of what they show.
 
 const frame = document.querySelector("#frame");
 const curtain = document.querySelector("#curtain");
 const axes = document.querySelector("#axes");
+const along = document.querySelector("#along");
+const smoothing = document.querySelector("#smoothing");
+const detail = document.querySelector("#detail");
+const whole = document.querySelector("#whole");
 const alone = document.querySelector("#alone");
 
 const CHECK = 1000; // milliseconds between two looks at the frame
@@ -52,15 +56,65 @@ setInterval(() => {
 }, CHECK);
 
 /** Set the switches as the board has them. */
-export function renderAxes(scales) {
+export function renderBoard(board) {
   for (const box of axes.querySelectorAll("input")) {
-    box.checked = scales[box.name] === "log";
+    box.checked = board.axes[box.name] === "log";
+  }
+  along.value = board.x;
+  if (![...smoothing.options].some(({ value }) => Number(value) === board.smoothing)) {
+    smoothing.add(new Option(`${board.smoothing} steps`, board.smoothing)); // set by a script
+  }
+  smoothing.value = board.smoothing;
+  whole.hidden = !board.detail;
+  if (!detail.contains(document.activeElement)) {
+    detail.from_step.value = board.detail?.from_step ?? "";
+    detail.to_step.value = board.detail?.to_step ?? "";
   }
 }
 
-/** Call `change` with the axes a person switches: { loss: "log" }. */
-export function onAxisSwitch(change) {
-  axes.addEventListener("change", ({ target }) => change({ [target.name]: target.checked ? "log" : "linear" }));
+/** Call `change` with what a person switches: { axes: { loss: "log" } }, say. */
+export function onBoardChange(change) {
+  axes.addEventListener("change", ({ target }) => change({ axes: { [target.name]: target.checked ? "log" : "linear" } }));
+  along.addEventListener("change", () => change({ x: along.value }));
+  smoothing.addEventListener("change", () => change({ smoothing: Number(smoothing.value) }));
+  detail.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const steps = chosenSteps() ?? zoomedSteps();
+    if (steps) {
+      detail.contains(document.activeElement) && document.activeElement.blur();
+      change({ detail: steps });
+    } else {
+      detail.from_step.focus();
+    }
+  });
+  whole.addEventListener("click", () => {
+    detail.reset();
+    change({ detail: null });
+  });
+}
+
+/** The steps in the two fields; null if both are empty. */
+function chosenSteps() {
+  const [from, to] = [detail.from_step, detail.to_step];
+  if (from.value === "" && to.value === "" && !from.validity.badInput && !to.validity.badInput) {
+    return null;
+  }
+  const number = (field, otherwise) => field.value === "" && !field.validity.badInput ? otherwise : field.valueAsNumber;
+  return { from_step: number(from, 0), to_step: number(to, Number.MAX_SAFE_INTEGER) };
+}
+
+/** The steps between which a person has zoomed in Loss or w; null where there is no zoom. */
+function zoomedSteps() {
+  const plots = [...(pageInFrame()?.querySelectorAll(".js-plotly-plot") ?? [])].slice(0, 2);
+  for (const plot of along.value === "step" ? plots : []) {
+    const layout = plot._fullLayout;
+    const axis = Object.values(layout).find((part) => part?._id?.startsWith?.("x") && part.range && !part.autorange);
+    if (axis) {
+      const steps = axis.type === "log" ? axis.range.map((power) => 10 ** power - 1) : axis.range;
+      return { from_step: Math.ceil(steps[0]), to_step: Math.floor(steps[1]) };
+    }
+  }
+  return null;
 }
 
 function load() {

@@ -57,6 +57,30 @@ def test_values_that_are_no_numbers_are_counted_and_left_out() -> None:
     assert curve.last == (4, 2)
 
 
+@given(st.lists(st.integers(1, 600), max_size=8), st.sampled_from([1, 2, 10, 500]))
+def test_the_average_of_a_short_curve_is_the_exponential_one(pieces: list[int], span: int) -> None:
+    values = np.random.default_rng(span).normal(size=1500)
+    steps, averages = grow(values, pieces).averages(span)
+    assert steps.tolist() == list(range(1500))
+    share, expected = (span - 1) / (span + 1), values[0]
+    for value, average in zip(values, averages, strict=True):
+        expected = share * expected + (1 - share) * value
+        assert average == pytest.approx(expected)
+
+
+def test_the_average_of_a_long_curve_follows_its_means() -> None:
+    values = np.random.default_rng(0).normal(size=100 * CAPACITY) + np.linspace(5, 0, 100 * CAPACITY)
+    steps, averages = grow(values, [5000] * 20).averages(20_000)
+    assert len(steps) == len(averages) <= CAPACITY
+    assert steps[-1] == len(values) - 1
+    late = steps > 60_000  # an average lags by half its span
+    assert np.abs(averages - (5 - 5 * (steps - 10_000) / len(values)))[late].max() < 0.05
+
+
+def test_what_a_logarithmic_axis_cannot_show_is_counted() -> None:
+    assert grow(np.array([1.0, 0.0, -2.0, np.nan, 3.0]), [2]).not_positive == 2
+
+
 def test_the_extent_is_that_of_all_values() -> None:
     assert grow(np.array([5.0, -3.0, 4.0]), []).extent() == (-3, 5)
     assert Curve().extent() is None

@@ -34,12 +34,13 @@ def batch(seq: int, count: int, names: tuple[str, ...] = ("loss", "w")) -> Batch
 @given(st.lists(st.tuples(st.integers(1, 700), st.sampled_from(NAMES)), max_size=30), st.integers(0, 5000))
 @settings(deadline=None)
 def test_records_come_back_as_they_came_in(sent: list[tuple[int, tuple[str, ...]]], start: int) -> None:
-    db, expected, seq = table(), [], 0
+    db, expected, seq, arrived = table(), [], 0, {}
     for count, names in sent:
         new = batch(seq, count, names)
         pieces.append(db, 1, new, 1000.0 + seq)
         expected += [(names, *row) for row in new.rows.tolist()]
         seq += count
+        arrived[seq - 1] = 1000.0 + seq - count
     read = [(one.names, *row) for one in pieces.batches(db, 1, start, -np.inf, np.inf) for row in one.rows.tolist()]
     assert read == expected[start:]
     stretch = pieces.read(db, 1, 100, 900, 10**6)
@@ -47,7 +48,7 @@ def test_records_come_back_as_they_came_in(sent: list[tuple[int, tuple[str, ...]
         step for _, step, *_ in expected if 100 <= step <= 900
     ]
     assert stretch.total == sum(len(some) for some in stretch.records)
-    assert all(time == 1000.0 + number for number, time in pieces.times(db, 1))
+    assert all(time == arrived[step] for step, time in pieces.times(db, 1))
     assert list(pieces.metric_names(db, 1)) == list(dict.fromkeys(name for _, names in sent for name in names))
 
 

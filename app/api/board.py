@@ -13,16 +13,17 @@ router = APIRouter(tags=["board"], responses=REFUSED, route_class=JsonRoute)
 
 @router.get("/board")
 async def get_board(services: ServicesDep) -> Board:
-    """Which axes of the shared windows are logarithmic."""
+    """How the shared windows show the runs, for everyone who looks."""
     return services.publisher.board
 
 
 @router.patch("/board")
 async def change_board(change: BoardChange, services: ServicesDep) -> Board:
-    """Change some axes; those not named stay as they are."""
-    now = services.publisher.board.axes
-    changed = now.model_copy(update=change.axes.model_dump(exclude_unset=True))
-    await services.change_board(Board(axes=changed))
+    """Change some axes, or another part; what is not named stays as it is."""
+    now = services.publisher.board
+    axes = now.axes.model_copy(update=change.axes.model_dump(exclude_unset=True))
+    parts = {name: getattr(change, name) for name in change.model_fields_set}
+    await services.change_board(now.model_copy(update={**parts, "axes": axes}))
     return services.publisher.board
 
 

@@ -17,7 +17,8 @@ from app.overlay import Drawn, Overlay, draw
 from app.schemas import env_of
 from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
-from app.visdom.windows import Window, own_windows, shared_windows
+from app.visdom.layout import Window
+from app.visdom.windows import own_windows, shared_windows
 
 log = logging.getLogger("lossboard.publisher")
 
@@ -91,7 +92,7 @@ class Publisher:
             if self._is_up() and self.overlay:
                 self._changed.clear()
                 try:
-                    await self._publish(SHARED_ENV, shared_windows(self.overlay.drawn, self.board.axes))
+                    await self._publish(SHARED_ENV, shared_windows(self.overlay.drawn, self.board))
                 except VisdomError as error:
                     log.info("the shared windows wait: %s", error)
                     self._changed.set()

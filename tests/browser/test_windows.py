@@ -57,6 +57,37 @@ def test_a_zoom_survives_new_points_and_a_change_of_the_axis(page: BoardPage, bo
     board.client.delete(f"/api/runs/{run['id']}")
 
 
+def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: BoardProcess) -> None:
+    run = board.wait_until(board.run(method="sgd", lr=0.001, epochs=20_000, seed=3)["id"])
+
+    def trace(name: str = "") -> dict[str, Any]:
+        return page.trace("Loss", run["number"]) or {"x": [], "name": name}
+
+    wait_for(lambda: len(trace()["x"]) > 100 and max(trace()["x"]) == 59_999, 15, "the whole curve")
+    drag_zoom(page, "Loss")
+    wait_for(lambda: changed_range(page, "Loss"), 5, "a zoom")
+    page.page.get_by_role("button", name="Detail").click()
+    detail = wait_for(lambda: board.get("/api/board")["detail"], 5, "a detail")
+    assert 10_000 < detail["from_step"] < detail["to_step"] < 50_000
+    wait_for(lambda: trace()["x"] and min(trace()["x"]) == detail["from_step"], 10, "the detail")
+    page.page.get_by_label("From step").fill("30000")
+    page.page.get_by_label("To step").fill("30100")
+    page.page.get_by_role("button", name="Detail").click()
+    wait_for(lambda: trace()["x"] == list(range(30_000, 30_101)), 10, "every step of it")
+    page.page.get_by_role("button", name="Show all").click()
+    wait_for(lambda: len(trace()["x"]) and max(trace()["x"]) == 59_999, 10, "all again")
+
+    page.page.get_by_label("Average").select_option("1,000 steps")
+    wait_for(
+        lambda: sum(f"#{run['number']}" in t["name"] for t in page.plots()["Loss"]["traces"]) == 2, 10, "two curves"
+    )
+    page.page.get_by_label("Along").select_option("epochs")
+    wait_for(lambda: 19_999 <= max(page.plots()["Loss"]["traces"][-1]["x"]) < 20_000, 10, "epochs")
+    board.client.patch("/api/board", json={"x": "step", "smoothing": 0})
+    expect(page.page.get_by_label("Average")).to_have_value("0")
+    board.client.delete(f"/api/runs/{run['id']}")
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(

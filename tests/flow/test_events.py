@@ -57,10 +57,27 @@ def test_many_changes_are_told_at_most_four_times_a_second(board: BoardProcess) 
 
 def test_axes_belong_to_the_board(board: BoardProcess) -> None:
     answer = board.client.patch("/api/board", json={"axes": {"loss": "log", "step": "linear"}})
-    assert answer.json() == {"axes": {"step": "linear", "loss": "log", "w": "linear", "cost": "linear"}}
+    assert answer.json()["axes"] == {"step": "linear", "loss": "log", "w": "linear", "cost": "linear"}
     board.client.patch("/api/board", json={"axes": {"cost": "log"}})
     with board.client.stream("GET", "/api/events") as stream:
         axes = next(data for name, data in events(stream) if name == "board")["axes"]
     assert (axes["loss"], axes["cost"]) == ("log", "log")
     board.client.patch("/api/board", json={"axes": {"loss": "linear", "cost": "linear"}})
     assert board.get("/api/board")["axes"] == {"step": "linear", "loss": "linear", "w": "linear", "cost": "linear"}
+
+
+def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None:
+    patch = {"x": "time", "smoothing": 100, "detail": {"from_step": 10, "to_step": 20}}
+    assert {**patch, "axes": board.get("/api/board")["axes"]} == board.client.patch("/api/board", json=patch).json()
+    for wrong, field in (
+        ({"x": "mood"}, "x"),
+        ({"smoothing": -1}, "smoothing"),
+        ({"smoothing": 1.5}, "smoothing"),
+        ({"detail": {"from_step": 2, "to_step": 1}}, "detail"),
+        ({"detail": {"from_step": "NaN", "to_step": 1}}, "detail"),
+        ({"zoom": 1}, "zoom"),
+    ):
+        answer = board.client.patch("/api/board", json=wrong)
+        assert (answer.status_code, answer.json()["detail"][0]["loc"][:2]) == (422, ["body", field])
+    assert board.client.patch("/api/board", json={"detail": None}).json()["smoothing"] == 100
+    assert board.client.patch("/api/board", json={"x": "step", "smoothing": 0}).json()["detail"] is None

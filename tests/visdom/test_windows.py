@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.board import Axes
+from app.board import Axes, Board, Detail
 from app.columns import Batch
 from app.overlay import SHARED_METRICS, Drawn, parabola_of
 from app.store import RunRecord
-from app.visdom.windows import POINTS, Window, own_windows, shared_windows
+from app.visdom.layout import POINTS, Window
+from app.visdom.windows import own_windows, shared_windows
 
 DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
 
@@ -34,7 +35,7 @@ def by_name(windows: list[Window]) -> dict[str, Window]:
 
 
 def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None:
-    windows = shared_windows([], Axes())
+    windows = shared_windows([], Board())
     assert [(window.win, window.title) for window in windows] == [("loss", "Loss"), ("w", "w"), ("cost", "Cost curve")]
     for window in windows:
         assert "Start a run" in window.layout["annotations"][0]["text"]
@@ -43,7 +44,7 @@ def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None
 
 def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
     one = drawn(1, [1.5, 1.8], [4.0, 1.0])
-    cost = by_name(shared_windows([one], Axes()))["cost"]
+    cost = by_name(shared_windows([one], Board()))["cost"]
     path = next(trace for trace in cost.data if trace["mode"] == "lines+markers")
     assert path["x"] == [1.0, 1.5, 1.8]
     assert path["y"] == pytest.approx([14 / 3 * (w - 2) ** 2 for w in path["x"]])
@@ -52,20 +53,20 @@ def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
 
 
 def test_a_sweep_is_drawn_on_the_cost_curve_only() -> None:
-    windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], Axes()))
+    windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], Board()))
     assert "annotations" in windows["loss"].layout
     assert any(trace.get("mode") == "markers" for trace in windows["cost"].data)
 
 
 def test_runs_on_other_data_are_not_drawn_on_this_parabola() -> None:
     runs = [drawn(1, [1.5], [4.0], data_hash="old"), drawn(2, [1.6], [3.0], data_hash="new")]
-    names = [trace["name"] for trace in by_name(shared_windows(runs, Axes()))["cost"].data]
+    names = [trace["name"] for trace in by_name(shared_windows(runs, Board()))["cost"].data]
     assert names == ["cost(w)", "run 2 #2", "run 2 #2 now"]
 
 
 def test_no_window_holds_more_points_than_it_may() -> None:
     long = np.random.default_rng(0).normal(size=100_000).tolist()
-    windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], Axes())
+    windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], Board())
     for window in windows:
         assert 1000 < sum(len(trace["x"]) for trace in window.data) <= POINTS
         names = [trace["name"] for trace in window.data]
@@ -78,21 +79,21 @@ def test_no_window_holds_more_points_than_it_may() -> None:
 def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
     calm = drawn(1, [1.0, 1.9], [4.0, 0.1])
     wild = drawn(2, [1.0, -1e70], [4.0, 1e140], status="diverged")
-    axes = Axes(loss=scale, w=scale, cost=scale)
-    windows = by_name(shared_windows([calm, wild], axes))
+    board = Board(axes=Axes(loss=scale, w=scale, cost=scale))
+    windows = by_name(shared_windows([calm, wild], board))
     axis = windows["loss"].layout["yaxis" if scale == "linear" else "yaxis2"]
     clip = axis["autorangeoptions"]["clipmax"]
     assert 4.0 <= clip < 10  # in the units of the data, on a logarithmic axis too
     xs = [x for trace in windows["cost"].data for x in trace["x"]]
     assert -2 < min(xs) <= max(xs) < 4
-    alone = by_name(shared_windows([wild], axes))
+    alone = by_name(shared_windows([wild], board))
     if scale == "linear":
         assert 100 <= alone["loss"].layout["yaxis"]["autorangeoptions"]["clipmax"] <= 1e4
 
 
 def test_nothing_that_json_lacks_reaches_visdom() -> None:
     odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
-    for window in [*shared_windows([odd], Axes(loss="log", cost="log")), *own_windows(odd)]:
+    for window in [*shared_windows([odd], Board(axes=Axes(loss="log", cost="log"))), *own_windows(odd)]:
         json.dumps([window.data, window.layout], allow_nan=False)
 
 
@@ -101,7 +102,7 @@ def test_stored_text_is_no_markup() -> None:
     one.run.name = one.run.error = "<img src=x onerror=alert(1)>"
     one.names = None
     one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
-    for window in [*shared_windows([one], Axes()), *own_windows(one)]:
+    for window in [*shared_windows([one], Board()), *own_windows(one)]:
         text = json.dumps([window.win, window.data, window.layout])  # Visdom's page shows the title as text
         assert "<img" not in text
         assert "<b>" not in text
@@ -135,3 +136,50 @@ def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: s
     assert table.count("<tr>") == rows + 1
     if method == "sgd":
         assert "<td>2</td><td>2</td><td>4</td><td>3</td><td>1</td>" in table  # step 4 is the second sample's
+
+
+def test_smoothing_draws_the_average_and_the_raw_curve_behind_it() -> None:
+    one = drawn(1, [1.0, 2.0, 3.0], [4.0, 0.0, 2.0])
+    loss = by_name(shared_windows([one], Board(smoothing=3)))["loss"]
+    raw, smooth = loss.data
+    assert (raw["y"], smooth["y"]) == ([4, 0, 2], [4, 2, 2])
+    assert raw["line"]["color"].startswith("rgba(")
+    assert (raw["showlegend"], smooth["name"]) == (False, "run 1 #1")
+    assert "exponential average over 3 steps" in loss.layout["annotations"][0]["text"]
+    long = np.random.default_rng(0).normal(size=100_000).tolist()
+    for window in shared_windows([drawn(i, long, long) for i in range(8)], Board(smoothing=1000)):
+        assert sum(len(trace["x"]) for trace in window.data) <= POINTS
+
+
+def test_a_log_axis_says_what_it_cannot_show() -> None:
+    one = drawn(1, [1.0, 2.0, 3.0, 4.0], [4.0, 0.0, -1.0, math.nan])
+    loss = by_name(shared_windows([one], Board(axes=Axes(loss="log"))))["loss"]
+    assert loss.layout["annotations"][0]["text"] == "2 not above 0, not shown; 1 NaN or infinite"
+
+
+def test_steps_epochs_or_seconds_run_along_the_curves() -> None:
+    one = drawn(1, [1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0])
+    one.updates_per_epoch, one.run.started_at, one.times = 2, 100.0, [(1.0, 101.0), (3.0, 105.0)]
+
+    def along(x: Any) -> list[float]:
+        return by_name(shared_windows([one], Board(x=x)))["loss"].data[0]["x"]
+
+    assert along("step") == [0, 1, 2, 3]
+    assert along("epoch") == [0, 0.5, 1, 1.5]
+    assert along("time") == [0, 1, 3, 5]
+    one.updates_per_epoch = None
+    window = by_name(shared_windows([one], Board(x="epoch")))["loss"]
+    assert window.layout["xaxis"]["title"]["text"] == "epoch (step, of runs that log no epoch)"
+    one.curves["epoch"] = one.curves["loss"]
+    assert along("epoch") == [4, 3, 2, 1]
+
+
+def test_a_detail_has_axes_of_its_own_and_only_its_points() -> None:
+    one = drawn(1, [], [])
+    one.detail = Detail(from_step=1, to_step=2)
+    one.append(Batch(0, ("w", "loss"), np.column_stack([np.arange(4), np.arange(4), np.arange(4)]).astype(float)))
+    loss = by_name(shared_windows([one], Board(detail=one.detail)))["loss"]
+    assert (loss.data[0]["x"], loss.data[0]["xaxis"]) == ([1, 2], "x3")
+    assert "xaxis3" in loss.layout
+    nothing = by_name(shared_windows([drawn(2, [], [])], Board(detail=one.detail)))["loss"]
+    assert "from step 1 to 2" in nothing.layout["annotations"][0]["text"]

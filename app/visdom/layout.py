@@ -1,0 +1,143 @@
+"""What windows have in common: their shape, their axes, and the words of those that have nothing to show yet."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.board import Scale
+from app.overlay import PALETTE, Drawn
+
+POINTS = 2000  # in one window, over all its traces
+COUNTED = ("step", "epoch")  # what whole numbers along an axis are
+_INK = "#545d6b"
+_GRID = "rgba(128,136,150,0.2)"
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+
+type Trace = dict[str, Any]
+type Layout = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window: its id in its env, and what Visdom is to show. The title is text; data and layout hold markup."""
+
+    win: str
+    title: str
+    data: list[Trace]
+    layout: Layout = field(default_factory=dict)
+
+
+def trace_name(one: Drawn) -> str:
+    """A run's name in a legend: unique, short, and never markup."""
+    name = one.run.name if len(one.run.name) <= 40 else one.run.name[:39] + "…"
+    return html.escape(f"{name} #{one.run.number}", quote=False)
+
+
+def colour_of(one: Drawn) -> str:
+    """A run's one colour."""
+    return PALETTE[one.run.colour % len(PALETTE)]
+
+
+@dataclass(frozen=True)
+class Look:
+    """The scales of a window's axes, and whether only a stretch of the runs is shown.
+
+    Each look has axes of its own, so that a user's zoom, which Visdom's page and plotly both carry over to the next
+    replacement, is never applied to another one.
+    """
+
+    x: Scale = "linear"
+    y: Scale = "linear"
+    detail: bool = False
+
+    @property
+    def x_key(self) -> str:
+        """The layout's key of the horizontal axis."""
+        return self._id("x", self.x).replace("x", "xaxis")
+
+    @property
+    def y_key(self) -> str:
+        """The layout's key of the vertical axis."""
+        return self._id("y", self.y).replace("y", "yaxis")
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """What a trace says of its axes."""
+        return {"xaxis": self._id("x", self.x), "yaxis": self._id("y", self.y)}
+
+    def _id(self, letter: str, scale: Scale) -> str:
+        number = (1 if scale == "linear" else 2) + (2 if self.detail else 0)
+        return letter if number == 1 else f"{letter}{number}"
+
+
+def layout_of(x_title: str, y_title: str, look: Look) -> Layout:
+    """Axes, margins and legend of a plot; titles are markup."""
+    common = {
+        "gridcolor": _GRID,
+        "zerolinecolor": _GRID,
+        "automargin": True,
+        "exponentformat": "power",
+        "nticks": 7,
+        "ticklabelstandoff": 4,
+    }
+    anchors = look.axes
+    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
+    if x_title in COUNTED and look.x == "linear":
+        on_x["exponentformat"] = "SI"  # 2M, not 0.2×10⁷
+    on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
+    powers = {"type": "log", "tickfont": {"size": 10}}  # plotly makes powers of ten a quarter larger
+    if look.x == "log":
+        on_x |= {**powers, "title": {"text": f"{x_title} (log scale)", "standoff": 4}, "dtick": 1}
+    if look.y == "log":
+        on_y |= {**powers, "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
+    return {
+        look.x_key: on_x,
+        look.y_key: on_y,
+        "showlegend": False,
+        "uirevision": "lossboard",
+        "hovermode": "closest",
+        "hoverlabel": {"namelength": -1},
+        # Visdom's page sets the top margin itself, to 30: the window's title lies in it
+        "margin": {"l": 56, "r": 20, "b": 44},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": _FONT, "size": 12, "color": _INK},
+        # below the curves, in as many rows as it takes: it covers none of them, however narrow the window
+        "legend": {
+            "orientation": "h",
+            "x": 0.01,
+            "xref": "container",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": 11},
+        },
+    }
+
+
+def empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
+    """A window with nothing to show yet, which says so."""
+    note = {
+        "text": words,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+        "showarrow": False,
+        "font": {"size": 14},
+    }
+    axes = {
+        name: {**axis, "showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+        for name, axis in layout.items()
+        if "axis" in name
+    }
+    return [{"type": "scatter", "x": [], "y": []}], {**layout, **axes, "annotations": [note]}
+
+
+def finite(values: list[float]) -> list[float | None]:
+    """Values as JSON has them: None for those that are not finite."""
+    return [value if math.isfinite(value) else None for value in values]

@@ -1,0 +1,203 @@
+"""Windows of curves: a metric of many runs over each other, or the metrics of one."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.board import Board, Horizontal, Scale
+from app.columns import Floats
+from app.overlay import PALETTE, Drawn
+from app.picture import Curve
+from app.visdom.layout import POINTS, Look, Trace, Window, colour_of, empty, layout_of, trace_name
+
+EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
+_UNITS = {"step": "step", "epoch": "epoch", "time": "seconds since the start"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How one window of curves is drawn."""
+
+    metric: str
+    look: Look
+    along: Horizontal = "step"
+    smoothing: int = 0
+    legend: bool = False
+
+
+def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Board, *, legend: bool = False) -> Window:
+    """A metric of many runs, as the board shows it."""
+    scale = board.axes.loss if metric == "loss" else board.axes.w
+    look = Look(board.axes.step, scale, board.detail is not None)
+    plot = Plot(metric, look, board.x, board.smoothing, legend)
+    shown = [one for one in drawn if metric in one.curves and one.curves[metric].total]
+    if not shown:
+        words = "Waiting for a first step…" if drawn else f"Start a run to watch its {title.lower()} here."
+        if drawn and board.detail:
+            words = f"No run has a point from step {board.detail.from_step:g} to {board.detail.to_step:g}."
+        return Window(win, title, *empty(layout_of(_UNITS[plot.along], title.lower(), look), words))
+    return Window(win, title, *_traces_and_layout(plot, title.lower(), shown))
+
+
+def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list[Trace], dict[str, object]]:
+    look, curves = plot.look, [one.curves[plot.metric] for one in shown]
+    layout = layout_of(_x_title(plot, shown), title, look) | {"annotations": _notes(plot, curves)}
+    budget = POINTS // len(shown) // (2 if plot.smoothing else 1)
+    lines = [line_of(one, curve, budget, plot) for one, curve in zip(shown, curves, strict=True)]
+    wild = [is_wild(one, plot.metric) for one in shown]
+    if clip := calm_range(curves, wild, look.y):
+        layout[look.y_key]["autorangeoptions"] = clip
+        for line, is_out in zip(lines, wild, strict=True):
+            if is_out and look.y == "linear":
+                _cut(line, clip)
+        if all(wild) and plot.along == "step":  # how they leave the window, and not the long time they are gone
+            end = max(_leaves_at(curve, clip) for curve in curves)
+            layout[look.x_key]["autorangeoptions"] = {"clipmax": end + 1 if look.x == "log" else end}
+    layout["showlegend"] = plot.legend
+    if plot.smoothing:
+        faint = [_faint(line) for line in lines]
+        smooth = zip(lines, shown, curves, strict=True)
+        lines = faint + [_smoothed(line, one, curve, budget, plot) for line, one, curve in smooth]
+    return lines, layout
+
+
+def line_of(one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
+    """A run's curve, with at most ``budget`` points."""
+    steps, values = curve.points(max(2, budget))
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(steps) < 2 else "lines",
+        "name": trace_name(one),
+        "x": _places(one, steps, plot),
+        "y": values.tolist(),
+        **plot.look.axes,
+        "line": {"color": colour_of(one), "width": 2},
+        "marker": {"color": colour_of(one), "size": 6},
+        "hovertemplate": _hover(plot) + "%{y:.6g}<extra>%{fullData.name}</extra>",
+    }
+
+
+def _faint(line: Trace) -> Trace:
+    """The raw curve behind its average."""
+    raw = {"name": line["name"] + " raw", "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
+    red, green, blue = (int(line["line"]["color"][at : at + 2], 16) for at in (1, 3, 5))
+    return {**line, **raw, "line": {"color": f"rgba({red},{green},{blue},0.3)", "width": 1}}
+
+
+def _smoothed(line: Trace, one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
+    steps, values = curve.averages(plot.smoothing)
+    if len(steps) > budget:
+        chosen = np.linspace(0, len(steps) - 1, max(2, budget)).astype(int)
+        steps, values = steps[chosen], values[chosen]
+    return {**line, "x": _places(one, steps, plot), "y": values.tolist()}
+
+
+def _places(one: Drawn, steps: Floats, plot: Plot) -> list[float]:
+    """Where these steps lie along the horizontal axis."""
+    places = steps
+    if plot.along == "time":
+        places = one.seconds(steps)
+        return (np.maximum(places, 1e-3) if plot.look.x == "log" else places).tolist()  # type: ignore[no-any-return]
+    if plot.along == "epoch":
+        epochs = one.epochs(steps)
+        places = steps if epochs is None else epochs
+    return (places + 1 if plot.look.x == "log" else places).tolist()  # type: ignore[no-any-return]
+
+
+def _hover(plot: Plot) -> str:
+    if plot.look.x == "log":
+        return ""
+    return "%{x:.3f} s<br>" if plot.along == "time" else f"{plot.along} %{{x}}<br>"
+
+
+def _x_title(plot: Plot, shown: list[Drawn]) -> str:
+    title = _UNITS[plot.along]
+    if plot.along == "epoch" and any(one.epochs(np.zeros(1)) is None for one in shown):
+        title = "epoch (step, of runs that log no epoch)"
+    return f"{title} + 1" if plot.look.x == "log" and plot.along != "time" else title
+
+
+def _notes(plot: Plot, curves: list[Curve]) -> list[dict[str, object]]:
+    """What is done to the curves, or cannot be seen of them, in small letters beside the window's title."""
+    notes = []
+    if plot.smoothing:
+        notes.append(f"exponential average over {plot.smoothing:,} steps")
+    hidden = sum(curve.not_positive for curve in curves)
+    if hidden and plot.look.y == "log":
+        notes.append(f"{hidden:,} not above 0, not shown")
+    if lost := sum(curve.not_finite for curve in curves):
+        notes.append(f"{lost:,} NaN or infinite")
+    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
+    return [{**place, "text": "; ".join(notes), "showarrow": False, "font": {"size": 11}}] if notes else []
+
+
+def own_plot(one: Drawn, title: str, names: list[str]) -> Window:
+    """Metrics of one run that belong together."""
+    look, escaped = Look(), html.escape(title)
+    curves = [one.curves[name] for name in names]
+    layout = layout_of("step", escaped, look) | {"annotations": _notes(Plot(title, look), curves)}
+    traces = []
+    for at, (name, curve) in enumerate(zip(names, curves, strict=True)):
+        trace = line_of(one, curve, max(2, POINTS // len(names)), Plot(name, look))
+        colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
+        traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
+    layout["showlegend"] = len(names) > 1
+    if clip := calm_range(curves, [is_wild(one, name) for name in names], look.y):
+        layout[look.y_key]["autorangeoptions"] = clip
+    return Window(f"metric-{escaped}", title, traces, layout)
+
+
+def is_wild(one: Drawn, metric: str) -> bool:
+    """Whether a curve has left the scale on which the others can be seen."""
+    curve = one.curves.get(metric)
+    extent = curve.extent() if curve else None
+    if curve is None or extent is None or curve.first is None:
+        return False
+    size = max(abs(extent[0]), abs(extent[1]))
+    return size > EXPLOSION * max(1.0, abs(curve.first[1])) or (
+        one.run.status == "diverged" and size > 100 * max(1.0, abs(curve.first[1]))
+    )
+
+
+def calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
+    """Bounds within which the scale stays, so that a diverged run does not squash the others; None: no need."""
+    if not any(wild):
+        return None
+    calm = [curve.extent() for curve, is_out in zip(curves, wild, strict=True) if not is_out]
+    extents = [extent for extent in calm if extent]
+    if extents:
+        low, high = _padded(min(low for low, _ in extents), max(high for _, high in extents))
+    elif scale == "log":
+        return None
+    else:
+        first = max(abs(curve.first[1]) for curve in curves if curve.first)
+        low, high = -100 * max(first, 1e-300), 100 * max(first, 1e-300)
+        low = 0.0 if all(extent[0] >= 0 for curve in curves if (extent := curve.extent())) else low
+    if scale == "log":
+        return {"clipmax": high} if high > 0 else None
+    return {"clipmin": low, "clipmax": high}
+
+
+def _leaves_at(curve: Curve, bounds: dict[str, float]) -> float:
+    """The step at which a curve leaves these bounds, with some air."""
+    steps, values = curve.points(POINTS)
+    outside = np.flatnonzero((values > bounds["clipmax"]) | (values < bounds["clipmin"]))
+    return 1.15 * float(steps[outside[0]] if len(outside) else steps[-1])
+
+
+def _cut(trace: Trace, bounds: dict[str, float]) -> None:
+    """End a curve where it is gone for good: swinging from far below to far above it would paint the window full."""
+    middle, size = (bounds["clipmin"] + bounds["clipmax"]) / 2, bounds["clipmax"] - bounds["clipmin"]
+    gone = np.flatnonzero(np.abs(np.array(trace["y"]) / size - middle / size) > 5)
+    if len(gone):
+        trace["x"], trace["y"] = trace["x"][: gone[0] + 1], trace["y"][: gone[0] + 1]
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    """A range with some air around it."""
+    width = high - low
+    air = 0.08 * width if width else max(abs(low), 1.0)
+    return low - air, high + air
