@@ -43,6 +43,7 @@ class RunRecord:
     changes: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    why: str | None = None
 
     @property
     def ended(self) -> bool:
