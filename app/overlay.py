@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from app.columns import Batch, Floats
 from app.picture import Curve
 from app.store import RunRecord, Store
+from app.trail import Trail
 from trainers import METHODS
 from trainers.problem import Parabola, make_data
+from trainers.surface import Surface
 
 # Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
 PALETTE = (
@@ -26,19 +28,22 @@ PALETTE = (
     "#8d58a6",
 )
 
-FEW_SAMPLES = 10_000
+FEW_SAMPLES = 100_000
 SHARED_METRICS = frozenset({"loss", "w"})
 
 
 @dataclass
 class Drawn:
-    """A run and the picture of its curves; ``parabola`` is the cost of its data, for models with one parameter."""
+    """A run and the picture of its curves; the cost of its data is a ``parabola`` for models with one parameter, a
+    ``surface`` for those with w and b, whose way over it is the ``trail``."""
 
     run: RunRecord
     names: frozenset[str] | None = None  # metrics to keep; None for all
     parabola: Parabola | None = None
+    surface: Surface | None = None
     data: tuple[Floats, Floats] | None = None  # x and y, where they are few enough to be shown one by one
     curves: dict[str, Curve] = field(default_factory=dict)
+    trail: Trail = field(default_factory=Trail)
     next_seq: int = 0  # the number of the first record that is not in the picture
 
     def append(self, batch: Batch) -> bool:
@@ -50,6 +55,8 @@ class Drawn:
         for column, name in enumerate(new.names, 1):
             if self.names is None or name in self.names:
                 self.curves.setdefault(name, Curve()).append(new.rows[:, 0], new.rows[:, column])
+        if self.surface and {"w", "b"} <= set(new.names):
+            self.trail.append(new.rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
         return True
 
     async def catch_up(self, store: Store) -> None:
@@ -67,6 +74,8 @@ async def draw(store: Store, run: RunRecord, names: frozenset[str] | None = None
         drawn.data = data if len(data[0]) <= FEW_SAMPLES else None
         if METHODS[run.method].one_parameter:
             drawn.parabola = parabola_of(data)
+        elif names is None:
+            drawn.surface = Surface.of(make_data(*data))
     await drawn.catch_up(store)
     return drawn
 

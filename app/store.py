@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import hashlib
 import json
@@ -12,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from app.columns import Batch, Floats, from_blob
+from app.columns import Batch, Floats, Point, from_blob
 from app.database import Database
 from app.errors import GoneError
 
@@ -215,6 +216,37 @@ class Store:
             query = "SELECT first, names, rows FROM points WHERE run = ? ORDER BY first DESC LIMIT 1"
             row = db.execute(query, (record.number,)).fetchone()
             return from_blob(row[0], json.loads(row[1]), row[2]) if row else None
+
+        return await self._database.read(work)
+
+    async def point_at(self, record: RunRecord, step: float) -> Point | None:
+        """The run's newest record that is no later than this step; None if there is none.
+
+        Steps must ascend. Built-in methods number them as their records, so that one batch is read; for the steps of
+        a script a few more are, the first one of each half, quarter and so on.
+        """
+
+        def read(db: sqlite3.Connection, first: int) -> Batch:
+            query = "SELECT names, rows FROM points WHERE run = ? AND first = ?"
+            names, blob = db.execute(query, (record.number, first)).fetchone()
+            return from_blob(first, json.loads(names), blob)
+
+        def work(db: sqlite3.Connection) -> Point | None:
+            query = "SELECT max(first) FROM points WHERE run = ? AND first <= ?"
+            (likely,) = db.execute(query, (record.number, max(0.0, step))).fetchone()
+            if likely is None:
+                return None
+            batch = read(db, likely)
+            place = int(step) - likely
+            if 0 <= place < len(batch) and batch.rows[place, 0] == step:
+                return batch.point(place)
+            rows = db.execute("SELECT first FROM points WHERE run = ? ORDER BY first", (record.number,))
+            firsts = [row[0] for row in rows]
+            at = bisect.bisect_right(firsts, step, key=lambda first: read(db, first).rows[0, 0]) - 1
+            if at < 0:
+                return None
+            batch = read(db, firsts[at])
+            return batch.point(int(np.searchsorted(batch.rows[:, 0], step, "right")) - 1)
 
         return await self._database.read(work)
 

@@ -17,7 +17,9 @@ from app.overlay import Drawn, Overlay, draw
 from app.schemas import env_of
 from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
-from app.visdom.windows import Window, own_windows, shared_windows
+from app.visdom.own import windows_at
+from app.visdom.plot import Window
+from app.visdom.windows import shared_windows
 
 log = logging.getLogger("lossboard.publisher")
 
@@ -33,6 +35,7 @@ class Publisher:
     def __init__(self, store: Store, connection: VisdomConnection, is_up: Callable[[], bool]) -> None:
         self.overlay: Overlay | None = None
         self.board = Board()
+        self.step: int | None = None  # the step that runs' own windows show; None: the last
         self._store = store
         self._connection = connection
         self._is_up = is_up
@@ -74,7 +77,7 @@ class Publisher:
         if run.id not in self._own:
             self._own[run.id] = await draw(self._store, run)
         self._own.move_to_end(run.id)
-        await self._publish(env_of(run.id), own_windows(self._own[run.id]))
+        await self._publish(env_of(run.id), await self._windows_of(self._own[run.id]))
         while len(self._own) > OWN_ENVS:
             self._dropping.add(self._own.popitem(last=False)[0])
 
@@ -119,10 +122,14 @@ class Publisher:
             if run_id in self._stale:
                 self._stale.discard(run_id)
                 await drawn.catch_up(self._store)
-            await self._publish(env_of(run_id), own_windows(drawn))
+            await self._publish(env_of(run_id), await self._windows_of(drawn))
         except VisdomError as error:
             log.info("the windows of run %s wait: %s", run_id, error)
             self._own_changed.add(run_id)
+
+    async def _windows_of(self, drawn: Drawn) -> list[Window]:
+        point = None if self.step is None else await self._store.point_at(drawn.run, self.step)
+        return windows_at(drawn, point)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
         for window in windows:

@@ -1,43 +1,35 @@
-"""What each Visdom window shows: pictures of runs turned into plotly traces and layouts."""
+"""What the shared windows show: pictures of runs turned into plotly traces and layouts."""
 
 from __future__ import annotations
 
-import html
 import math
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from app.board import Axes, Scale
 from app.columns import Floats
-from app.overlay import PALETTE, Drawn
+from app.overlay import Drawn
 from app.picture import Curve
-from app.visdom import tables
+from app.visdom.plot import (
+    CURVE,
+    FARTHEST,
+    POINTS,
+    Trace,
+    Window,
+    axes_of,
+    axis_key,
+    colour_of,
+    empty,
+    finite,
+    make_layout,
+    padded,
+    trace_name,
+)
 from trainers import METHODS
 from trainers.problem import Parabola
 
-POINTS = 2000  # in one window, over all its traces
 PARABOLA_POINTS = 160
-FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
-_INK = "#545d6b"
-_GRID = "rgba(128,136,150,0.2)"
-_CURVE = "#98a1af"
-_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
-
-type Trace = dict[str, Any]
-type Layout = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Window:
-    """One window: its id in its env, and what Visdom is to show. The title is text; data and layout hold markup."""
-
-    win: str
-    title: str
-    data: list[Trace]
-    layout: Layout = field(default_factory=dict)
 
 
 def shared_windows(drawn: list[Drawn], axes: Axes) -> list[Window]:
@@ -55,26 +47,27 @@ def _curves(
 ) -> Window:
     shown = [one for one in drawn if metric in one.curves and one.curves[metric].total]
     budget = POINTS // max(1, len(shown))
-    traces = [_line(one, one.curves[metric], budget, x, y) for one in shown]
-    layout = _layout("step", title.lower(), x, y)
+    traces = [step_line(one, one.curves[metric], budget, x, y) for one in shown]
+    layout = make_layout("step", title.lower(), x, y)
     if not traces:
         words = "Waiting for a first step…" if drawn else f"Start a run to watch its {title.lower()} here."
-        return Window(win, title, *_empty(layout, words))
+        return Window(win, title, *empty(layout, words))
     curves = [one.curves[metric] for one in shown]
-    wild = [_is_wild(one, metric) for one in shown]
-    if clip := _calm_range(curves, wild, y):
-        layout[_axis(y)]["autorangeoptions"] = clip
-        for trace, is_wild in zip(traces, wild, strict=True):
-            if is_wild and y == "linear":
+    wild = [is_wild(one, metric) for one in shown]
+    if clip := calm_range(curves, wild, y):
+        layout[axis_key(y)]["autorangeoptions"] = clip
+        for trace, gone in zip(traces, wild, strict=True):
+            if gone and y == "linear":
                 _cut(trace, clip)
         if all(wild):  # show how they leave the window, and not the long time they are gone
             end = max(_leaves_at(curve, clip) for curve in curves)
-            layout[_axis(x, "x")]["autorangeoptions"] = {"clipmax": end + 1 if x == "log" else end}
+            layout[axis_key(x, "x")]["autorangeoptions"] = {"clipmax": end + 1 if x == "log" else end}
     layout["showlegend"] = legend
     return Window(win, title, traces, layout)
 
 
-def _line(one: Drawn, curve: Curve, budget: int, x: Scale, y: Scale) -> Trace:
+def step_line(one: Drawn, curve: Curve, budget: int, x: Scale, y: Scale) -> Trace:
+    """A metric over the steps, at most `budget` points of it."""
     steps, values = curve.points(max(2, budget))
     few = len(steps) < 2
     where = "" if x == "log" else "step %{x}<br>"
@@ -84,7 +77,7 @@ def _line(one: Drawn, curve: Curve, budget: int, x: Scale, y: Scale) -> Trace:
         "name": trace_name(one),
         "x": (steps + 1 if x == "log" else steps).tolist(),
         "y": values.tolist(),
-        **_axes_of(x, y),
+        **axes_of(x, y),
         "line": {"color": colour_of(one), "width": 2},
         "marker": {"color": colour_of(one), "size": 6},
         "hovertemplate": where + "%{y:.6g}<extra>%{fullData.name}</extra>",
@@ -97,17 +90,17 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     A path's points are (w before an update, cost over all data at that w), so every one lies on the parabola; the
     last, marked, is where the run stands now. Of a sweep it is the best candidate.
     """
-    layout = _layout("w", "cost over all data" if scale == "linear" else "cost", "linear", scale)
+    layout = make_layout("w", "cost over all data" if scale == "linear" else "cost", "linear", scale)
     layout["showlegend"] = any(one.run.method == "sweep" for one in drawn)  # the others stand in Loss's legend
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
     one_parameter = [one for one in drawn if one.parabola]
     if not one_parameter:
-        return Window("cost", "Cost curve", *_empty(layout, "Start a run to watch it<br>descend its cost curve here."))
+        return Window("cost", "Cost curve", *empty(layout, "Start a run to watch it<br>descend its cost curve here."))
     parabola = one_parameter[-1].parabola
     sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
     paths = [_path(one, (POINTS - PARABOLA_POINTS) // len(sharing) - 2) for one in sharing]
     assert parabola is not None  # noqa: S101  (it is one of those that have one)
-    calm = [path for one, path in zip(sharing, paths, strict=True) if not _is_wild(one, "w") and len(path)]
+    calm = [path for one, path in zip(sharing, paths, strict=True) if not is_wild(one, "w") and len(path)]
     ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])
     ends = np.clip(ends[np.isfinite(ends)], -FARTHEST, FARTHEST)
     far = float(np.abs(ends - parabola.w_star).max()) or max(abs(parabola.w_star), 1.0)
@@ -119,9 +112,9 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
             "mode": "lines",
             "name": "cost(w)",
             "x": ws.tolist(),
-            "y": _finite([parabola.cost(w) for w in ws.tolist()]),
-            **_axes_of("linear", scale),
-            "line": {"color": _CURVE, "width": 2},
+            "y": finite([parabola.cost(w) for w in ws.tolist()]),
+            **axes_of("linear", scale),
+            "line": {"color": CURVE, "width": 2},
             "hoverinfo": "skip",
             "showlegend": False,
         }
@@ -152,13 +145,13 @@ def _path_traces(one: Drawn, path: Floats, parabola: Parabola, view: tuple[float
     colour = colour_of(one)
     costs = [parabola.cost(w) for w in inside.tolist()]
     hover = "w %{x:.6g}<br>cost %{y:.6g}<extra>%{fullData.name}</extra>"
-    common = {"type": "scatter", "legendgroup": one.run.id, **_axes_of("linear", scale)}
+    common = {"type": "scatter", "legendgroup": one.run.id, **axes_of("linear", scale)}
     line = {
         **common,
         "name": trace_name(one),
         "mode": "markers" if one.run.method == "sweep" else "lines+markers",
         "x": inside.tolist(),
-        "y": _finite(costs),
+        "y": finite(costs),
         "line": {"color": colour, "width": 1.25},
         "marker": {"color": colour, "size": 5},
         "showlegend": one.run.method == "sweep",
@@ -177,7 +170,7 @@ def _path_traces(one: Drawn, path: Floats, parabola: Parabola, view: tuple[float
         "name": f"{trace_name(one)} {word}",
         "mode": "markers",
         "x": [float(inside[marked])],
-        "y": _finite([costs[marked]]),
+        "y": finite([costs[marked]]),
         "marker": {"color": colour, "size": 13, "line": {"color": "#ffffff", "width": 2}},
         "showlegend": False,
         "hovertemplate": hover,
@@ -195,135 +188,7 @@ def _stroke(parabola: Parabola, start: float, end: float, view: tuple[float, flo
     return [start, start + part * (end - start)], [bottom, bottom + part * (goal - bottom)]
 
 
-def own_windows(one: Drawn) -> list[Window]:
-    """The windows of a run's own env: every metric it logs, and a table of what is known of it."""
-    if one.run.method == "sweep":
-        plots = [cost_window([one], "linear")]
-    else:
-        groups: dict[str, list[str]] = {}
-        for name in one.curves:
-            groups.setdefault(_group_of(name), []).append(name)
-        plots = [_own_plot(one, title, names) for title, names in list(groups.items())[:MAX_OWN_PLOTS]]
-    if samples := tables.samples(one):
-        plots.append(_text("samples", *samples))
-    return [*plots, _text("about", one.run.name, tables.about(one.run))]
-
-
-def _text(win: str, title: str, content: str) -> Window:
-    return Window(win, title, [{"type": "text", "content": content}])
-
-
-MAX_OWN_PLOTS = 12
-_GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
-
-
-def _group_of(name: str) -> str:
-    if name in _GROUPS:
-        return _GROUPS[name]
-    head = name.partition("_")[0]
-    return "layers" if head in ("w1", "b1", "w2", "b2") else name
-
-
-def _own_plot(one: Drawn, title: str, names: list[str]) -> Window:
-    budget = max(2, POINTS // len(names))
-    traces = []
-    for at, name in enumerate(names):
-        trace = _line(one, one.curves[name], budget, "linear", "linear")
-        colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
-        traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
-    layout = _layout("step", html.escape(title), "linear", "linear")
-    layout["showlegend"] = len(names) > 1
-    if clip := _calm_range([one.curves[name] for name in names], [_is_wild(one, name) for name in names], "linear"):
-        layout["yaxis"]["autorangeoptions"] = clip
-    return Window(f"metric-{html.escape(title)}", title, traces, layout)
-
-
-def trace_name(one: Drawn) -> str:
-    """A run's name in a legend: unique, short, and never markup."""
-    name = one.run.name if len(one.run.name) <= 40 else one.run.name[:39] + "…"
-    return html.escape(f"{name} #{one.run.number}", quote=False)
-
-
-def colour_of(one: Drawn) -> str:
-    """A run's one colour."""
-    return PALETTE[one.run.colour % len(PALETTE)]
-
-
-def _axis(scale: Scale, letter: str = "y") -> str:
-    """The layout key of an axis. Each scale has an axis of its own, so that a user's zoom, which Visdom's page and
-    plotly both carry over to the next replacement, is never applied to the other scale."""
-    return f"{letter}axis" if scale == "linear" else f"{letter}axis2"
-
-
-def _axes_of(x: Scale, y: Scale) -> dict[str, str]:
-    return {"xaxis": "x" if x == "linear" else "x2", "yaxis": "y" if y == "linear" else "y2"}
-
-
-def _layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
-    common = {
-        "gridcolor": _GRID,
-        "zerolinecolor": _GRID,
-        "automargin": True,
-        "exponentformat": "power",
-        "nticks": 7,
-        "ticklabelstandoff": 4,
-    }
-    anchors = _axes_of(x, y)
-    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
-    if x_title == "step" and x == "linear":
-        on_x["exponentformat"] = "SI"  # 2M, not 0.2×10⁷
-    on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
-    powers = {"type": "log", "tickfont": {"size": 10}}  # plotly makes powers of ten a quarter larger
-    if x == "log":
-        on_x |= {**powers, "title": {"text": f"{x_title} + 1 (log scale)", "standoff": 4}, "dtick": 1}
-    if y == "log":
-        on_y |= {**powers, "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
-    return {
-        _axis(x, "x"): on_x,
-        _axis(y, "y"): on_y,
-        "showlegend": False,
-        "uirevision": "lossboard",
-        "hovermode": "closest",
-        "hoverlabel": {"namelength": -1},
-        # Visdom's page sets the top margin itself, to 30: the window's title lies in it
-        "margin": {"l": 56, "r": 20, "b": 44},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": _FONT, "size": 12, "color": _INK},
-        # below the curves, in as many rows as it takes: it covers none of them, however narrow the window
-        "legend": {
-            "orientation": "h",
-            "x": 0.01,
-            "xref": "container",
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
-            "bgcolor": "rgba(0,0,0,0)",
-            "font": {"size": 11},
-        },
-    }
-
-
-def _empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
-    """A window with nothing to show yet, which says so."""
-    note = {
-        "text": words,
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0.5,
-        "y": 0.5,
-        "showarrow": False,
-        "font": {"size": 14},
-    }
-    axes = {
-        name: {**axis, "showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
-        for name, axis in layout.items()
-        if "axis" in name
-    }
-    return [{"type": "scatter", "x": [], "y": []}], {**layout, **axes, "annotations": [note]}
-
-
-def _is_wild(one: Drawn, metric: str) -> bool:
+def is_wild(one: Drawn, metric: str) -> bool:
     """Whether a curve has left the scale on which the others can be seen."""
     curve = one.curves.get(metric)
     extent = curve.extent() if curve else None
@@ -335,14 +200,14 @@ def _is_wild(one: Drawn, metric: str) -> bool:
     )
 
 
-def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
+def calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
     """Bounds within which the scale stays, so that a diverged run does not squash the others; None: no need."""
     if not any(wild):
         return None
-    calm = [curve.extent() for curve, is_wild in zip(curves, wild, strict=True) if not is_wild]
+    calm = [curve.extent() for curve, gone in zip(curves, wild, strict=True) if not gone]
     extents = [extent for extent in calm if extent]
     if extents:
-        low, high = _padded(min(low for low, _ in extents), max(high for _, high in extents))
+        low, high = padded(min(low for low, _ in extents), max(high for _, high in extents))
     elif scale == "log":
         return None
     else:
@@ -367,14 +232,3 @@ def _cut(trace: Trace, bounds: dict[str, float]) -> None:
     gone = np.flatnonzero(np.abs(np.array(trace["y"]) / size - middle / size) > 5)
     if len(gone):
         trace["x"], trace["y"] = trace["x"][: gone[0] + 1], trace["y"][: gone[0] + 1]
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    """A range with some air around it."""
-    width = high - low
-    air = 0.08 * width if width else max(abs(low), 1.0)
-    return low - air, high + air
-
-
-def _finite(values: list[float]) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values]

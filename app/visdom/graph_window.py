@@ -1,0 +1,167 @@
+"""The computational graph of the two-layer network, with every node's value and gradient, as a plot to zoom in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from app.columns import Point
+from app.visdom.plot import CURVE, INK, Layout, Trace, Window, make_layout
+from trainers.graph import Node, computational_graph
+from trainers.problem import Data
+
+MOST_UNITS = 4  # hidden units that are drawn
+_GRADIENT = "#c4177f"
+_COLOURS = {"input": "#6b7482", "parameter": "#3b7dd8"}
+_OPERATION = "#1a9c68"
+_SYMBOLS = {"multiply": "×", "add": "+", "subtract": "−", "square": "( )²"}
+# Along the graph, and for parameters and y above the node that they go into.
+_COLUMNS = {"x": 0, "m1": 1, "h": 2, "m2": 3, "s": 4, "y_hat": 5, "r": 6, "loss": 7, "w1": 1, "b1": 2, "w2": 3}
+_COLUMNS |= {"b2": 5, "y": 6}
+_ABOVE = 0.46
+_LETTERS = {"y_hat": "ŷ"}
+
+type Place = tuple[float, float]
+
+
+def graph(data: Data, point: Point, sample: int = 0) -> Window:
+    """The graph for one sample, counted from 0, with the parameters as they were after a step.
+
+    At most MOST_UNITS hidden units are drawn, and the others counted. Raises ParameterError if there is no such
+    sample, KeyError if the point lacks a parameter.
+    """
+    nodes = computational_graph(point.values, data, sample)
+    hidden = sum(node.name.startswith("h_") for node in nodes)
+    units = min(hidden, MOST_UNITS)
+    shown = [node for node in nodes if _unit(node.name) <= units]
+    places = {node.name: _place(node.name, units) for node in shown}
+    layout = _layout(units)
+    layout["annotations"] = [_legend()]
+    if hidden > units:
+        rest = sum(node.value for node in nodes if node.name.startswith("m2_") and _unit(node.name) > units)
+        layout["annotations"].append(_left_out(hidden - units, rest))
+    traces = [_edges(shown, places), *_circles(shown, places), _labels(shown, places)]
+    title = f"Graph for sample {sample + 1} of {len(data)}, with the parameters after step {point.step:g}"
+    return Window("graph", title, traces, layout)
+
+
+def _unit(name: str) -> int:
+    """The hidden unit, from 1, that a node belongs to; 0 for those that all share."""
+    number = name.rpartition("_")[2]
+    return int(number) if number.isdigit() else 0
+
+
+def _kind(name: str) -> str:
+    return name.rpartition("_")[0] if _unit(name) else name
+
+
+def _place(name: str, units: int) -> Place:
+    kind = _kind(name)
+    lane = (units + 1) / 2 - _unit(name) if _unit(name) else 0.0
+    return _COLUMNS[kind], lane + (_ABOVE if kind in {"w1", "b1", "w2", "b2", "y"} else 0.0)
+
+
+def _edges(nodes: list[Node], places: dict[str, Place]) -> Trace:
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for node in nodes:
+        for name in node.inputs:
+            if name in places:
+                (x, y), (to_x, to_y) = places[name], places[node.name]
+                xs += [x, to_x, None]
+                ys += [y, to_y, None]
+    return {
+        "type": "scatter",
+        "name": "edges",
+        "mode": "lines",
+        "x": xs,
+        "y": ys,
+        "line": {"color": CURVE, "width": 1.5},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _circles(nodes: list[Node], places: dict[str, Place]) -> Iterator[Trace]:
+    for title, kinds in (("input", {"input"}), ("parameter", {"parameter"}), ("operation", set(_SYMBOLS))):
+        chosen = [node for node in nodes if node.operation in kinds]
+        yield {
+            "type": "scatter",
+            "name": title,
+            "mode": "markers+text",
+            "x": [places[node.name][0] for node in chosen],
+            "y": [places[node.name][1] for node in chosen],
+            "marker": {"color": _COLOURS.get(title, _OPERATION), "size": 32},
+            "text": [
+                f'<span style="color:#fff">{_SYMBOLS.get(n.operation) or _written(n.name)}</span>' for n in chosen
+            ],
+            "textposition": "middle center",
+            "textfont": {"size": 13},
+            "hovertext": [f"{n.name} ({n.operation})<br>value {n.value!r}<br>gradient {n.gradient!r}" for n in chosen],
+            "hoverinfo": "text",
+            "cliponaxis": False,
+        }
+
+
+def _labels(nodes: list[Node], places: dict[str, Place]) -> Trace:
+    """Beside each node its value and below that its gradient; operations say their name, too."""
+    above = [node.operation == "parameter" or node.name == "y" for node in nodes]
+    return {
+        "type": "scatter",
+        "name": "labels",
+        "mode": "text",
+        "x": [places[node.name][0] + 0.17 * beside for node, beside in zip(nodes, above, strict=True)],
+        "y": [places[node.name][1] - (0 if beside else 0.13) for node, beside in zip(nodes, above, strict=True)],
+        "text": [_label(node) for node in nodes],
+        "textposition": ["middle right" if beside else "bottom center" for beside in above],
+        "textfont": {"size": 12},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "cliponaxis": False,
+    }
+
+
+def _label(node: Node) -> str:
+    name = f"{_written(node.name)} = " if node.operation in _SYMBOLS else ""
+    return f"{name}{_number(node.value)}<br>" + _coloured(f"∂ {_number(node.gradient)}")
+
+
+def _written(name: str) -> str:
+    """A node's name as the formulas write it."""
+    kind, unit = _kind(name), _unit(name)
+    letter, layer = (kind[0], kind[1:]) if kind[-1].isdigit() else (_LETTERS.get(kind, kind), "")
+    index = ",".join(part for part in (layer, str(unit) if unit else "") if part)
+    return f"{letter}<sub>{index}</sub>" if index else letter
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else str(value)
+
+
+def _coloured(text: str, colour: str = _GRADIENT) -> str:
+    return f'<span style="color:{colour}">{text}</span>'
+
+
+def _legend() -> Layout:
+    words = "value, going forward → &nbsp; " + _coloured("← ∂ gradient of the loss, coming back")
+    return {"text": words, **_corner("left", 0.0, "top", 1.0)}
+
+
+def _left_out(units: int, value: float) -> Layout:
+    words = f"… and {units} more hidden unit{'s' if units > 1 else ''}, which add{'' if units > 1 else 's'} "
+    return {"text": f"{words}{_number(value)} to s", **_corner("left", 0.0, "bottom", 0.0)}
+
+
+def _corner(xanchor: str, x: float, yanchor: str, y: float) -> Layout:
+    where = {"xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": xanchor, "yanchor": yanchor}
+    return {**where, "showarrow": False, "font": {"size": 12, "color": INK}}
+
+
+def _layout(units: int) -> Layout:
+    layout = make_layout("", "", "linear", "linear")
+    bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+    layout["xaxis"] |= {**bare, "range": [-0.4, 7.5]}
+    layout["yaxis"] |= {**bare, "range": [-(units - 1) / 2 - 0.6, (units - 1) / 2 + 0.85]}
+    layout["showlegend"] = True
+    layout["margin"] |= {"l": 16}
+    return layout

@@ -1,0 +1,130 @@
+"""What all plots have in common: their look, their axes, and the names and colours of runs."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.board import Scale
+from app.overlay import PALETTE, Drawn
+
+POINTS = 2000  # in one window, over all its traces
+FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
+INK = "#545d6b"
+GRID = "rgba(128,136,150,0.2)"
+CURVE = "#98a1af"
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+
+type Trace = dict[str, Any]
+type Layout = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window: its id in its env, and what Visdom is to show. The title is text; data and layout hold markup."""
+
+    win: str
+    title: str
+    data: list[Trace]
+    layout: Layout = field(default_factory=dict)
+
+
+def trace_name(one: Drawn) -> str:
+    """A run's name in a legend: unique, short, and never markup."""
+    name = one.run.name if len(one.run.name) <= 40 else one.run.name[:39] + "…"
+    return html.escape(f"{name} #{one.run.number}", quote=False)
+
+
+def colour_of(one: Drawn) -> str:
+    """A run's one colour."""
+    return PALETTE[one.run.colour % len(PALETTE)]
+
+
+def axis_key(scale: Scale, letter: str = "y") -> str:
+    """The layout key of an axis. Each scale has an axis of its own, so that a user's zoom, which Visdom's page and
+    plotly both carry over to the next replacement, is never applied to the other scale."""
+    return f"{letter}axis" if scale == "linear" else f"{letter}axis2"
+
+
+def axes_of(x: Scale, y: Scale) -> dict[str, str]:
+    """The axes that a trace lies on."""
+    return {"xaxis": "x" if x == "linear" else "x2", "yaxis": "y" if y == "linear" else "y2"}
+
+
+def make_layout(x_title: str, y_title: str, x: Scale, y: Scale) -> Layout:
+    """The look of a plot with these titles, which may hold markup, and scales."""
+    common = {
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "automargin": True,
+        "exponentformat": "power",
+        "nticks": 7,
+        "ticklabelstandoff": 4,
+    }
+    anchors = axes_of(x, y)
+    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
+    if x_title == "step" and x == "linear":
+        on_x["exponentformat"] = "SI"  # 2M, not 0.2×10⁷
+    on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
+    powers = {"type": "log", "tickfont": {"size": 10}}  # plotly makes powers of ten a quarter larger
+    if x == "log":
+        on_x |= {**powers, "title": {"text": f"{x_title} + 1 (log scale)", "standoff": 4}, "dtick": 1}
+    if y == "log":
+        on_y |= {**powers, "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
+    return {
+        axis_key(x, "x"): on_x,
+        axis_key(y, "y"): on_y,
+        "showlegend": False,
+        "uirevision": "lossboard",
+        "hovermode": "closest",
+        "hoverlabel": {"namelength": -1},
+        # Visdom's page sets the top margin itself, to 30: the window's title lies in it
+        "margin": {"l": 56, "r": 20, "b": 44},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 12, "color": INK},
+        # below the curves, in as many rows as it takes: it covers none of them, however narrow the window
+        "legend": {
+            "orientation": "h",
+            "x": 0.01,
+            "xref": "container",
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": 11},
+        },
+    }
+
+
+def empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
+    """A window with nothing to show yet, which says so."""
+    note = {
+        "text": words,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+        "showarrow": False,
+        "font": {"size": 14},
+    }
+    axes = {
+        name: {**axis, "showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+        for name, axis in layout.items()
+        if "axis" in name
+    }
+    return [{"type": "scatter", "x": [], "y": []}], {**layout, **axes, "annotations": [note]}
+
+
+def padded(low: float, high: float) -> tuple[float, float]:
+    """A range with some air around it."""
+    width = high - low
+    air = 0.08 * width if width else max(abs(low), 1.0)
+    return low - air, high + air
+
+
+def finite(values: list[float]) -> list[float | None]:
+    """Numbers as JSON has them: None for what is not finite."""
+    return [value if math.isfinite(value) else None for value in values]
