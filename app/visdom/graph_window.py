@@ -73,6 +73,7 @@ def _edges(nodes: list[Node], places: dict[str, Place]) -> Trace:
     return {
         "type": "scatter",
         "name": "edges",
+        "uid": "graph",  # a class of the drawing, by which the style sheet gives this window more room
         "mode": "lines",
         "x": xs,
         "y": ys,

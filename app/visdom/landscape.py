@@ -76,17 +76,17 @@ def _costs(parabola: Parabola, ws: Floats) -> Floats:
 
 
 def _tangent(parabola: Parabola, at: float, view: tuple[float, float]) -> Trace:
-    """The line through the ball with the slope there, within the view and not below the valley."""
+    """The line through the ball with the slope there, within the view and hardly below the valley."""
     cost, slope = parabola.cost(at), parabola.gradient(at)
     half = 0.3 * (view[1] - view[0]) / 2
     top = parabola.cost(view[1])
     up = min(half, (1.05 * top - cost) / abs(slope)) if slope else half
-    down = min(half, (cost - parabola.minimum) / abs(slope)) if slope else half
+    down = min(half, (cost - parabola.minimum + 0.04 * top) / abs(slope)) if slope else half
     left, right = (down, up) if slope > 0 else (up, down)
     xs = np.array([at - left, at + right])
     return {
         **_trace("tangent", xs, cost + slope * (xs - at)),
-        "name": f"slope {slope:.4g}",
+        "name": f"tangent, slope {slope:.4g}",
         "mode": "lines",
         "line": {"color": _TANGENT, "width": 2, "dash": "dash"},
         "hoverinfo": "name",

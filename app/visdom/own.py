@@ -10,7 +10,7 @@ from app.visdom import tables
 from app.visdom.graph_window import graph
 from app.visdom.landscape import contours, cost_curve
 from app.visdom.plot import POINTS, Layout, Window, colour_of, make_layout
-from app.visdom.windows import calm_range, is_wild, step_line
+from app.visdom.windows import show_calm, step_line
 from trainers.problem import Data
 
 MAX_PLOTS = 12
@@ -71,8 +71,7 @@ def _metrics(one: Drawn, title: str, names: list[str], point: Point | None) -> W
     layout["showlegend"] = 1 < len(names) <= 20  # a legend of more would leave no room for the curves
     if point:
         layout["shapes"] = [_mark(point.step)]
-    if clip := calm_range([one.curves[name] for name in names], [is_wild(one, name) for name in names], "linear"):
-        layout["yaxis"]["autorangeoptions"] = clip
+    show_calm(traces, layout, [(one, name) for name in names], "linear", "linear")
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
 

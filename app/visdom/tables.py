@@ -18,14 +18,13 @@ MOST_DRAWS = 3_000_000  # that are drawn again to say which samples a step used:
 
 
 def about(run: RunRecord) -> str:
-    """Status, parameters, last values and predictions, as an HTML table."""
+    """Status, parameters, last values and predictions, as an HTML table, and why it went so."""
     facts: dict[str, Any] = {"status": run.status, "method": run.method, "step": run.step, **run.params}
     facts |= {f"last {name}": value for name, value in run.last.items()} | run.result
-    if run.why:
-        facts["why"] = run.why
     if run.error:
         facts["error"] = run.error
-    return _table([(name, value) for name, value in facts.items() if value is not None], headed=True)
+    why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
+    return _table([(name, value) for name, value in facts.items() if value is not None], headed=True) + why
 
 
 def samples(one: Drawn, point: Point | None = None) -> tuple[str, str] | None:

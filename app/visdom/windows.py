@@ -14,6 +14,7 @@ from app.visdom.plot import (
     CURVE,
     FARTHEST,
     POINTS,
+    Layout,
     Trace,
     Window,
     axes_of,
@@ -52,16 +53,7 @@ def _curves(
     if not traces:
         words = "Waiting for a first step…" if drawn else f"Start a run to watch its {title.lower()} here."
         return Window(win, title, *empty(layout, words))
-    curves = [one.curves[metric] for one in shown]
-    wild = [is_wild(one, metric) for one in shown]
-    if clip := calm_range(curves, wild, y):
-        layout[axis_key(y)]["autorangeoptions"] = clip
-        for trace, gone in zip(traces, wild, strict=True):
-            if gone and y == "linear":
-                _cut(trace, clip)
-        if all(wild):  # show how they leave the window, and not the long time they are gone
-            end = max(_leaves_at(curve, clip) for curve in curves)
-            layout[axis_key(x, "x")]["autorangeoptions"] = {"clipmax": end + 1 if x == "log" else end}
+    show_calm(traces, layout, [(one, metric) for one in shown], x, y)
     layout["showlegend"] = legend
     return Window(win, title, traces, layout)
 
@@ -100,7 +92,7 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
     paths = [_path(one, (POINTS - PARABOLA_POINTS) // len(sharing) - 2) for one in sharing]
     assert parabola is not None  # noqa: S101  (it is one of those that have one)
-    calm = [path for one, path in zip(sharing, paths, strict=True) if not is_wild(one, "w") and len(path)]
+    calm = [path for one, path in zip(sharing, paths, strict=True) if not _is_wild(one, "w") and len(path)]
     ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])
     ends = np.clip(ends[np.isfinite(ends)], -FARTHEST, FARTHEST)
     far = float(np.abs(ends - parabola.w_star).max()) or max(abs(parabola.w_star), 1.0)
@@ -188,7 +180,7 @@ def _stroke(parabola: Parabola, start: float, end: float, view: tuple[float, flo
     return [start, start + part * (end - start)], [bottom, bottom + part * (goal - bottom)]
 
 
-def is_wild(one: Drawn, metric: str) -> bool:
+def _is_wild(one: Drawn, metric: str) -> bool:
     """Whether a curve has left the scale on which the others can be seen."""
     curve = one.curves.get(metric)
     extent = curve.extent() if curve else None
@@ -200,7 +192,23 @@ def is_wild(one: Drawn, metric: str) -> bool:
     )
 
 
-def calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
+def show_calm(traces: list[Trace], layout: Layout, shown: list[tuple[Drawn, str]], x: Scale, y: Scale) -> None:
+    """Keep the scale of a plot to what does not explode, if something does; `shown` has each trace's run and metric."""
+    curves = [one.curves[metric] for one, metric in shown]
+    wild = [_is_wild(one, metric) for one, metric in shown]
+    clip = _calm_range(curves, wild, y)
+    if not clip:
+        return
+    layout[axis_key(y)]["autorangeoptions"] = clip
+    for trace, gone in zip(traces, wild, strict=True):
+        if gone and y == "linear":
+            _cut(trace, clip)
+    if all(wild):  # show how they leave the window, and not the long time they are gone
+        end = max(_leaves_at(curve, clip) for curve in curves)
+        layout[axis_key(x, "x")]["autorangeoptions"] = {"clipmax": end + 1 if x == "log" else end}
+
+
+def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
     """Bounds within which the scale stays, so that a diverged run does not squash the others; None: no need."""
     if not any(wild):
         return None
