@@ -8,7 +8,7 @@ import numpy as np
 
 from app.columns import Floats, Point
 from app.overlay import Drawn
-from app.visdom.plot import CURVE, FARTHEST, INK, Layout, Trace, Window, colour_of, empty, finite, make_layout
+from app.visdom.plot import CURVE, FARTHEST, Layout, Trace, Window, colour_of, empty, finite, make_layout
 from trainers import METHODS
 from trainers.problem import Parabola
 from trainers.surface import Surface
@@ -18,6 +18,7 @@ GRID = 56  # points of the contours' grid along each axis
 DECADES = 6  # of cost that the contours show, below the highest
 _SOFT = [[0, "rgba(59,125,216,0.42)"], [1, "rgba(59,125,216,0.02)"]]
 _TANGENT = "#c4177f"
+_MARK = "#7b8594"  # seen on white and on dark grey
 
 
 def cost_curve(one: Drawn, parabola: Parabola, point: Point) -> Window:
@@ -43,19 +44,37 @@ def cost_curve(one: Drawn, parabola: Parabola, point: Point) -> Window:
         "hoverinfo": "skip",
         "showlegend": False,
     }
-    colour = colour_of(one)
-    way = {
-        **_trace("path", path, _costs(parabola, path)),
-        "mode": "markers" if one.run.method == "sweep" else "lines+markers",
-        "line": {"color": colour, "width": 1},
-        "marker": {"color": colour, "size": 4, "opacity": 0.6},
-        "hovertemplate": "w %{x:.6g}<br>cost %{y:.6g}<extra></extra>",
-    }
     ball = _ball(one, now, parabola.cost(now), "cost", f"w {now:.4g}, cost {parabola.cost(now):.4g}")
-    traces = [curve, way, ball]
-    if one.run.method != "sweep":
-        traces.insert(2, _tangent(parabola, now, (float(ws[0]), float(ws[-1]))))
-    return Window("cost", "Cost curve", traces, layout)
+    if one.run.method == "sweep":
+        return Window("cost", "Cost curve", [curve, *_candidates(one, path, parabola), ball], layout)
+    tangent = _tangent(parabola, now, (float(ws[0]), float(ws[-1])))
+    return Window("cost", "Cost curve", [curve, _way(one, path, _costs(parabola, path)), tangent, ball], layout)
+
+
+def _candidates(one: Drawn, ws: Floats, parabola: Parabola) -> list[Trace]:
+    """What a sweep has tried, and the best of it."""
+    costs = _costs(parabola, ws)
+    dots = {**_way(one, ws, costs), "name": "candidates", "mode": "markers"}
+    if not len(ws):
+        return [dots]
+    best = ws[[int(np.argmin(costs))]]
+    mark = {"color": _MARK, "size": 13, "symbol": "diamond-open", "line": {"color": _MARK, "width": 2}}
+    words = f"best, w {best[0]:.4g}"
+    return [
+        dots,
+        {**_trace(words, best, _costs(parabola, best)), "mode": "markers", "marker": mark, "hoverinfo": "name"},
+    ]
+
+
+def _way(one: Drawn, xs: Floats, ys: Floats) -> Trace:
+    colour = colour_of(one)
+    return {
+        **_trace("path", xs, ys),
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 1.25},
+        "marker": {"color": colour, "size": 4},
+        "hovertemplate": "%{x:.6g}, %{y:.6g}<extra></extra>",
+    }
 
 
 def _ways(one: Drawn, point: Point) -> Floats:
@@ -130,21 +149,13 @@ def contours(one: Drawn, surface: Surface, point: Point) -> Window:
             "ticktext": [f"10<sup>{power}</sup>" for power in ticks],
         },
     }
-    colour = colour_of(one)
-    hover = "w %{x:.6g}<br>b %{y:.6g}<extra></extra>"
-    way = {
-        **_trace("path", path[:, 0], path[:, 1]),
-        "mode": "lines+markers",
-        "line": {"color": colour, "width": 1.5},
-        "marker": {"color": colour, "size": 4},
-        "hovertemplate": hover,
-    }
     least = {
         **_trace("minimum", np.array([surface.w_star]), np.array([surface.b_star])),
         "mode": "markers",
-        "marker": {"color": INK, "size": 11, "symbol": "x-thin", "line": {"color": INK, "width": 2}},
-        "hovertemplate": hover,
+        "marker": {"color": _MARK, "size": 11, "symbol": "x-thin", "line": {"color": _MARK, "width": 2}},
+        "hoverinfo": "x+y",
     }
+    way = _way(one, path[:, 0], path[:, 1])
     w, b = path[-1].tolist()
     return Window(
         "cost", "Cost over w and b", [valley, way, least, _ball(one, w, b, "b", f"w {w:.4g}, b {b:.4g}")], layout

@@ -7,13 +7,14 @@ import html
 from app.columns import Point
 from app.overlay import PALETTE, Drawn
 from app.visdom import tables
-from app.visdom.graph_window import graph
+from app.visdom.graph_window import MOST_UNITS, graph, unit_of
 from app.visdom.landscape import contours, cost_curve
 from app.visdom.plot import POINTS, Layout, Window, colour_of, make_layout
 from app.visdom.windows import show_calm, step_line
 from trainers.problem import Data
 
 MAX_PLOTS = 12
+MAX_CURVES = 20  # in one plot
 _GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
 
 
@@ -34,7 +35,7 @@ def windows_at(one: Drawn, point: Point | None = None, sample: int = 0) -> list[
         for name in one.curves:
             groups.setdefault(_group_of(name), []).append(name)
         plots = list(groups.items())[:MAX_PLOTS]
-        windows += [_metrics(one, title, names, point) for title, names in plots]
+        windows += [_metrics(one, title, _fewer(names), point) for title, names in plots]
     if samples := tables.samples(one, point):
         windows.append(_text("samples", *samples))
     return [*[window for window in windows if window], _text("about", one.run.name, tables.about(one.run))]
@@ -50,6 +51,14 @@ def _graph(one: Drawn, point: Point, sample: int) -> Window | None:
 
 def _text(win: str, title: str, content: str) -> Window:
     return Window(win, title, [{"type": "text", "content": content}])
+
+
+def _fewer(names: list[str]) -> list[str]:
+    """Of more metrics than one plot can show, those of the hidden units that the graph shows, or else the first."""
+    if len(names) <= MAX_CURVES:
+        return names
+    shown = [name for name in names if unit_of(name) <= MOST_UNITS]
+    return shown[:MAX_CURVES]
 
 
 def _group_of(name: str) -> str:
@@ -68,7 +77,7 @@ def _metrics(one: Drawn, title: str, names: list[str], point: Point | None) -> W
         colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
         traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
     layout = make_layout("step", html.escape(title), "linear", "linear")
-    layout["showlegend"] = 1 < len(names) <= 20  # a legend of more would leave no room for the curves
+    layout["showlegend"] = len(names) > 1
     if point:
         layout["shapes"] = [_mark(point.step)]
     show_calm(traces, layout, [(one, name) for name in names], "linear", "linear")

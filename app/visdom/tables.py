@@ -14,13 +14,14 @@ from app.store import RunRecord
 from trainers import METHODS
 
 MOST_SAMPLES = 100
+MOST_METRICS = 12
 MOST_DRAWS = 3_000_000  # that are drawn again to say which samples a step used: some 50 ms
 
 
 def about(run: RunRecord) -> str:
     """Status, parameters, last values and predictions, as an HTML table, and why it went so."""
     facts: dict[str, Any] = {"status": run.status, "method": run.method, "step": run.step, **run.params}
-    facts |= {f"last {name}": value for name, value in run.last.items()} | run.result
+    facts |= {f"last {name}": value for name, value in list(run.last.items())[:MOST_METRICS]} | run.result
     if run.error:
         facts["error"] = run.error
     why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
