@@ -318,6 +318,25 @@ class StabilityOut(Answer):
         )
 
 
+class Setup(Answer):
+    """What to start: the body of POST /api/runs, or with `vary` that of POST /api/races."""
+
+    method: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    data: Data | None = None
+    vary: dict[str, list[float] | list[str]] | None = None
+
+
+class Lesson(Answer):
+    """A short lesson: what to start, what it shows, and a question to try out."""
+
+    name: str
+    title: str
+    text: str
+    question: str
+    setup: Setup
+
+
 class Health(Answer):
     """The board is alive; is Visdom?"""
 
