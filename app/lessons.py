@@ -58,10 +58,11 @@ LESSONS = [
         name="graph",
         title="The graph of backpropagation",
         text=(
-            "Open the run's own windows: every node shows its value, going forward, and the gradient of the loss, coming "
-            "back. A multiplication hands back its gradient times the other factor, an addition hands it on unchanged."
+            "Open the run's own windows: every node shows its value, going forward, and the gradient of the loss, "
+            "coming back. A multiplication hands back its gradient times the other factor, an addition hands it on "
+            "unchanged."
         ),
         question="Which gradients in the graph are always equal, and which of them become 0 as the loss does?",
-        setup=Setup(method="backprop", params={"lr": 0.02, "epochs": 200, "steps_per_second": 2}),
+        setup=Setup(method="backprop", params={"lr": 0.02, "epochs": 100, "steps_per_second": 2}),
     ),
 ]

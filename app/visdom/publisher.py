@@ -35,7 +35,6 @@ class Publisher:
     def __init__(self, store: Store, connection: VisdomConnection, is_up: Callable[[], bool]) -> None:
         self.overlay: Overlay | None = None
         self.board = Board()
-        self.step: int | None = None  # the step that runs' own windows show; None: the last
         self._store = store
         self._connection = connection
         self._is_up = is_up
@@ -45,6 +44,7 @@ class Publisher:
         self._own_changed: set[str] = set()
         self._stale: set[str] = set()  # runs of which points were missed
         self._dropping: set[str] = set()  # runs whose env is to go
+        self._step: float | None = None  # that runs' own windows show
         self._sent: dict[tuple[str, str], bytes] = {}  # a digest of what each window shows
         self._versions = itertools.count(1)
 
@@ -71,6 +71,11 @@ class Publisher:
         if drawn := self._own.get(run.id):
             drawn.run = run
             self._own_changed.add(run.id)
+
+    def show_step(self, step: float | None) -> None:
+        """Runs' own windows show this step, or the last before it that there is; None: the last, as it comes."""
+        self._step = step
+        self._own_changed |= set(self._own)
 
     async def open_own(self, run: RunRecord) -> None:
         """Build the env of one run, if it is not there. VisdomError if Visdom does not take it."""
@@ -128,7 +133,7 @@ class Publisher:
             self._own_changed.add(run_id)
 
     async def _windows_of(self, drawn: Drawn) -> list[Window]:
-        point = None if self.step is None else await self._store.point_at(drawn.run, self.step)
+        point = None if self._step is None else await self._store.point_at(drawn.run, self._step)
         return windows_at(drawn, point)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:

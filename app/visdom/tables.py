@@ -15,7 +15,7 @@ from trainers import METHODS
 
 MOST_SAMPLES = 100
 MOST_METRICS = 12
-MOST_DRAWS = 3_000_000  # that are drawn again to say which samples a step used: some 50 ms
+MOST_DRAWS = 1_000_000  # that are drawn again to say which samples a step used: at most 30 ms
 
 
 def about(run: RunRecord) -> str:
