@@ -28,7 +28,7 @@ PALETTE = (
     "#8d58a6",
 )
 
-FEW_SAMPLES = 100_000
+SAMPLES = 20_000  # kept of a run's data for its pictures
 SHARED_METRICS = frozenset({"loss", "w"})
 
 
@@ -41,7 +41,8 @@ class Drawn:
     names: frozenset[str] | None = None  # metrics to keep; None for all
     parabola: Parabola | None = None
     surface: Surface | None = None
-    data: tuple[Floats, Floats] | None = None  # x and y, where they are few enough to be shown one by one
+    data: tuple[Floats, Floats] | None = None  # x and y, the first of them, to be shown one by one
+    samples: int = 0  # how many there are in all
     curves: dict[str, Curve] = field(default_factory=dict)
     trail: Trail = field(default_factory=Trail)
     next_seq: int = 0  # the number of the first record that is not in the picture
@@ -71,7 +72,7 @@ async def draw(store: Store, run: RunRecord, names: frozenset[str] | None = None
     drawn = Drawn(run, names)
     if run.data_hash and run.method in METHODS:
         data = await store.get_data(run.data_hash)
-        drawn.data = data if len(data[0]) <= FEW_SAMPLES else None
+        drawn.data, drawn.samples = (data[0][:SAMPLES].copy(), data[1][:SAMPLES].copy()), len(data[0])
         if METHODS[run.method].one_parameter:
             drawn.parabola = parabola_of(data)
         elif names is None:

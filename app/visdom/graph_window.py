@@ -39,8 +39,8 @@ _LETTERS = {"y_hat": "ŷ"}
 type Place = tuple[float, float]
 
 
-def graph(data: Data, point: Point, sample: int = 0) -> Window:
-    """The graph for one sample, counted from 0, with the parameters as they were after a step.
+def graph(data: Data, point: Point, sample: int, of: int) -> Window:
+    """The graph for one sample `of` so many, counted from 0, with the parameters as they were after a step.
 
     At most MOST_UNITS hidden units are drawn, and the others counted. Raises ParameterError if there is no such
     sample, KeyError if the point lacks a parameter.
@@ -56,7 +56,7 @@ def graph(data: Data, point: Point, sample: int = 0) -> Window:
         rest = sum(node.value for node in nodes if node.name.startswith("m2_") and unit_of(node.name) > units)
         layout["annotations"].append(_left_out(hidden - units, rest))
     traces = [_edges(shown, places), *_circles(shown, places), _labels(shown, places)]
-    title = f"Graph for sample {sample + 1} of {len(data)}, with the parameters after step {point.step:g}"
+    title = f"Graph for sample {sample + 1} of {of:,}, with the parameters after step {point.step:g}"
     return Window("graph", title, traces, layout)
 
 

@@ -46,7 +46,7 @@ def _graph(one: Drawn, point: Point, sample: int) -> Window | None:
     if one.data is None or "b2" not in point.values:
         return None
     x, y = (column[: tables.MOST_SAMPLES] for column in one.data)
-    return graph(Data.of(x, y), point, min(sample, len(x) - 1))
+    return graph(Data.of(x, y), point, min(sample, len(x) - 1), of=one.samples or len(x))
 
 
 def _text(win: str, title: str, content: str) -> Window:

@@ -41,19 +41,19 @@ def samples(one: Drawn, point: Point | None = None) -> tuple[str, str] | None:
     w, b = at.values["w"], at.values.get("b", 0.0)
     if run.method == "sweep" and point is None:
         w = run.result.get("best_w", w)
-    used, title = _used(run, len(one.data[0]), at, w, best=point is None)
+    used, title = _used(run, one.samples or len(one.data[0]), at, w, best=point is None)
     if used is None:
         return title, "<p>Which samples this step drew would take long to draw again.</p>"
-    x, y = (column[used[:MOST_SAMPLES]] for column in one.data)
+    kept = used[used < len(one.data[0])][:MOST_SAMPLES]
+    x, y = (column[kept] for column in one.data)
     with np.errstate(over="ignore", invalid="ignore"):
         guess = x * w + b
         loss = (guess - y) ** 2
-    numbers = (used[:MOST_SAMPLES] + 1).tolist()
-    rows = zip(numbers, x.tolist(), y.tolist(), guess.tolist(), loss.tolist(), strict=True)
-    head = [("sample", "x", "y", "prediction", "loss")]
-    return title, _table([*head, *rows]) + (
-        "" if len(used) <= MOST_SAMPLES else f"<p>and {len(used) - MOST_SAMPLES} more</p>"
-    )
+    rows = zip((kept + 1).tolist(), x.tolist(), y.tolist(), guess.tolist(), loss.tolist(), strict=True)
+    table = _table([("sample", "x", "y", "prediction", "loss"), *rows])
+    if len(used) == 1 and not len(kept):
+        return title, f"<p>Sample {used[0] + 1:,}, which is not among the first {len(one.data[0]):,}.</p>"
+    return title, table + (f"<p>and {len(used) - len(kept):,} more</p>" if len(used) > len(kept) else "")
 
 
 def _used(run: RunRecord, n: int, at: Point, w: float, *, best: bool) -> tuple[np.ndarray | None, str]:

@@ -244,6 +244,19 @@ def test_which_samples_a_very_late_step_drew_is_not_worked_out() -> None:
     assert time.perf_counter() - began < 0.5
 
 
+def test_of_very_many_samples_the_first_are_shown() -> None:
+    one, points = trained("gd", epochs=2)
+    one.samples = 1_000_000
+    assert "and 999,997 more" in window(windows_at(one), "samples").data[0]["content"]
+    one, points = trained("sgd", epochs=2)
+    one.samples = 1_000_000
+    content = window(windows_at(one, points[0]), "samples").data[0]["content"]
+    assert re.fullmatch(r"<p>Sample [\d,]+, which is not among the first 3\.</p>", content)
+    one, _ = trained("backprop", epochs=2)
+    one.samples = 1_000_000
+    assert "sample 1 of 1,000,000" in window(windows_at(one), "graph").title
+
+
 def test_before_the_first_step() -> None:
     for name in METHODS:
         one, _ = trained(name, **({} if name == "sweep" else {"epochs": 1}))
