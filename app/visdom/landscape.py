@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from app.columns import Floats, Point
-from app.overlay import Drawn
+from app.overlay import PALETTE, Drawn
 from app.visdom.plot import CURVE, FARTHEST, Layout, Trace, Window, colour_of, empty, finite, make_layout
 from trainers import METHODS
 from trainers.problem import Parabola
@@ -17,7 +17,6 @@ CURVE_POINTS = 160
 GRID = 56  # points of the contours' grid along each axis
 DECADES = 6  # of cost that the contours show, below the highest
 _SOFT = [[0, "rgba(59,125,216,0.42)"], [1, "rgba(59,125,216,0.02)"]]
-_TANGENT = "#c4177f"
 _MARK = "#7b8594"  # seen on white and on dark grey
 
 
@@ -47,7 +46,8 @@ def cost_curve(one: Drawn, parabola: Parabola, point: Point) -> Window:
     ball = _ball(one, now, parabola.cost(now), "cost", f"w {now:.4g}, cost {parabola.cost(now):.4g}")
     if one.run.method == "sweep":
         return Window("cost", "Cost curve", [curve, *_candidates(one, path, parabola), ball], layout)
-    tangent = _tangent(parabola, now, (float(ws[0]), float(ws[-1])))
+    another = PALETTE[(one.run.colour + 3) % len(PALETTE)]
+    tangent = _tangent(parabola, now, (float(ws[0]), float(ws[-1])), another)
     return Window("cost", "Cost curve", [curve, _way(one, path, _costs(parabola, path)), tangent, ball], layout)
 
 
@@ -94,7 +94,7 @@ def _costs(parabola: Parabola, ws: Floats) -> Floats:
         return np.array([parabola.cost(w) for w in ws.tolist()])
 
 
-def _tangent(parabola: Parabola, at: float, view: tuple[float, float]) -> Trace:
+def _tangent(parabola: Parabola, at: float, view: tuple[float, float], colour: str) -> Trace:
     """The line through the ball with the slope there, within the view and hardly below the valley."""
     cost, slope = parabola.cost(at), parabola.gradient(at)
     half = 0.3 * (view[1] - view[0]) / 2
@@ -107,7 +107,7 @@ def _tangent(parabola: Parabola, at: float, view: tuple[float, float]) -> Trace:
         **_trace("tangent", xs, cost + slope * (xs - at)),
         "name": f"tangent, slope {slope:.4g}",
         "mode": "lines",
-        "line": {"color": _TANGENT, "width": 2, "dash": "dash"},
+        "line": {"color": colour, "width": 2, "dash": "dash"},
         "hoverinfo": "name",
     }
 

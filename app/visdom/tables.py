@@ -25,7 +25,9 @@ def about(run: RunRecord) -> str:
     if run.error:
         facts["error"] = run.error
     why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
-    return _table([(name, value) for name, value in facts.items() if value is not None], headed=True) + why
+    # six digits: so many columns of them fit that nothing need be scrolled
+    rows = [(name, f"{value:.6g}" if isinstance(value, float) else value) for name, value in facts.items()]
+    return _table([row for row in rows if row[1] is not None], headed=True) + why
 
 
 def samples(one: Drawn, point: Point | None = None) -> tuple[str, str] | None:
