@@ -52,6 +52,8 @@ class Board(BaseModel):
         int, Field(ge=0, le=MAX_SPAN, description="Steps of the exponential average that is drawn; 0: none.")
     ] = 0
     detail: Annotated[Detail | None, Field(description="The only stretch that is shown; null: all.")] = None
+    run: Annotated[str | None, Field(description="The run that is looked at by itself; null: the latest ones.")] = None
+    at: Annotated[Step | None, Field(description="The step of that run that is shown; null: the last.")] = None
 
 
 async def load_board(store: Store) -> Board:

@@ -32,6 +32,14 @@ class Records:
 
 
 @dataclass(frozen=True)
+class Point:
+    """One record of a run: its step, and by name what it logged."""
+
+    step: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Batch:
     """Consecutive records of one run.
 
@@ -45,6 +53,13 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def point(self, place: int) -> Point:
+        """The record at a place of the batch, without the metrics that it lacks."""
+        step, *values = self.rows[place].tolist()
+        missing = is_missing(self.rows[place, 1:])
+        logged = zip(self.names, values, missing, strict=True)
+        return Point(step, {name: value for name, value, gone in logged if not gone})
 
     def after(self, seq: int) -> Batch:
         """The records numbered ``seq`` and later."""

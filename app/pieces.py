@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.columns import MAX_PART, Batch, Records, from_blob
+from app.columns import MAX_PART, Batch, Point, Records, from_blob
 from app.picture import extremes_of_stretches
 
 TABLE = """
@@ -107,6 +107,16 @@ def last(db: sqlite3.Connection, run: int) -> Batch | None:
     query = "SELECT first, names, rows FROM points WHERE run = ? ORDER BY first DESC LIMIT 1"
     row = db.execute(query, (run,)).fetchone()
     return from_blob(row[0], json.loads(row[1]), row[2]) if row else None
+
+
+def point_at(db: sqlite3.Connection, run: int, step: float) -> Point | None:
+    """The newest record that is no later than this step, if steps ascend; None if there is none."""
+    query = "SELECT first, names, rows FROM points WHERE run = ? AND low <= ? ORDER BY first DESC LIMIT 1"
+    row = db.execute(query, (run, step)).fetchone()
+    if row is None:
+        return None
+    piece = from_blob(row[0], json.loads(row[1]), row[2])
+    return piece.point(int(np.searchsorted(piece.rows[:, 0], step, "right")) - 1)
 
 
 def metric_names(db: sqlite3.Connection, run: int) -> list[str]:

@@ -14,6 +14,8 @@ from app.schemas import RunIn
 from trainers import METHODS
 from trainers.method import Method
 from trainers.params import ParameterError, Params
+from trainers.problem import Data
+from trainers.reasons import why
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Plan:
     name: str
     group: str | None
     total_steps: int
+    why: str | None  # what theory says will go wrong with its learning rate
 
 
 def plan_run(wanted: RunIn) -> Plan:
@@ -43,7 +46,8 @@ def plan_run(wanted: RunIn) -> Plan:
     except ParameterError as error:
         raise InvalidError(str(error), field=("params", error.field)) from None
     name = wanted.name or default_name(method, params)
-    return Plan(method, params, (x, y), name, wanted.group or None, method.total_steps(params, len(x)))
+    total_steps = method.total_steps(params, len(x))
+    return Plan(method, params, (x, y), name, wanted.group or None, total_steps, why(method, params, Data.of(x, y)))
 
 
 def parse_params(method: Method[Any], values: dict[str, Any]) -> Params:

@@ -20,11 +20,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.board import MAX_SPAN, Axes, Detail, Horizontal
+from app.board import MAX_SPAN, Axes, Detail, Horizontal, Step
 from app.columns import MAX_METRICS, MAX_WHOLE
 from app.overlay import PALETTE
 from app.store import RunRecord, Status
 from trainers import METHODS
+from trainers.stability import Stability, ZoneName
 
 MAX_PARAMS = 100_000  # characters of JSON: a run is told whole, again and again, to everyone who looks
 MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more
@@ -115,14 +116,19 @@ class DataIn(Question):
         return self
 
 
-class RunIn(Question):
-    """A run to start."""
+class SettingIn(Question):
+    """What a method is run with."""
 
-    method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS, "external"]})]
     params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
         default_factory=dict, description="Absent ones have their defaults."
     )
     data: DataIn = Field(default=DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0]))
+
+
+class RunIn(SettingIn):
+    """A run to start."""
+
+    method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS, "external"]})]
     name: Name = Field(default="", validate_default=False)
     group: Name = Field(default="", validate_default=False)
     id: RunId = Field(default="", validate_default=False, description="Only with method external.")
@@ -141,6 +147,8 @@ class BoardChange(Question):
     x: Horizontal = "step"
     smoothing: Annotated[int, Field(ge=0, le=MAX_SPAN, strict=True)] = 0
     detail: Detail | None = None
+    run: RunId | None = None
+    at: Step | None = None
 
 
 class Visdom(Answer):
@@ -168,6 +176,7 @@ class Run(Answer):
     changes: list[dict[str, Any]]
     result: dict[str, Any]
     error: str | None
+    why: Annotated[str | None, Field(description="Why it diverges, oscillates or creeps, where that can be said.")]
     group: str | None
     colour: str
     visdom: Visdom
@@ -191,6 +200,7 @@ class Run(Answer):
             changes=record.changes,
             result=record.result,
             error=record.error,
+            why=record.why,
             group=record.group,
             colour=PALETTE[record.colour % len(PALETTE)],
             visdom=Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
@@ -276,6 +286,60 @@ class MethodOut(Answer):
     live: list[str]
     source: str
     update_line: str
+
+
+class ZoneOut(Answer):
+    """A range of learning rates, and what happens there."""
+
+    name: Annotated[
+        ZoneName,
+        Field(
+            description="slow: a step takes away less than 1 % of the distance. good: more. oscillating: some update"
+            " overshoots, but they still come closer. diverging: they do not."
+        ),
+    ]
+    start: Annotated[float, Field(alias="from")]
+    end: Annotated[float | None, Field(alias="to", description="null: without end.")]
+
+
+class StabilityOut(Answer):
+    """What theory says of the learning rate on this data; null and no zones where it has nothing to say."""
+
+    curvature: Annotated[Shown | None, Field(description="The largest second derivative λ that an update sees.")]
+    lr_limit: Annotated[float | None, Field(description="From here on it does not converge: 2/λ for a batch.")]
+    lr_best: Annotated[float | None, Field(description="1/λ: beyond it updates overshoot.")]
+    zones: list[ZoneOut]
+    note: str
+
+    @staticmethod
+    def of(theory: Stability) -> StabilityOut:
+        """The theory as people see it."""
+        return StabilityOut(
+            curvature=theory.curvature,
+            lr_limit=theory.lr_limit,
+            lr_best=theory.lr_best,
+            zones=[ZoneOut.model_validate({"name": z.name, "from": z.start, "to": z.end}) for z in theory.zones],
+            note=theory.note,
+        )
+
+
+class Setup(Answer):
+    """What to start: the body of POST /api/runs, or with `vary` that of POST /api/races."""
+
+    method: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    data: Data | None = None
+    vary: dict[str, list[float] | list[str]] | None = None
+
+
+class Lesson(Answer):
+    """A short lesson: what to start, what it shows, and a question to try out."""
+
+    name: str
+    title: str
+    text: str
+    question: str
+    setup: Setup
 
 
 class Health(Answer):

@@ -62,10 +62,9 @@ class Services:
 
     async def change_board(self, board: Board) -> None:
         """Change what belongs to the board, for everyone who looks at it."""
-        self.publisher.board = board
+        self.publisher.show(board)
         await save_board(self.store, board)
         await self.overlay.look_at(board.detail)
-        self.publisher.changed()
         self.feed.board_changed()
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from app import pieces
-from app.columns import Batch, Floats
+from app.columns import Batch, Floats, Point
 from app.database import Database
 from app.errors import GoneError
 from app.pieces import Stretch, Times
@@ -48,6 +48,7 @@ class RunRecord:
     changes: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    why: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -212,6 +213,10 @@ class Store:
     async def last_batch(self, record: RunRecord) -> Batch | None:
         """The newest stored points of a run, or None if there are none."""
         return await self._database.read(lambda db: pieces.last(db, record.number))
+
+    async def point_at(self, record: RunRecord, step: float) -> Point | None:
+        """The newest record that is no later than this step; None if there is none. Steps must ascend."""
+        return await self._database.read(lambda db: pieces.point_at(db, record.number, step))
 
     async def metric_names(self, record: RunRecord) -> list[str]:
         """Every metric that the run has logged, in the order of first appearance."""

@@ -10,6 +10,7 @@ from trainers import formulas
 from trainers.method import Method, Point
 from trainers.params import LearningParams, WholeNumber, seed_field
 from trainers.problem import BLOCK, Data, FloatArray, blocks
+from trainers.stability import Stability
 
 PARAMETERS = ("w1", "b1", "w2", "b2")
 
@@ -122,6 +123,37 @@ def _initial(p: BackpropParams) -> dict[str, float]:
     return {"w": w, "b": b, **dict(zip(parameter_names(p.hidden), theta.tolist(), strict=True))}
 
 
+def curvature_at(theta: FloatArray, data: Data) -> float:
+    """The largest eigenvalue of the cost's second derivative by all parameters, at theta.
+
+    The cost depends on them through the line w = W2 W1, b = W2 b1 + b2 only, so by the chain rule it is
+    Jᵀ H J + g_w ∇²w + g_b ∇²b with the line's own second derivative H and gradient g.
+    """
+    w1, b1, w2 = theta[:-1].reshape(3, -1)
+    hidden = len(w1)
+    w, b = line(theta)
+    x, y = data.arrays()
+    zeros, unit = np.zeros(hidden), np.eye(hidden)
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = w * x + b - y
+        g_w, g_b = 2 * float((residual * x).mean()), 2 * float(residual.mean())
+        bend = 2 * np.array([[float((x * x).mean()), float(x.mean())], [float(x.mean()), 1.0]])
+        jacobian = np.array([[*w2, *zeros, *w1, 0.0], [*zeros, *w2, *b1, 1.0]])
+        second = jacobian.T @ bend @ jacobian
+        for rows, gradient in ((slice(0, hidden), g_w), (slice(hidden, 2 * hidden), g_b)):
+            second[rows, 2 * hidden : 3 * hidden] += gradient * unit
+            second[2 * hidden : 3 * hidden, rows] += gradient * unit
+    return float(np.linalg.eigvalsh(second)[-1]) if np.all(np.isfinite(second)) else math.inf
+
+
+def _stability(p: BackpropParams, data: Data) -> Stability:
+    note = "With two layers the cost is no parabola: its curvature changes as the weights move, and no one limit holds."
+    curvature = curvature_at(initial_parameters(p.hidden, p.seed), data)
+    if not 0 < curvature < math.inf:
+        return Stability(note)
+    return Stability(f"{note} At the start it is {curvature:.3g} along the steepest direction.", curvature=curvature)
+
+
 BACKPROP = Method(
     name="backprop",
     title="Backpropagation",
@@ -137,4 +169,5 @@ BACKPROP = Method(
     updates_per_epoch=lambda _p, _n: 1,
     update_line="theta -= p.lr * gradient",
     listing=(loss_and_gradient, forward, backward, layers, line, initial_parameters),
+    stability=_stability,
 )

@@ -11,7 +11,7 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import OneWeightParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data, cost, cost_and_gradient, updates_per_mse
-from trainers.stability import largest_curvature, lr_limit
+from trainers.stability import Stability, largest_curvature, of_one_curvature, of_random, of_round, sample_curvatures
 
 DRAWS = 4096  # random numbers are drawn in blocks: one call of numpy's generator takes 20 textbook updates' time
 
@@ -140,6 +140,23 @@ def _batch_fits(p: MinibatchParams, n: int) -> None:
         )
 
 
+def _sgd_stability(p: SgdParams, data: Data) -> Stability:
+    if p.order == "random":
+        return of_random(data, "Each update draws its sample at random")
+    return of_round(sample_curvatures(data))
+
+
+def _minibatch_stability(p: MinibatchParams, data: Data) -> Stability:
+    if p.batch_size == len(data):
+        return of_one_curvature(largest_curvature(data))
+    if p.batch_size > 1 and p.order == "random":
+        return of_random(data, "Each epoch cuts the data into other batches")
+    # A product does not depend on the order of its factors: batches of one may be shuffled.
+    starts = np.arange(0, len(data), p.batch_size)
+    sizes = np.diff(np.append(starts, len(data)))
+    return of_round(np.add.reduceat(sample_curvatures(data), starts) / sizes)
+
+
 GD = Method(
     name="gd",
     title="Gradient descent",
@@ -155,7 +172,7 @@ GD = Method(
     update_line="w -= p.lr * grad",
     listing=(cost_and_gradient,),
     one_parameter=True,
-    lr_limit=lambda _p, data: lr_limit(largest_curvature(data)),
+    stability=lambda _p, data: of_one_curvature(largest_curvature(data)),
 )
 
 SGD = Method(
@@ -175,6 +192,7 @@ SGD = Method(
     update_line="w -= p.lr * grad",
     listing=(samples, cost),
     one_parameter=True,
+    stability=_sgd_stability,
 )
 
 MINIBATCH = Method(
@@ -195,4 +213,5 @@ MINIBATCH = Method(
     listing=(batches, shuffles, cost_and_gradient, cost),
     one_parameter=True,
     rules=_batch_fits,
+    stability=_minibatch_stability,
 )

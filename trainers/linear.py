@@ -10,7 +10,7 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import LearningParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data
-from trainers.stability import largest_curvature, lr_limit
+from trainers.stability import Stability, largest_curvature, lr_limit, of_one_curvature, smallest_curvature
 
 if TYPE_CHECKING:
     import torch
@@ -90,10 +90,23 @@ def _initial(p: TorchParams) -> dict[str, float]:
     return {"w": model.weight.item(), "b": model.bias.item()}
 
 
-def _lr_limit(p: TorchParams, data: Data) -> float | None:
+def _stability(p: TorchParams, data: Data) -> Stability:
     if p.optimizer != "sgd":
-        return None
-    return lr_limit(largest_curvature(data, bias=True, reduction=p.reduction))
+        return Stability(
+            f"{OPTIMIZERS[p.optimizer]} chooses the size of its steps as it goes: theory has no limit for its "
+            "learning rate, and none is invented."
+        )
+    steepest = largest_curvature(data, bias=True, reduction=p.reduction)
+    limit = lr_limit(steepest)
+    if limit is None:
+        return of_one_curvature(steepest)
+    shallowest = smallest_curvature(data, reduction=p.reduction)
+    note = (
+        f"The cost bends most with λ = {steepest:.3g}, along w and b together: below 2/λ = {limit:.3g} it converges. "
+        f"Across that direction it bends with {shallowest:.3g} only, so that even at 1/λ = {limit / 2:.3g} a step "
+        f"takes away {100 * shallowest / steepest:.2g} % of the distance there."
+    )
+    return of_one_curvature(steepest, note, shallowest)
 
 
 TORCH = Method(
@@ -112,5 +125,5 @@ TORCH = Method(
     update_line="optimizer.step()",
     listing=(linear_model, choose_device),
     needs_torch=True,
-    lr_limit=_lr_limit,
+    stability=_stability,
 )

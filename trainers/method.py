@@ -9,6 +9,7 @@ import numpy as np
 
 from trainers.params import MAX_STEPS, LearningParams, ParameterError, Params
 from trainers.problem import Data
+from trainers.stability import Stability
 
 type Point = tuple[float | None, ...]
 """One step's values, in the order of the method's metrics. None: this step has no such value."""
@@ -16,9 +17,9 @@ type Point = tuple[float | None, ...]
 DIVERGED = 1e150  # beyond this size a weight or a loss is on its way to infinity
 
 
-def no_limit(_params: Params, _data: Data) -> float | None:
-    """For methods whose largest stable learning rate is not known in advance."""
-    return None
+def no_learning_rate(_params: Params, _data: Data) -> Stability:
+    """For methods that have none."""
+    return Stability("This method has no learning rate: nothing can oscillate or diverge.")
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ class Method[P: Params]:
     one_parameter: bool = False  # y_hat = x * w: its path can be drawn on the cost parabola
     live: tuple[str, ...] = ("lr", "steps_per_second")
     rules: Callable[[P, int], None] | None = None  # raises ParameterError for its own cross-field rules
-    lr_limit: Callable[[P, Data], float | None] = no_limit
-    """The learning rate from which on the method no longer converges on this data, if that is known."""
+    stability: Callable[[P, Data], Stability] = no_learning_rate
+    """What theory says of the learning rate on this data; it does not look at the rate that was chosen."""
+
+    def lr_limit(self, params: P, data: Data) -> float | None:
+        """The learning rate from which on the method no longer converges on this data, if that is known."""
+        return self.stability(params, data).lr_limit
 
     def total_steps(self, params: P, n: int) -> int:
         """How many points a run on n samples will have."""

@@ -7,11 +7,14 @@ from functools import cache
 from fastapi import APIRouter
 
 import app
-from app.api.deps import REFUSED, ServicesDep
-from app.schemas import Health, MethodOut
+from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
+from app.errors import NotFoundError
+from app.plans import plan_run
+from app.schemas import Health, MethodOut, RunIn, SettingIn, StabilityOut
 from trainers import METHODS
+from trainers.problem import Data
 
-router = APIRouter(tags=["methods"], responses=REFUSED)
+router = APIRouter(tags=["methods"], responses=REFUSED, route_class=JsonRoute)
 
 
 @router.get("/health")
@@ -24,6 +27,24 @@ async def health(services: ServicesDep) -> Health:
 async def list_methods() -> list[MethodOut]:
     """Every method with its parameters, its formula and its trainer's own code."""
     return _methods()
+
+
+@router.post("/methods/{name}/stability")
+async def get_stability(name: str, setting: SettingIn) -> StabilityOut:
+    """What theory says of the learning rate of a method with these parameters, on this data.
+
+    Parameters and data are those of a run to start, and so are the refusals.
+    """
+    if name not in METHODS:
+        raise NotFoundError(
+            f"There is no method {name[:50]!r}; send one of {', '.join(METHODS)}.", part="path", field=("name",)
+        )
+    return await aside(len(setting.data.x), _stability, name, setting)
+
+
+def _stability(name: str, setting: SettingIn) -> StabilityOut:
+    plan = plan_run(RunIn.model_construct(method=name, params=setting.params, data=setting.data))
+    return StabilityOut.of(plan.method.stability(plan.params, Data.of(*plan.data)))
 
 
 @cache

@@ -108,6 +108,9 @@ async def finish_run(run_id: str, ending: Ending, services: ServicesDep) -> Run:
 async def delete_run(run_id: str, services: ServicesDep) -> None:
     """Stop a run, then forget its points and its windows."""
     await services.runs.delete(run_id)
+    board = services.publisher.board
+    if board.run == run_id:
+        await services.change_board(board.model_copy(update={"run": None, "at": None}))
 
 
 def _data_json(x: Floats, y: Floats) -> str:

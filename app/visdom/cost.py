@@ -8,15 +8,25 @@ import numpy as np
 
 from app.board import Scale
 from app.columns import Floats
-from app.overlay import Drawn
-from app.visdom.layout import POINTS, Look, Trace, Window, colour_of, empty, finite, layout_of, trace_name
+from app.drawn import Drawn
 from app.visdom.lines import is_wild
+from app.visdom.plot import (
+    CURVE,
+    FARTHEST,
+    POINTS,
+    Look,
+    Trace,
+    Window,
+    colour_of,
+    empty,
+    finite,
+    make_layout,
+    trace_name,
+)
 from trainers import METHODS
 from trainers.problem import Parabola
 
 PARABOLA_POINTS = 160
-FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
-_CURVE = "#98a1af"
 
 
 def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
@@ -26,7 +36,7 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     last, marked, is where the run stands now. Of a sweep it is the best candidate.
     """
     look = Look(y=scale)
-    layout = layout_of("w", "cost over all data" if scale == "linear" else "cost", look)
+    layout = make_layout("w", "cost over all data" if scale == "linear" else "cost", look)
     layout["showlegend"] = any(one.run.method == "sweep" for one in drawn)  # the others stand in Loss's legend
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
     one_parameter = [one for one in drawn if one.parabola]
@@ -50,7 +60,7 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
             "x": ws.tolist(),
             "y": finite([parabola.cost(w) for w in ws.tolist()]),
             **look.axes,
-            "line": {"color": _CURVE, "width": 2},
+            "line": {"color": CURVE, "width": 2},
             "hoverinfo": "skip",
             "showlegend": False,
         }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.board import Board, Horizontal, Scale
 from app.columns import Floats
-from app.overlay import PALETTE, Drawn
+from app.drawn import Drawn
 from app.picture import Curve
-from app.visdom.layout import POINTS, Look, Trace, Window, colour_of, empty, layout_of, trace_name
+from app.visdom.plot import POINTS, Layout, Look, Trace, Window, colour_of, empty, make_layout, padded, trace_name
 
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
 _UNITS = {"step": "step", "epoch": "epoch", "time": "seconds since the start"}
@@ -38,24 +37,16 @@ def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Bo
         words = "Waiting for a first step…" if drawn else f"Start a run to watch its {title.lower()} here."
         if drawn and board.detail:
             words = f"No run has a point from step {board.detail.from_step:g} to {board.detail.to_step:g}."
-        return Window(win, title, *empty(layout_of(_UNITS[plot.along], title.lower(), look), words))
+        return Window(win, title, *empty(make_layout(_UNITS[plot.along], title.lower(), look), words))
     return Window(win, title, *_traces_and_layout(plot, title.lower(), shown))
 
 
-def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list[Trace], dict[str, object]]:
+def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list[Trace], Layout]:
     look, curves = plot.look, [one.curves[plot.metric] for one in shown]
-    layout = layout_of(_x_title(plot, shown), title, look) | {"annotations": _notes(plot, curves)}
+    layout = make_layout(_x_title(plot, shown), title, look) | {"annotations": notes(plot, curves)}
     budget = POINTS // len(shown) // (2 if plot.smoothing else 1)
     lines = [line_of(one, curve, budget, plot) for one, curve in zip(shown, curves, strict=True)]
-    wild = [is_wild(one, plot.metric) for one in shown]
-    if clip := calm_range(curves, wild, look.y):
-        layout[look.y_key]["autorangeoptions"] = clip
-        for line, is_out in zip(lines, wild, strict=True):
-            if is_out and look.y == "linear":
-                _cut(line, clip)
-        if all(wild) and plot.along == "step":  # how they leave the window, and not the long time they are gone
-            end = max(_leaves_at(curve, clip) for curve in curves)
-            layout[look.x_key]["autorangeoptions"] = {"clipmax": end + 1 if look.x == "log" else end}
+    show_calm(lines, layout, [(one, plot.metric) for one in shown], plot)
     layout["showlegend"] = plot.legend
     if plot.smoothing:
         faint = [_faint(line) for line in lines]
@@ -120,7 +111,7 @@ def _x_title(plot: Plot, shown: list[Drawn]) -> str:
     return f"{title} + 1" if plot.look.x == "log" and plot.along != "time" else title
 
 
-def _notes(plot: Plot, curves: list[Curve]) -> list[dict[str, object]]:
+def notes(plot: Plot, curves: list[Curve]) -> list[Layout]:
     """What is done to the curves, or cannot be seen of them, in small letters beside the window's title."""
     notes = []
     if plot.smoothing:
@@ -130,24 +121,8 @@ def _notes(plot: Plot, curves: list[Curve]) -> list[dict[str, object]]:
         notes.append(f"{hidden:,} not above 0, not shown")
     if lost := sum(curve.not_finite for curve in curves):
         notes.append(f"{lost:,} NaN or infinite")
-    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
+    place: Layout = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
     return [{**place, "text": "; ".join(notes), "showarrow": False, "font": {"size": 11}}] if notes else []
-
-
-def own_plot(one: Drawn, title: str, names: list[str]) -> Window:
-    """Metrics of one run that belong together."""
-    look, escaped = Look(), html.escape(title)
-    curves = [one.curves[name] for name in names]
-    layout = layout_of("step", escaped, look) | {"annotations": _notes(Plot(title, look), curves)}
-    traces = []
-    for at, (name, curve) in enumerate(zip(names, curves, strict=True)):
-        trace = line_of(one, curve, max(2, POINTS // len(names)), Plot(name, look))
-        colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
-        traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
-    layout["showlegend"] = len(names) > 1
-    if clip := calm_range(curves, [is_wild(one, name) for name in names], look.y):
-        layout[look.y_key]["autorangeoptions"] = clip
-    return Window(f"metric-{escaped}", title, traces, layout)
 
 
 def is_wild(one: Drawn, metric: str) -> bool:
@@ -162,14 +137,30 @@ def is_wild(one: Drawn, metric: str) -> bool:
     )
 
 
-def calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
+def show_calm(lines: list[Trace], layout: Layout, shown: list[tuple[Drawn, str]], plot: Plot) -> None:
+    """Keep the scale of a plot to what does not explode, if something does; ``shown``: each line's run and metric."""
+    curves = [one.curves[metric] for one, metric in shown]
+    wild = [is_wild(one, metric) for one, metric in shown]
+    look, clip = plot.look, _calm_range(curves, wild, plot.look.y)
+    if not clip:
+        return
+    layout[look.y_key]["autorangeoptions"] = clip
+    for line, gone in zip(lines, wild, strict=True):
+        if gone and look.y == "linear":
+            _cut(line, clip)
+    if all(wild) and plot.along == "step":  # how they leave the window, and not the long time they are gone
+        end = max(_leaves_at(curve, clip) for curve in curves)
+        layout[look.x_key]["autorangeoptions"] = {"clipmax": end + 1 if look.x == "log" else end}
+
+
+def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
     """Bounds within which the scale stays, so that a diverged run does not squash the others; None: no need."""
     if not any(wild):
         return None
     calm = [curve.extent() for curve, is_out in zip(curves, wild, strict=True) if not is_out]
     extents = [extent for extent in calm if extent]
     if extents:
-        low, high = _padded(min(low for low, _ in extents), max(high for _, high in extents))
+        low, high = padded(min(low for low, _ in extents), max(high for _, high in extents))
     elif scale == "log":
         return None
     else:
@@ -194,10 +185,3 @@ def _cut(trace: Trace, bounds: dict[str, float]) -> None:
     gone = np.flatnonzero(np.abs(np.array(trace["y"]) / size - middle / size) > 5)
     if len(gone):
         trace["x"], trace["y"] = trace["x"][: gone[0] + 1], trace["y"][: gone[0] + 1]
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    """A range with some air around it."""
-    width = high - low
-    air = 0.08 * width if width else max(abs(low), 1.0)
-    return low - air, high + air

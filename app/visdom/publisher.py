@@ -9,16 +9,19 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from app.board import Board
 from app.columns import Batch
-from app.overlay import Drawn, Overlay, draw
+from app.drawn import Drawn, draw
+from app.overlay import Overlay
 from app.schemas import env_of
 from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
-from app.visdom.layout import Window
-from app.visdom.windows import own_windows, shared_windows
+from app.visdom.own import windows_at
+from app.visdom.plot import Window
+from app.visdom.windows import shared_windows
 
 log = logging.getLogger("lossboard.publisher")
 
@@ -43,6 +46,7 @@ class Publisher:
         self._own_changed: set[str] = set()
         self._stale: set[str] = set()  # runs of which points were missed
         self._dropping: set[str] = set()  # runs whose env is to go
+        self._own_wanted = asyncio.Event()  # someone waits for a run's own windows
         self._sent: dict[tuple[str, str], bytes] = {}  # a digest of what each window shows
         self._versions = itertools.count(1)
 
@@ -70,12 +74,21 @@ class Publisher:
             drawn.run = run
             self._own_changed.add(run.id)
 
+    def show(self, board: Board) -> None:
+        """Show what the board has chosen, and of its run the step that it has chosen."""
+        before, self.board = self.board, board
+        self._own_changed |= {
+            run for run in (before.run, board.run) if run and (before.run, before.at) != (run, board.at)
+        }
+        self._own_wanted.set()
+        self._changed.set()
+
     async def open_own(self, run: RunRecord) -> None:
         """Build the env of one run, if it is not there. VisdomError if Visdom does not take it."""
         if run.id not in self._own:
             self._own[run.id] = await draw(self._store, run)
         self._own.move_to_end(run.id)
-        await self._publish(env_of(run.id), own_windows(self._own[run.id]))
+        await self._publish(env_of(run.id), await self._windows_of(self._own[run.id]))
         while len(self._own) > OWN_ENVS:
             self._dropping.add(self._own.popitem(last=False)[0])
 
@@ -103,7 +116,10 @@ class Publisher:
     async def publish_own(self) -> None:
         """Keep the opened runs' own envs as they should be; runs for ever."""
         while True:
-            await asyncio.sleep(OWN_INTERVAL)
+            await asyncio.sleep(SHARED_INTERVAL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._own_wanted.wait(), OWN_INTERVAL - SHARED_INTERVAL)
+            self._own_wanted.clear()
             if not self._is_up():
                 continue
             while self._dropping:
@@ -120,10 +136,15 @@ class Publisher:
             if run_id in self._stale:
                 self._stale.discard(run_id)
                 await drawn.catch_up(self._store)
-            await self._publish(env_of(run_id), own_windows(drawn))
+            await self._publish(env_of(run_id), await self._windows_of(drawn))
         except VisdomError as error:
             log.info("the windows of run %s wait: %s", run_id, error)
             self._own_changed.add(run_id)
+
+    async def _windows_of(self, drawn: Drawn) -> list[Window]:
+        at = self.board.at if drawn.run.id == self.board.run else None
+        point = None if at is None else await self._store.point_at(drawn.run, at)
+        return windows_at(drawn, point)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
         for window in windows:

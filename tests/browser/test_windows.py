@@ -114,6 +114,33 @@ def changed_range(page: BoardPage, window: str) -> list[float] | None:
     return chosen  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_networks_graph_has_the_room_it_needs(board: BoardProcess, new_page: Callable[..., Page], width: int) -> None:
+    run = board.wait_until(board.run("backprop", hidden=5)["id"])
+    page = new_page(viewport={"width": width, "height": 844})
+    page.goto(board.url + run["visdom"]["url"])
+    expect(page.locator(".js-plotly-plot")).to_have_count(6)
+    graph = page.locator(".react-grid-item:has(.tracegraph)")
+    expect(graph.locator(".bar")).to_contain_text("Graph for sample 1 of 3")
+    expect(graph.locator(".textpoint")).to_have_count(2 * (6 * 3 + 7))
+
+    def apart() -> bool:
+        texts = graph.locator(".textpoint text").evaluate_all(
+            "texts => texts.map(text => text.getBoundingClientRect()).map(b => [b.left, b.top, b.right, b.bottom])"
+        )
+        return not any(overlap(one, other) for at, one in enumerate(texts) for other in texts[:at])
+
+    wait_for(apart, 5, "labels apart from each other")
+    box = graph.bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+
+
+def overlap(one: list[float], other: list[float]) -> bool:
+    """Whether two boxes, each left, top, right and bottom, lie on each other by more than a pixel."""
+    return all(min(one[i + 2], other[i + 2]) - max(one[i], other[i]) > 1 for i in (0, 1))
+
+
 def test_a_visdom_that_dies_comes_back_with_its_windows(
     new_board: Callable[..., BoardProcess], new_page: Callable[..., Page]
 ) -> None:

@@ -66,9 +66,24 @@ def test_axes_belong_to_the_board(board: BoardProcess) -> None:
     assert board.get("/api/board")["axes"] == {"step": "linear", "loss": "linear", "w": "linear", "cost": "linear"}
 
 
+def test_the_chosen_run_and_step_belong_to_the_board(board: BoardProcess) -> None:
+    run, other = board.run(epochs=5)["id"], board.run(epochs=5)["id"]
+    chosen = board.client.patch("/api/board", json={"run": run, "at": 3}).json()
+    assert (chosen["run"], chosen["at"]) == (run, 3)
+    assert board.client.patch("/api/board", json={"x": "step"}).json()["at"] == 3
+    assert board.client.patch("/api/board", json={"run": other}).json()["at"] is None  # a step of another run
+    assert board.client.patch("/api/board", json={"run": "0" * 32}).status_code == 404
+    assert board.client.patch("/api/board", json={"run": "x"}).status_code == 422
+    assert board.client.patch("/api/board", json={"at": "NaN"}).status_code == 422
+    assert board.get("/api/board")["run"] == other
+    board.client.delete(f"/api/runs/{other}")
+    assert board.get("/api/board")["run"] is None
+
+
 def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None:
     patch = {"x": "time", "smoothing": 100, "detail": {"from_step": 10, "to_step": 20}}
-    assert {**patch, "axes": board.get("/api/board")["axes"]} == board.client.patch("/api/board", json=patch).json()
+    rest = {"axes": board.get("/api/board")["axes"], "run": None, "at": None}
+    assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
     for wrong, field in (
         ({"x": "mood"}, "x"),
         ({"smoothing": -1}, "smoothing"),

@@ -113,8 +113,21 @@ def test_a_runs_own_env_is_built_when_it_is_opened(board: BoardProcess) -> None:
     answer = board.client.get(run["visdom"]["url"])
     assert (answer.status_code, answer.headers["location"]) == (307, f"/visdom/env/{run['visdom']['env']}")
     with watch(board, run["visdom"]["env"]) as watcher:
-        watcher.until(lambda windows: len(windows) == 5)
+        watcher.until(lambda windows: len(windows) == 6)
         titles = [window["title"] for window in watcher.windows.values()]
-        assert titles == ["w", "loss", "gradient", "All samples, at w = 1.74629", run["name"]]
+        assert titles == ["Cost over w and b", "w", "loss", "gradient", "All samples, at w = 1.74629", run["name"]]
         assert "predict_after" in watcher.windows["about"]["content"]
     assert board.client.get("/api/runs/nonesuch/visdom").status_code == 404
+
+
+def test_a_networks_own_env_has_its_graph(board: BoardProcess) -> None:
+    board.wait_for_visdom()
+    run = board.run("backprop", epochs=2000, steps_per_second=200)
+    wait_for(lambda: board.get(f"/api/runs/{run['id']}")["step"])
+    board.client.get(run["visdom"]["url"])
+    with watch(board, run["visdom"]["env"]) as watcher:
+        watcher.until(lambda windows: {"graph", "cost", "metric-layers"} <= set(windows))
+        first = watcher.windows["graph"]["title"]
+        assert first.startswith("Graph for sample 1 of 3, with the parameters after step")
+        watcher.until(lambda windows: windows["graph"]["title"] != first)  # it follows the run
+    board.client.delete(f"/api/runs/{run['id']}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.board import Board
 from app.columns import Batch
 from app.database import Database
 from app.overlay import Overlay
@@ -152,3 +153,25 @@ async def test_a_picture_that_missed_points_catches_up(tmp_path: Path) -> None:
         await stage.store.append(run, Batch(3, ("loss",), np.column_stack([steps, steps])))  # nobody is told
         await stage.feed(run, 5, 1)
         await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4, 5])
+
+
+async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = RunRecord("5" * 32, "run", "gd", {"lr": 0.01}, "running", 0.0, step=4, last={"w": 1.5})
+        await stage.store.add_run(run, (np.array([1.0, 2.0]), np.array([2.0, 4.0])))
+        rows = np.column_stack([np.arange(5.0), [1.1, 1.2, 1.3, 1.4, 1.5]])
+        await stage.store.append(run, Batch(0, ("w",), rows))
+        await stage.publisher.open_own(run)
+
+        def ball() -> list[float]:
+            window = stage.visdom.windows["run-555555555555", "cost"]
+            return window["data"][-1]["x"]  # type: ignore[no-any-return]
+
+        assert ball() == [1.5]
+        stage.publisher.show(Board(run=run.id, at=1))
+        await stage.until(lambda: ball() == [1.2])
+        stage.publisher.show(Board(run=run.id, at=1000))  # this run has no such step: its last one
+        await stage.until(lambda: ball() == [1.5])
+        stage.publisher.show(Board(run=run.id))
+        await stage.publisher.open_own(run)
+        assert ball() == [1.5]

@@ -11,10 +11,12 @@ import pytest
 
 from app.board import Axes, Board, Detail
 from app.columns import Batch
-from app.overlay import SHARED_METRICS, Drawn, parabola_of
+from app.drawn import Drawn, parabola_of
+from app.overlay import SHARED_METRICS
 from app.store import RunRecord
-from app.visdom.layout import POINTS, Window
-from app.visdom.windows import own_windows, shared_windows
+from app.visdom.own import windows_at
+from app.visdom.plot import POINTS, Window
+from app.visdom.windows import shared_windows
 
 DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
 
@@ -93,7 +95,7 @@ def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
 
 def test_nothing_that_json_lacks_reaches_visdom() -> None:
     odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
-    for window in [*shared_windows([odd], Board(axes=Axes(loss="log", cost="log"))), *own_windows(odd)]:
+    for window in [*shared_windows([odd], Board(axes=Axes(loss="log", cost="log"))), *windows_at(odd)]:
         json.dumps([window.data, window.layout], allow_nan=False)
 
 
@@ -102,17 +104,17 @@ def test_stored_text_is_no_markup() -> None:
     one.run.name = one.run.error = "<img src=x onerror=alert(1)>"
     one.names = None
     one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
-    for window in [*shared_windows([one], Board()), *own_windows(one)]:
+    for window in [*shared_windows([one], Board()), *windows_at(one)]:
         text = json.dumps([window.win, window.data, window.layout])  # Visdom's page shows the title as text
         assert "<img" not in text
         assert "<b>" not in text
 
 
-def test_a_runs_own_windows() -> None:
+def test_a_runs_windows_at() -> None:
     one = drawn(1, [1.0, 1.5], [4.0, 1.0])
     one.run.result = {"predict_before": 4.0, "predict_after": 7.9}
-    windows = own_windows(one)
-    assert [window.title for window in windows] == ["w", "loss", "run 1"]
+    windows = windows_at(one)
+    assert [window.title for window in windows] == ["Cost curve", "w", "loss", "run 1"]
     assert "predict_after" in windows[-1].data[0]["content"]
 
 
@@ -130,7 +132,7 @@ def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: s
     one = drawn(1, [1.0, 1.5], [4.0, 1.0], method=method)
     one.data = DATA
     one.run.params, one.run.step, one.run.last, one.run.result = params, 4, {"w": 1.5}, {"best_w": 2.0}
-    window = next(window for window in own_windows(one) if window.win == "samples")
+    window = next(window for window in windows_at(one) if window.win == "samples")
     assert shown in window.title
     table = window.data[0]["content"]
     assert table.count("<tr>") == rows + 1

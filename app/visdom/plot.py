@@ -1,4 +1,4 @@
-"""What windows have in common: their shape, their axes, and the words of those that have nothing to show yet."""
+"""What all plots have in common: their look, their axes, and the names and colours of runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.board import Scale
-from app.overlay import PALETTE, Drawn
+from app.drawn import Drawn
+from app.overlay import PALETTE
 
 POINTS = 2000  # in one window, over all its traces
 COUNTED = ("step", "epoch")  # what whole numbers along an axis are
-_INK = "#545d6b"
-_GRID = "rgba(128,136,150,0.2)"
-_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+INK = "#545d6b"
+FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
+CURVE = "#98a1af"
+GRID = "rgba(128,136,150,0.2)"
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 
 type Trace = dict[str, Any]
 type Layout = dict[str, Any]
@@ -73,11 +76,11 @@ class Look:
         return letter if number == 1 else f"{letter}{number}"
 
 
-def layout_of(x_title: str, y_title: str, look: Look) -> Layout:
+def make_layout(x_title: str, y_title: str, look: Look) -> Layout:
     """Axes, margins and legend of a plot; titles are markup."""
     common = {
-        "gridcolor": _GRID,
-        "zerolinecolor": _GRID,
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
         "automargin": True,
         "exponentformat": "power",
         "nticks": 7,
@@ -104,7 +107,7 @@ def layout_of(x_title: str, y_title: str, look: Look) -> Layout:
         "margin": {"l": 56, "r": 20, "b": 44},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": _FONT, "size": 12, "color": _INK},
+        "font": {"family": FONT, "size": 12, "color": INK},
         # below the curves, in as many rows as it takes: it covers none of them, however narrow the window
         "legend": {
             "orientation": "h",
@@ -136,6 +139,13 @@ def empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
         if "axis" in name
     }
     return [{"type": "scatter", "x": [], "y": []}], {**layout, **axes, "annotations": [note]}
+
+
+def padded(low: float, high: float) -> tuple[float, float]:
+    """A range with some air around it."""
+    width = high - low
+    air = 0.08 * width if width else max(abs(low), 1.0)
+    return low - air, high + air
 
 
 def finite(values: list[float]) -> list[float | None]:

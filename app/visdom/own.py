@@ -1,0 +1,91 @@
+"""What a run's own env shows: its cost with its path, every metric, its graph, its samples, and its facts."""
+
+from __future__ import annotations
+
+import html
+
+from app.columns import Point
+from app.drawn import Drawn
+from app.overlay import PALETTE
+from app.visdom import tables
+from app.visdom.graph_window import MOST_UNITS, graph, unit_of
+from app.visdom.landscape import contours, cost_curve
+from app.visdom.lines import Plot, line_of, notes, show_calm
+from app.visdom.plot import POINTS, Layout, Look, Window, colour_of, make_layout
+from trainers.problem import Data
+
+MAX_PLOTS = 12
+MAX_CURVES = 20  # in one plot
+_GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
+
+
+def windows_at(one: Drawn, point: Point | None = None, sample: int = 0) -> list[Window]:
+    """The windows of a run's own env, as it was at a point of it; None: as it is now.
+
+    `sample`, from 0, is the one whose computational graph is drawn. The point needs all metrics of its step: what is
+    shown of it is calculated from the parameters among them.
+    """
+    at = point or Point(float(one.run.step or 0), one.run.last)
+    windows = [_graph(one, at, sample)] if one.run.method == "backprop" else []
+    if one.parabola:
+        windows.append(cost_curve(one, one.parabola, at))
+    elif one.surface:
+        windows.append(contours(one, one.surface, at))
+    if one.run.method != "sweep":
+        groups: dict[str, list[str]] = {}
+        for name in one.curves:
+            groups.setdefault(_group_of(name), []).append(name)
+        plots = list(groups.items())[:MAX_PLOTS]
+        windows += [_metrics(one, title, _fewer(names), point) for title, names in plots]
+    if samples := tables.samples(one, point):
+        windows.append(_text("samples", *samples))
+    return [*[window for window in windows if window], _text("about", one.run.name, tables.about(one.run))]
+
+
+def _graph(one: Drawn, point: Point, sample: int) -> Window | None:
+    """The computational graph; None before the first step, and where the data is not at hand."""
+    if one.data is None or "b2" not in point.values:
+        return None
+    x, y = (column[: tables.MOST_SAMPLES] for column in one.data)
+    return graph(Data.of(x, y), point, min(sample, len(x) - 1), of=one.samples or len(x))
+
+
+def _text(win: str, title: str, content: str) -> Window:
+    return Window(win, title, [{"type": "text", "content": content}])
+
+
+def _fewer(names: list[str]) -> list[str]:
+    """Of more metrics than one plot can show, those of the hidden units that the graph shows, or else the first."""
+    if len(names) <= MAX_CURVES:
+        return names
+    shown = [name for name in names if unit_of(name) <= MOST_UNITS]
+    return shown[:MAX_CURVES]
+
+
+def _group_of(name: str) -> str:
+    if name in _GROUPS:
+        return _GROUPS[name]
+    head = name.partition("_")[0]
+    return "layers" if head in ("w1", "b1", "w2", "b2") else name
+
+
+def _metrics(one: Drawn, title: str, names: list[str], point: Point | None) -> Window:
+    """Some metrics over the steps; a line marks the chosen point."""
+    budget, look = max(2, POINTS // len(names)), Look()
+    traces = []
+    for at, name in enumerate(names):
+        trace = line_of(one, one.curves[name], budget, Plot(name, look))
+        colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
+        traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
+    layout = make_layout("step", html.escape(title), look)
+    layout["showlegend"] = len(names) > 1
+    layout["annotations"] = notes(Plot(title, look), [one.curves[name] for name in names])
+    if point:
+        layout["shapes"] = [_mark(point.step)]
+    show_calm(traces, layout, [(one, name) for name in names], Plot(title, look))
+    return Window(f"metric-{html.escape(title)}", title, traces, layout)
+
+
+def _mark(step: float) -> Layout:
+    ends = {"x0": step, "x1": step, "y0": 0, "y1": 1, "yref": "paper"}
+    return {"type": "line", **ends, "line": {"color": "#98a1af", "width": 1, "dash": "dot"}}
