@@ -1,4 +1,4 @@
-"""Why a run ended as it did: the theory of the trainers, asked about a stored run."""
+"""Why a run does what it does: the theory of the trainers, asked about a stored run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from trainers.problem import make_data
 from trainers.reasons import why
 
 
-async def why_ended(store: Store, record: RunRecord) -> str | None:
-    """What can be said of a run that ends: of one that diverged the reason, with its last lr; else what is known."""
+async def why_of(store: Store, record: RunRecord) -> str | None:
+    """Why a run does what it does, with the parameters and the state that its record has now: after its learning rate
+    was changed, say, or when it has diverged."""
     method = METHODS.get(record.method)
-    if method is None or record.status != "diverged" or record.data_hash is None:
-        return record.why
+    if method is None or record.data_hash is None:
+        return None
     try:
         data = await store.get_data(record.data_hash)
     except GoneError:  # the run is being deleted

@@ -19,7 +19,7 @@ from app.errors import ConflictError, GoneError, NotFoundError
 from app.feed import Feed
 from app.overlay import Overlay
 from app.plans import Plan
-from app.reasons import why_ended
+from app.reasons import why_of
 from app.schemas import Accepted, Control, Ending
 from app.store import GapError, RunRecord, Status, Store
 from app.workers.engine import Engine, Job
@@ -321,7 +321,8 @@ class Runs:
         now = time.time()
         record = dataclasses.replace(active.record, status=status, error=error, ended_at=now, result=result or {})
         record.started_at = record.started_at or (now if active.launched else None)
-        record.why = await why_ended(self._store, record)
+        if status == "diverged":
+            record.why = await why_of(self._store, record)
         await self._store.save_run(record)
         self.active.pop(record.id, None)
         self._show(record)

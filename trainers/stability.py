@@ -59,7 +59,7 @@ def of_one_curvature(curvature: float, note: str = "", shallowest: float | None 
     """Batch gradient descent: every update sees the same curvature λ, so the limit is 2 / λ, the best 1 / λ.
 
     With several parameters λ is the largest eigenvalue of the cost's second derivative, and all that is said holds
-    along its direction (method-of-steepest-descent theory; Goodfellow et al., "Deep Learning", 4.3.1).
+    along its direction (Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 4.3.1).
     """
     limit = lr_limit(curvature)
     if limit is None:
