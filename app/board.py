@@ -54,6 +54,9 @@ class Board(BaseModel):
     detail: Annotated[Detail | None, Field(description="The only stretch that is shown; null: all.")] = None
     run: Annotated[str | None, Field(description="The run that is looked at by itself; null: the latest ones.")] = None
     at: Annotated[Step | None, Field(description="The step of that run that is shown; null: the last.")] = None
+    sample: Annotated[
+        int, Field(ge=0, lt=100, description="The sample, from 0, whose computational graph is drawn.")
+    ] = 0
 
 
 async def load_board(store: Store) -> Board:

@@ -149,6 +149,7 @@ class BoardChange(Question):
     detail: Detail | None = None
     run: RunId | None = None
     at: Step | None = None
+    sample: Annotated[int, Field(ge=0, lt=100, strict=True)] = 0
 
 
 class Visdom(Answer):

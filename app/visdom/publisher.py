@@ -77,9 +77,8 @@ class Publisher:
     def show(self, board: Board) -> None:
         """Show what the board has chosen, and of its run the step that it has chosen."""
         before, self.board = self.board, board
-        self._own_changed |= {
-            run for run in (before.run, board.run) if run and (before.run, before.at) != (run, board.at)
-        }
+        if (before.run, before.at, before.sample) != (board.run, board.at, board.sample):
+            self._own_changed |= {run for run in (before.run, board.run) if run}
         self._own_wanted.set()
         self._changed.set()
 
@@ -144,7 +143,7 @@ class Publisher:
     async def _windows_of(self, drawn: Drawn) -> list[Window]:
         at = self.board.at if drawn.run.id == self.board.run else None
         point = None if at is None else await self._store.point_at(drawn.run, at)
-        return windows_at(drawn, point)
+        return windows_at(drawn, point, self.board.sample if drawn.run.id == self.board.run else 0)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
         for window in windows:

@@ -82,7 +82,7 @@ def test_the_chosen_run_and_step_belong_to_the_board(board: BoardProcess) -> Non
 
 def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None:
     patch = {"x": "time", "smoothing": 100, "detail": {"from_step": 10, "to_step": 20}}
-    rest = {"axes": board.get("/api/board")["axes"], "run": None, "at": None}
+    rest = {"axes": board.get("/api/board")["axes"], "run": None, "at": None, "sample": 0}
     assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
     for wrong, field in (
         ({"x": "mood"}, "x"),
