@@ -28,6 +28,7 @@ class Lossboard(Tool):
         super().__init__(folder)
         self.board = BoardProcess(folder / "board")
         self._ended = threading.Event()
+        self._watching: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the board; its windows are up as well when this returns."""
@@ -37,6 +38,8 @@ class Lossboard(Tool):
     def stop(self) -> None:
         """End it."""
         self._ended.set()
+        for thread in self._watching:
+            thread.join()
         self.board.stop()
 
     def environment(self) -> dict[str, str]:
@@ -106,6 +109,7 @@ class Lossboard(Tool):
                 news.wait(0.2)
                 return newest
 
-        threading.Thread(target=follow, daemon=True).start()
+        self._watching.append(threading.Thread(target=follow, daemon=True))
+        self._watching[-1].start()
         time.sleep(0.3)  # until it is subscribed
         return ask

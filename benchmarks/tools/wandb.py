@@ -39,9 +39,15 @@ class Wandb(Tool):
     def sources(self, run: str) -> dict[str, Callable[[], float]]:
         """The run file, which its terminal viewer reads and `wandb sync` sends."""
 
+        size, newest = 0, -1.0
+
         def ask() -> float:
+            nonlocal size, newest
             path = self._path(run)
-            return max((row[0] for row in history(path)), default=-1) if path else -1
+            if path and path.stat().st_size != size:
+                size = path.stat().st_size
+                newest = max((row[0] for row in history(path)), default=-1)
+            return newest
 
         return {"its run file": ask}
 
