@@ -122,7 +122,7 @@ def push(board: BoardProcess, steps: int) -> float:
         stop = threading.Event()
         sender = threading.Thread(target=trickle, args=(board, run["id"], steps, stop))
         sender.start()
-        seen, spent, until = 0, cpu(processes), time.monotonic() + 4
+        seen, spent, until = 0, cpu(processes), time.monotonic() + 2.5
         while time.monotonic() < until:
             seen += watcher.next_window()["id"] == "loss"
         spent = cpu(processes) - spent

@@ -43,8 +43,8 @@ class Trial:
         return self.seconds / self.steps
 
 
-def train(make: Callable[[Path], Tool], steps: int, seconds: float) -> Trial:
-    """Train in a fresh process, with everything the tool needs in a fresh folder."""
+def train(make: Callable[[Path], Tool], steps: int, seconds: float, *, look: bool = False) -> Trial:
+    """Train in a fresh process, with everything the tool needs in a fresh folder; and look at what its page gets."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, make(Path(folder) / "tool") as tool:
         process = tool.train(RUN, "--steps", steps, "--seconds", seconds)
         memory = Memory(psutil.Process(process.pid), tool.beside())
@@ -66,7 +66,7 @@ def train(make: Callable[[Path], Tool], steps: int, seconds: float) -> Trial:
             read_back=len(points),
             exact=is_exact(points, steps),
             readable_after=answer["finish"] + late if whole else None,
-            served=tool.served(RUN, spike_of(steps)) if len(points) > spike_of(steps) else None,
+            served=tool.served(RUN, spike_of(steps)) if look and len(points) > spike_of(steps) else None,
         )
 
 
