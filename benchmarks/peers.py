@@ -25,7 +25,7 @@ type Trials = dict[Kind, list[Trial]]
 
 TOOLS: tuple[Kind, ...] = (Lossboard, TensorBoard, Trackio, Visdom, Wandb)
 FLOOR: tuple[Kind, ...] = (Nothing, AList)
-LENGTHS = {1_000: (3, 60), 100_000: (3, 8), 1_000_000: (1, 30)}  # steps: how many tries, and seconds for each
+LENGTHS = {1_000: (3, 60), 100_000: (3, 6), 1_000_000: (1, 30)}  # steps: how many tries, and seconds for each
 LOOK_AT = 100_000  # steps of the runs of which is asked what a page would be given
 QUADRATIC = {Visdom: 1_000}  # the longest run it is asked for
 KILLS = 5

@@ -78,7 +78,7 @@ def goals(sections: Sequence[Section]) -> list[str]:
     missed = [(section, figure) for section, figure in held if not figure.met]
     lines = ["## Goals", "", f"{len(held) - len(missed)} of {len(held)} goals were met."]
     if missed:
-        lines += ["Missed:", ""]
+        lines += ["", "Missed:", ""]
         lines += [f"- {figure.name}: {figure.text}, {figure.goal} ({section.name})" for section, figure in missed]
     return [*lines, ""]
 
@@ -86,8 +86,8 @@ def goals(sections: Sequence[Section]) -> list[str]:
 def chapter(section: Section) -> list[str]:
     """One module's figures."""
     head, _, rest = section.title.strip().partition("\n\n")
-    title, _, _ = " ".join(head.split()).partition(": `")
-    command = f"{COMMAND}.{section.name}"
+    title, _, command = " ".join(head.split()).partition(": `")
+    command = command.partition("`")[0] or f"uv run python -m benchmarks.{section.name}"
     lines = [f"## {title}", "", f"`{command}` ({section.seconds:.0f} s)", ""]
     if rest:
         lines += [" ".join(rest.split()), ""]
@@ -115,7 +115,7 @@ def comparison(figures: Sequence[Figure]) -> Iterator[str]:
     tools = list(dict.fromkeys(one.of for one in figures))
     names = list(dict.fromkeys(one.name for one in figures))
     found = {(one.name, one.of): one for one in figures}
-    yield f"| | {' | '.join(tools)} |"
+    yield f"|  | {' | '.join(tools)} |"
     yield f"|---{'|---:' * len(tools)}|"
     for name in names:
         cells = [found[name, tool].text if (name, tool) in found else "" for tool in tools]

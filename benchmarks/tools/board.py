@@ -69,10 +69,11 @@ class Lossboard(Tool):
         steps = self.board.get(f"/api/runs/{found['id']}/points")["step"]
         return Served(len(steps), spike in steps)
 
-    def after_death(self) -> None:
+    def after_death(self) -> bool:
         """`lossboard sync` sends what a killed script left in its journal, if the board did not take it already."""
         command = [sys.executable, "-m", "app.cli", "sync"]
-        subprocess.run(command, env=self.environment(), cwd=ROOT, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(command, env=self.environment(), cwd=ROOT, capture_output=True, check=False, timeout=60)
+        return done.returncode == 0
 
     def beside(self) -> list[psutil.Process]:
         """The app and its Visdom; the nurseries are for runs that are started on the page."""

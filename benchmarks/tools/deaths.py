@@ -29,11 +29,11 @@ class Death:
 
 
 def kill_some(make: Callable[[Path], Tool], times: int, seed: int) -> list[Death]:
-    """Kill as many scripts, each one to four seconds after its first step."""
+    """Kill as many scripts, each half a second to three seconds after its first step."""
     chance = random.Random(seed)  # noqa: S311  (the same moments for every tool)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, make(Path(folder) / "tool") as tool:
         return [
-            kill(tool, f"killed{number}", Path(folder) / str(number), chance.uniform(1, 4)) for number in range(times)
+            kill(tool, f"killed{number}", Path(folder) / str(number), chance.uniform(0.5, 3)) for number in range(times)
         ]
 
 
@@ -47,8 +47,7 @@ def kill(tool: Tool, run: str, notes: Path, seconds: float) -> Death:
     process.communicate()
     logged = steps_in(notes)
     kept = settled(tool, run)
-    if kept < logged:
-        tool.after_death()
+    if kept < logged and tool.after_death():
         kept = settled(tool, run)
     for helper in helpers:  # it had its time to write what it knew
         with suppress(psutil.NoSuchProcess):

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import tensorboard
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.core.core_plugin import CorePluginLoader
 
 from benchmarks.tools.tool import NONE, Points, Served, Tool
@@ -30,7 +31,7 @@ class TensorBoard(Tool):
         """All events of the run's file, read by TensorBoard's own loader."""
         columns: dict[str, list[tuple[float, float]]] = {"w": [], "loss": []}
         for path in (self.folder / run).glob("events.*"):
-            for tag, step, value in scalars(EventFileLoader(str(path))):
+            for tag, step, value in scalars(RawEventFileLoader(str(path))):
                 columns[tag].append((step, value))
         whole = min(len(columns["w"]), len(columns["loss"]))
         if not whole:
@@ -40,14 +41,14 @@ class TensorBoard(Tool):
 
     def sources(self, run: str) -> dict[str, Callable[[], float]]:
         """The event file, which the server looks at every few seconds."""
-        loader: EventFileLoader | None = None
+        loader: RawEventFileLoader | None = None
         newest = -1.0
 
         def ask() -> float:
             nonlocal loader, newest
             if loader is None:
                 path = next((self.folder / run).glob("events.*"), None)
-                loader = EventFileLoader(str(path)) if path else None
+                loader = RawEventFileLoader(str(path)) if path else None
             for tag, step, _ in scalars(loader) if loader else ():
                 newest = step if tag == "w" else newest
             return newest
@@ -79,11 +80,12 @@ class TensorBoard(Tool):
                 server.terminate()
 
 
-def scalars(loader: EventFileLoader) -> Iterator[tuple[str, int, float]]:
+def scalars(loader: RawEventFileLoader) -> Iterator[tuple[str, int, float]]:
     """What has been written since the last time: the tag, the step, the value."""
-    for event in loader.Load():
+    for record in loader.Load():
+        event = Event.FromString(record)
         for value in event.summary.value:
-            yield value.tag, event.step, value.tensor.float_val[0]
+            yield value.tag, event.step, value.simple_value
 
 
 def intervals() -> tuple[float, float, bool]:

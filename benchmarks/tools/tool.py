@@ -64,8 +64,9 @@ class Tool:
         """What the tool's page would be given; None if that cannot be had on this machine."""
         return None
 
-    def after_death(self) -> None:
-        """What its user does once the script was killed."""
+    def after_death(self) -> bool:
+        """What its user can do once the script was killed; whether there is anything."""
+        return False
 
     def beside(self) -> list[psutil.Process]:
         """What runs beside the training, apart from what the training process started."""
