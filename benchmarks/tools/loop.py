@@ -16,7 +16,7 @@ from benchmarks.tools.loggers import LOGGERS, Log
 
 SAMPLES = ((1.0, 2.0), (2.0, 4.0), (3.0, 6.0))
 LEARNING_RATE = 1e-6  # so small that w is on its way still after a million steps: no two points are equal
-BLOCK = 1000  # steps between two looks at the clock
+BLOCK = 100  # steps between two looks at the clock
 SPIKE = 1e6  # the loss of one step in the middle, for looking whether it is shown
 
 
