@@ -1,4 +1,4 @@
-"""The picture of the tools side by side: a dot for each, on axes whose marks are ten times one another."""
+"""The picture of the tools side by side: a dot for each, on axes that grow tenfold (but those of shares)."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ PANELS = (
     ("disk for each point of a metric", "Disk for each point of a metric (bytes)", True),
     ("points that survive kill -9, worst", "Points that survive kill -9, worst of five (%)", False),
 )
-WIDTH, PANEL_HEIGHT, COLUMNS = 920, 218, 2
-LABELS, RIGHT, TOP, ROW = 96, 74, 44, 26  # within a panel
+WIDTH, COLUMNS = 920, 2
+LABELS, RIGHT, TOP, ROW, BOTTOM = 96, 74, 44, 24, 30  # within a panel
 STYLE = """
   text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; fill: #3c4452; }
   .title { font-weight: 600; font-size: 13px; }
-  .grid { stroke: #98a1af; stroke-opacity: 0.35; }
+  .grid, .line { stroke: #98a1af; stroke-opacity: 0.35; }
   .tick { fill: #6b7484; font-size: 10px; text-anchor: middle; }
-  .line { stroke: #98a1af; stroke-width: 2; }
   .dot { fill: #6b7484; }
-  .ours .line { stroke: #2f6fde; } .ours .dot { fill: #2f6fde; } .ours text { font-weight: 600; }
-  rect { fill: #ffffff; }
+  .ours .dot { fill: #2f6fde; } .ours text { font-weight: 600; }
+  rect { fill: #ffffff; } .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; }
   @media (prefers-color-scheme: dark) {
-    rect { fill: #14171c; } text { fill: #d5dae2; } .tick { fill: #98a1af; } .dot { fill: #b3bbc8; }
-    .ours .line { stroke: #6ea2ff; } .ours .dot { fill: #6ea2ff; }
+    rect { fill: #14171c; } .value { stroke: #14171c; } text { fill: #d5dae2; }
+    .tick { fill: #98a1af; } .dot { fill: #b3bbc8; }
+    .ours .dot { fill: #6ea2ff; }
   }
 """
 
@@ -46,16 +46,20 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
     drawn = [(title, log, shown) for title, log, shown in drawn if shown]
     if not drawn:
         return
-    rows = math.ceil(len(drawn) / COLUMNS)
-    height = rows * PANEL_HEIGHT
+    parts: list[str] = []
+    height = 0
+    for first in range(0, len(drawn), COLUMNS):
+        row = drawn[first : first + COLUMNS]
+        for column, (title, log, shown) in enumerate(row):
+            x = column * WIDTH // COLUMNS
+            parts += [f'<g transform="translate({x} {height})">', *panel(title, shown, log=log), "</g>"]
+        height += TOP + ROW * max(len(shown) for _, _, shown in row) + BOTTOM
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
         f"<style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}"/>',
+        *parts,
     ]
-    for place, (title, log, shown) in enumerate(drawn):
-        x, y = place % COLUMNS * WIDTH // COLUMNS, place // COLUMNS * PANEL_HEIGHT
-        lines += [f'<g transform="translate({x} {y})">', *panel(title, shown, log=log), "</g>"]
     path.write_text("\n".join([*lines, "</svg>", ""]), encoding="utf-8")
 
 
@@ -70,7 +74,7 @@ def panel(title: str, figures: Sequence[Figure], *, log: bool) -> Iterator[str]:
         return left + share * (right - left)
 
     bottom = TOP + ROW * len(figures)
-    yield f'<text class="title" x="16" y="24">{html.escape(title)}</text>'
+    yield f'<text class="title" x="16" y="26">{html.escape(title)}</text>'
     for tick in ticks(low, high, log=log):
         x = across(tick)
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{bottom - 6}"/>'
@@ -79,13 +83,13 @@ def panel(title: str, figures: Sequence[Figure], *, log: bool) -> Iterator[str]:
         y = TOP + ROW * row + 6
         yield f'<g class="{"ours" if one.of == "Lossboard" else "other"}">'
         yield f'<text x="{LABELS + 4}" y="{y + 4}" text-anchor="end">{html.escape(one.of)}</text>'
+        yield f'<line class="line" x1="{left}" x2="{right}" y1="{y}" y2="{y}"/>'
         if isinstance(one.value, int | float):
             x = across(max(float(one.value), low))
-            yield f'<line class="line" x1="{left}" x2="{x:.1f}" y1="{y}" y2="{y}"/>'
             yield f'<circle class="dot" cx="{x:.1f}" cy="{y}" r="5"/>'
-            yield f'<text x="{x + 10:.1f}" y="{y + 4}">{html.escape(one.text)}</text>'
+            yield f'<text class="value" x="{x + 10:.1f}" y="{y + 4}">{html.escape(one.text)}</text>'
         else:
-            yield f'<text x="{left + 4}" y="{y + 4}">–</text>'
+            yield f'<text class="value" x="{left + 4}" y="{y + 4}">–</text>'
         yield "</g>"
 
 
