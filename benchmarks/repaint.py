@@ -15,7 +15,7 @@ from playwright.sync_api import Frame, sync_playwright
 
 from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess, wait_for
-from tests.browser.conftest import ARGUMENTS, SIZE, find_chromium
+from tests.browser.conftest import ARGUMENTS, find_chromium, make_context
 from tests.browser.pages import BoardPage
 from trainers.params import MAX_STEPS
 
@@ -59,7 +59,7 @@ def main() -> list[Figure]:
     ):
         board.wait_for_visdom()
         browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
-        page = BoardPage(browser.new_page(viewport=SIZE)).open(board.url)
+        page = BoardPage(make_context(browser).new_page()).open(board.url)
         frame = page.curves
         runs = [board.run("gd", lr=1e-6 * (number + 1), epochs=MAX_STEPS) for number in range(RUNS)]
         for run in runs:

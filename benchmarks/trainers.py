@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 
 from benchmarks.figures import Figure, show, spread
 from trainers.descent import gd
@@ -24,7 +23,6 @@ LR = 0.01
 
 def main() -> list[Figure]:
     """Print each trainer's step beside the bare one."""
-    torch.set_num_threads(1)  # as in a worker
     return [*show(three_samples(100_000)), *show(a_million_samples(60)), *show(torch_steps(4_000))]
 
 
@@ -64,6 +62,9 @@ def a_million_samples(steps: int) -> Iterator[Figure]:
 
 def torch_steps(steps: int) -> Iterator[Figure]:
     """The torch trainer, and the loop of any torch script."""
+    import torch  # noqa: PLC0415  (after the others: their workers have none, nor its threads)
+
+    torch.set_num_threads(1)  # as in a worker
     params = TorchParams(lr=LR, epochs=steps, device="cpu")
     x = torch.tensor(TEXTBOOK.x).reshape(-1, 1)
     y = torch.tensor(TEXTBOOK.y).reshape(-1, 1)

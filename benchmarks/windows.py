@@ -62,7 +62,8 @@ def first_seen(board: BoardProcess) -> Iterator[Figure]:
 def million_steps(board: BoardProcess) -> Iterator[Figure]:
     """A script that logs a million steps as fast as it can, three times over."""
     lags: list[float] = []
-    rates, points = [], []
+    points: list[int] = []
+    rates = []
     for number in range(3):
         with watch(board) as watcher:
             rates.append(follow(board, watcher, f"million{number}", lags, points))

@@ -44,8 +44,7 @@ def at_full_speed(steps: int, seconds: float, log: Log) -> int:
 
 def at_a_pace(steps: int, rate: float, log: Log, notes: Path) -> int:
     """``rate`` steps a second at most; when each was logged is noted in a file that a kill leaves behind."""
-    with notes.open("wb") as file:
-        file.truncate(8 * steps)
+    notes.write_bytes(bytes(8 * steps))
     with notes.open("r+b") as file, mmap.mmap(file.fileno(), 8 * steps) as logged:
         w, began = 1.0, time.monotonic()
         for step in range(steps):
