@@ -20,7 +20,7 @@ PANELS = (
     ),
     ("peak memory of the training process", "Peak memory of the training process (MB)", True),
     ("disk for each point of a metric", "Disk for each point of a metric (bytes)", True),
-    ("points that survive kill -9, worst", "Points that survive kill -9, worst of five (%)", False),
+    ("points that survive kill -9, worst", "Points that survive kill -9, the worst case (%)", False),
 )
 WIDTH, COLUMNS = 920, 2
 LABELS, RIGHT, TOP, ROW, BOTTOM = 96, 74, 44, 24, 30  # within a panel

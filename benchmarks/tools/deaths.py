@@ -17,6 +17,7 @@ from benchmarks.tools.tool import Tool
 from tests.boards import wait_for
 
 RATE = 1000  # steps a second
+GRACE = 5  # seconds for what the script had started to end by itself
 SETTLED = 3  # seconds without a new point: that was all
 
 
@@ -46,10 +47,11 @@ def kill(tool: Tool, run: str, notes: Path, seconds: float) -> Death:
     process.kill()
     process.communicate()
     logged = steps_in(notes)
+    psutil.wait_procs(helpers, timeout=GRACE)  # they may write what the script had told them
     kept = settled(tool, run)
     if kept < logged and tool.after_death():
         kept = settled(tool, run)
-    for helper in helpers:  # it had its time to write what it knew
+    for helper in helpers:
         with suppress(psutil.NoSuchProcess):
             helper.kill()
     # The very last step may have been logged without having been noted.
