@@ -18,7 +18,7 @@ PANELS = (
         "100,000 steps: last log() until all is readable (s)",
         True,
     ),
-    ("peak memory of the training process", "Peak memory of the training process (MB)", True),
+    ("peak memory of the training process, longest run", "Peak memory of the training, longest run (MB)", True),
     ("disk for each point of a metric", "Disk for each point of a metric (bytes)", True),
     ("points that survive kill -9, worst", "Points that survive kill -9, the worst case (%)", False),
 )
