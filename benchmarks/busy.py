@@ -5,23 +5,29 @@ Two torch runs and two gd runs train at full speed, eight slowed ones tick, and 
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import psutil
 
+from benchmarks.figures import Figure, quantile, show
 from tests.boards import BoardProcess
 
 SECONDS = 15
 CALLS = ("/api/runs?limit=50", "/api/health", "/api/methods", "/api/runs/{id}", "/api/runs/{id}/points")
 
 
-def main() -> None:
+def main() -> list[Figure]:
     """Print the median, the 99th percentile and the worst of each call, and the app's memory."""
+    return show(figures())
+
+
+def figures() -> Iterator[Figure]:
+    """All of them, once they have been measured in one go."""
     with (
         tempfile.TemporaryDirectory() as folder,
         BoardProcess(Path(folder), LOSSBOARD_PRELOAD_TORCH="true", LOSSBOARD_MAX_RUNNING="4") as board,
@@ -38,15 +44,14 @@ def main() -> None:
         times = ask(board, slowed[0]["id"])
         stop.set()
         for call, taken in times.items():
-            worst = sorted(taken)
-            print(
-                f"{call:<28} {len(taken):5} calls   median {statistics.median(taken) * 1000:6.1f} ms"
-                f"   99 % {worst[int(len(worst) * 0.99)] * 1000:6.1f} ms   worst {worst[-1] * 1000:6.1f} ms"
-            )
-        print(f"first point of another gd run: {first_point(board) * 1000:.0f} ms")
-        steps = {run["id"]: board.get(f"/api/runs/{run['id']}")["step"] for run in fast}
-        print("steps of the fast runs by then:", *(f"{step:,}" for step in steps.values()))
-        print(f"memory of the app: {psutil.Process(board.process.pid).memory_info().rss / 1e6:.0f} MB")
+            milliseconds = [1000 * second for second in taken]
+            words = f"{len(taken)} calls, the slowest {max(milliseconds):.0f} ms"
+            yield Figure(f"{call}, median", quantile(milliseconds, 0.5), "ms")
+            yield Figure(f"{call}, 99 %", quantile(milliseconds, 0.99), "ms", note=words)
+        yield Figure("first point of another gd run", first_point(board), "s")
+        steps = [board.get(f"/api/runs/{run['id']}")["step"] for run in fast]
+        yield Figure("steps of the fast runs by then", sum(steps), note=", ".join(f"{step:,}" for step in steps))
+        yield Figure("memory of the app", psutil.Process(board.process.pid).memory_info().rss / 1e6, "MB")
 
 
 def ask(board: BoardProcess, run_id: str) -> dict[str, list[float]]:

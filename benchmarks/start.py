@@ -5,28 +5,26 @@ Every time is the median of several tries on one machine in one go; memory is th
 
 from __future__ import annotations
 
-import platform
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
+from benchmarks.figures import Figure, show, spread
 from tests.boards import BoardProcess, wait_for
 
 TRIES = 5
 
 
-def main() -> None:
-    """Print a table."""
+def main() -> list[Figure]:
+    """Print how long each takes."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, value in [*starting(Path(folder)), *first_points(Path(folder) / "points")]:
-            print(f"{name:<58} {value}")
+        return [*show(starting(Path(folder))), *show(first_points(Path(folder) / "points"))]
 
 
-def starting(folder: Path) -> list[tuple[str, str]]:
+def starting(folder: Path) -> Iterator[Figure]:
     """From the command to an answering page, and to a Visdom that is up."""
     pages, windows = [], []
     for i in range(TRIES):
@@ -38,28 +36,19 @@ def starting(folder: Path) -> list[tuple[str, str]]:
         board.wait_for_visdom()
         windows.append(time.perf_counter() - began)
         board.stop()
-    return [
-        ("command to answering page", seconds(pages)),
-        ("command to Visdom up", seconds(windows)),
-    ]
+    yield spread("command to answering page", pages, "s")
+    yield spread("command to Visdom up", windows, "s")
 
 
-def first_points(folder: Path) -> list[tuple[str, str]]:
+def first_points(folder: Path) -> Iterator[Figure]:
     """From POST /api/runs to the first point on disk, while torch is being preloaded and after; then the memory."""
-    rows = []
-    board = BoardProcess(folder, LOSSBOARD_PRELOAD_TORCH="true").start()
-    try:
-        rows.append(("POST to first point, gd, torch being preloaded", seconds(first_point(board, "gd"))))
+    with BoardProcess(folder, LOSSBOARD_PRELOAD_TORCH="true") as board:
+        yield spread("POST to first point, gd, torch being preloaded", first_point(board, "gd"), "s")
         board.wait_until(board.run("torch")["id"], seconds=120)
-        rows += [
-            (f"POST to first point, {method}, torch preloaded", seconds(first_point(board, method)))
-            for method in ("gd", "sgd", "sweep", "backprop", "autograd", "torch")
-        ]
+        for method in ("gd", "sgd", "sweep", "backprop", "autograd", "torch"):
+            yield spread(f"POST to first point, {method}, torch preloaded", first_point(board, method), "s")
         board.wait_for_visdom()
-        rows += memory(board)
-    finally:
-        board.stop()
-    return rows
+        yield from memory(board)
 
 
 def first_point(board: BoardProcess, method: str) -> list[float]:
@@ -74,29 +63,25 @@ def first_point(board: BoardProcess, method: str) -> list[float]:
     return times
 
 
-def memory(board: BoardProcess) -> list[tuple[str, str]]:
+def memory(board: BoardProcess) -> Iterator[Figure]:
     """The resident set of the app, and of what it has started."""
     kinds: dict[str, Callable[[list[str]], bool]] = {
         "memory of Visdom": lambda line: "app.visdom.child" in line,
         "memory of the numpy nursery": lambda line: line[-2:-1] == ["app.workers.nursery"],
         "memory of the torch nursery": lambda line: line[-1] == "torch",
     }
-    rows = [("memory of the app", megabytes(psutil.Process(board.process.pid)))]
-    for child in psutil.Process(board.process.pid).children():  # workers are children of theirs
-        rows += [(name, megabytes(child)) for name, is_it in kinds.items() if is_it(child.cmdline())]
-    return rows
+    app = psutil.Process(board.process.pid)
+    yield Figure("memory of the app", megabytes(app), "MB")
+    for child in app.children():  # workers are children of theirs
+        for name, is_it in kinds.items():
+            if is_it(child.cmdline()):
+                yield Figure(name, megabytes(child), "MB")
 
 
-def seconds(times: list[float]) -> str:
-    """Median and range."""
-    return f"{statistics.median(times):6.2f} s   ({min(times):.2f} to {max(times):.2f}, {len(times)} tries)"
-
-
-def megabytes(process: psutil.Process) -> str:
+def megabytes(process: psutil.Process) -> float:
     """Resident set."""
-    return f"{process.memory_info().rss / 1e6:6.0f} MB"
+    return process.memory_info().rss / 1e6
 
 
 if __name__ == "__main__":
-    print("Python", platform.python_version(), platform.system(), platform.machine())
     main()
