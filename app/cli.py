@@ -101,6 +101,7 @@ class BoardServer(uvicorn.Server):
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,
+            ws="wsproto",  # not whatever else may be installed
             ws_max_size=1 << 27,
             ws_per_message_deflate=False,  # Visdom's windows stay on this machine: compressing them took 37 % of a core
         )
