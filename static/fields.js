@@ -3,6 +3,7 @@
 // the parameter is left to its default.
 
 import { make } from "./dom.js";
+import { Zones } from "./zones.js";
 
 const SLIDER_DECADES = [-4, 1]; // powers of ten between which the slider moves; the number may be outside of them
 const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]; // where the slider rests within a decade
@@ -72,6 +73,14 @@ export function complaints(element, input, error) {
       input.removeAttribute("aria-invalid");
     },
   };
+}
+
+/** A field whose input stands in the page already. */
+export function fixedField(name, input, element = input.closest(".field")) {
+  const error = make("p", { id: `${input.id}-error`, className: "error", hidden: true });
+  element.append(error);
+  input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), error.id].filter(Boolean).join(" "));
+  return { name, element, input, ...complaints(element, input, error) };
 }
 
 /** A schema that also allows null is, for the form, the schema of its other values. */
@@ -157,11 +166,12 @@ function rateField(name, schema) {
   const [from, to] = SLIDER_DECADES;
   const slider = make("input", { type: "range", min: from, max: to, step: "any", className: "slider" });
   slider.setAttribute("aria-label", `${schema.title ?? name}, on a logarithmic scale`);
+  const zones = new Zones(slider, `field-${name}-theory`);
   const follow = () => {
     const value = Number(number.input.value);
     if (value > 0) {
       slider.value = Math.log10(value);
-      slider.setAttribute("aria-valuetext", number.input.value);
+      zones.mark(value);
     }
   };
   const lead = (value) => {
@@ -181,9 +191,11 @@ function rateField(name, schema) {
     number.write(value);
     follow();
   };
-  const field = frame(name, schema, { input: number.input, read: number.read, write, extra: [slider, ticks(from, to)] });
+  const field = frame(name, schema, { input: number.input, read: number.read, write, extra: [slider, ticks(from, to), zones.element] });
   field.element.classList.add("rate");
-  return field;
+  slider.setAttribute("aria-describedby", zones.sentence.id);
+  number.input.setAttribute("aria-describedby", `${number.input.getAttribute("aria-describedby")} ${zones.sentence.id}`);
+  return { ...field, zones };
 }
 
 const RATES = range(...SLIDER_DECADES).flatMap((decade) => ROUND.map((digit) => Number(`${digit}e${decade}`)));
@@ -200,7 +212,7 @@ function roundRate(power) {
 }
 
 /** Arrows go to the next round rate, Page Up and Page Down a decade on; a step of 1, as fields have it, is of no use. */
-function moveByKey(event, rate, lead) {
+export function moveByKey(event, rate, lead) {
   const isSlider = event.target.type === "range";
   const up = event.key === "ArrowUp" || (isSlider && event.key === "ArrowRight");
   const down = event.key === "ArrowDown" || (isSlider && event.key === "ArrowLeft");
@@ -259,7 +271,8 @@ function paceField(name, schema) {
   return { ...field, suggest: (small) => chosen || show(small ? PACE : null) };
 }
 
-function numbersIn(text, name) {
+/** The numbers of a list with commas or spaces between. */
+export function numbersIn(text, name) {
   const parts = text.trim().split(/[\s,;]+/).filter((part) => part !== "");
   if (!parts.length) {
     throw new FieldError(`${name} is empty: write numbers with commas between, such as 1, 2, 3.`);

@@ -1,7 +1,8 @@
 // The form: which method, its parameters from its schema, the data, and what is wrong with them.
 
 import { make } from "./dom.js";
-import { complaints, FieldError, listField, makeField } from "./fields.js";
+import { FieldError, fixedField, listField, makeField } from "./fields.js";
+import { formulaOf } from "./source.js";
 
 const form = document.querySelector("#form");
 const select = document.querySelector("#method");
@@ -11,21 +12,30 @@ const message = document.querySelector("#message");
 const startButton = document.querySelector("#start");
 const nameInput = document.querySelector("#name");
 
+export const TEXTBOOK = { x: [1, 2, 3], y: [2, 4, 6] }; // the data at first
 const SMALL = 500; // epochs up to which a run starts at a speed that one can watch
 
 let methods = [];
 let fields = []; // of the chosen method
 let dataFields = [];
+let moreFields = []; // of other parts of the page that complete what is sent
 let typed = {}; // what a person has set: kept when the method changes
+let start = null;
+let methodChosen = null;
 
-/** Make the form work. `start` is called with what is to be run and returns a promise. */
-export function setUpForm(start) {
+/**
+ * Make the form work. `begin` is called with what is to be run and returns a promise; `chosen` with the method, when
+ * another one is chosen.
+ */
+export function setUpForm(begin, chosen) {
+  start = begin;
+  methodChosen = chosen;
   renderData();
   select.addEventListener("change", renderMethod);
   form.addEventListener("input", rememberInput);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    submit(start);
+    startRun();
   });
   for (const kind of ["focusin", "focusout", "pointerover", "pointerleave"]) {
     form.addEventListener(kind, (event) => renderHelp(kind === "pointerover" ? event.target : document.activeElement));
@@ -56,6 +66,12 @@ export function fillForm(run, data) {
     dataFields.forEach((field) => field.write(data[field.name]));
   }
   clearComplaints();
+  askTheory();
+}
+
+/** Let more fields show what is wrong with them. */
+export function addFields(more) {
+  moreFields.push(...more);
 }
 
 /** Say something that belongs to no field; nothing, to take it back. */
@@ -64,13 +80,13 @@ export function renderMessage(text) {
   message.hidden = !text;
 }
 
-function chosenMethod() {
+export function chosenMethod() {
   return methods.find(({ name }) => name === select.value);
 }
 
 function renderMethod() {
   const method = chosenMethod();
-  renderFormula(method.formula);
+  renderFormula(method);
   fields = Object.entries(method.params_schema.properties).map(([name, schema]) => makeField(name, schema));
   for (const field of fields) {
     if (field.name in typed) {
@@ -81,12 +97,12 @@ function renderMethod() {
   renderMessage();
   renderHelp(null);
   suggestPace();
+  askTheory();
+  methodChosen(method);
 }
 
-/** The one place where text becomes markup: the MathML comes from our own trainers, never from a stored run. */
-function renderFormula(mathml) {
-  const math = new DOMParser().parseFromString(mathml, "text/html").querySelector("math");
-  formula.replaceChildren(...(math ? [document.adoptNode(math)] : []));
+function renderFormula(method) {
+  formula.replaceChildren(...formulaOf(method));
   fitFormula();
 }
 
@@ -102,8 +118,8 @@ function fitFormula() {
 
 function renderData() {
   dataFields = [
-    listField("x", "x", "What the model is given: one number for each sample.", [1, 2, 3]),
-    listField("y", "y", "What the model should answer: one number for each x.", [2, 4, 6]),
+    listField("x", "x", "What the model is given: one number for each sample.", TEXTBOOK.x),
+    listField("y", "y", "What the model should answer: one number for each x.", TEXTBOOK.y),
   ];
   document.querySelector("#data").replaceChildren(...dataFields.map(({ element }) => element));
 }
@@ -121,6 +137,9 @@ function renderHelp(target) {
 }
 
 function rememberInput(event) {
+  if (event.target === select) {
+    return; // its fields are not those of the method any more
+  }
   const field = allFields().find(({ element }) => element.contains(event.target));
   field?.accept();
   if (fields.includes(field)) {
@@ -131,6 +150,24 @@ function rememberInput(event) {
     }
     suggestPace();
   }
+  askTheory();
+}
+
+/** What theory says of the learning rate depends on everything but the rate and the pace. */
+function askTheory() {
+  const zones = fields.find(({ name }) => name === "lr")?.zones;
+  if (!zones) {
+    return;
+  }
+  const readAll = (some) => Object.fromEntries(some.map((field) => [field.name, field.read()]));
+  const others = fields.filter(({ name }) => name !== "lr" && name !== "steps_per_second");
+  let setting = null;
+  try {
+    setting = { method: select.value, params: readAll(others), data: readAll(dataFields) };
+  } catch {
+    setting = null; // half typed
+  }
+  zones.ask(setting);
 }
 
 /** Runs that would take minutes at a speed one can watch go at full speed, unless a person has chosen. */
@@ -139,19 +176,24 @@ function suggestPace() {
   fields.find(({ suggest }) => suggest)?.suggest(epochs <= SMALL);
 }
 
-async function submit(start) {
+export function startRun() {
+  return submit(start);
+}
+
+/** Send what the form asks for, completed by another part of the page, and say what is wrong with it. */
+export async function submit(send, complete = (request) => request) {
   if (startButton.getAttribute("aria-disabled") === "true") {
     return;
   }
   clearComplaints();
-  const request = readRequest();
+  const request = readRequest(complete);
   if (!request) {
     focusFirstWrong();
     return;
   }
   startButton.setAttribute("aria-disabled", "true");
   try {
-    await start(request);
+    await send(request);
     nameInput.value = "";
   } catch (error) {
     renderProblems(error);
@@ -161,13 +203,14 @@ async function submit(start) {
 }
 
 /** What is to be run; null if a field holds what cannot be sent. */
-function readRequest() {
+function readRequest(complete) {
   const readAll = (some) => Object.fromEntries(some.map((field) => [field.name, readField(field)]));
   const request = { method: select.value, params: readAll(fields), data: readAll(dataFields) };
   if (nameInput.value.trim()) {
     request.name = nameInput.value.trim();
   }
-  return form.querySelector(".wrong") ? null : request;
+  const completed = complete(request, readField);
+  return form.querySelector(".wrong") ? null : completed;
 }
 
 function readField(field) {
@@ -204,19 +247,12 @@ function fieldAt([part, name]) {
   if (part === "data") {
     return dataFields.find((field) => field.name === name) ?? dataFields[1];
   }
-  return allFields().find((field) => field.name === part);
+  const wanted = part === "vary" ? `vary-${name}` : part;
+  return allFields().find((field) => field.name === wanted);
 }
 
 function allFields() {
-  return [...fields, ...dataFields, nameField, methodField];
-}
-
-function fixedField(name, input) {
-  const element = input.closest(".field");
-  const error = make("p", { id: `${input.id}-error`, className: "error", hidden: true });
-  element.append(error);
-  input.setAttribute("aria-describedby", error.id);
-  return { name, element, input, ...complaints(element, input, error) };
+  return [...fields, ...dataFields, ...moreFields, nameField, methodField];
 }
 
 const nameField = fixedField("name", nameInput);

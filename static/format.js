@@ -35,10 +35,16 @@ export function statusOf(run) {
   }
 }
 
-/** What happened to a run, in words for someone who learns from it; "" if there is nothing to say. */
+/**
+ * What happened to a run, in words for someone who learns from it; "" if there is nothing to say, or if theory has
+ * said it in `run.why`.
+ */
 export function explanationOf(run) {
   const lr = run.params.lr;
   const advice = typeof lr === "number" ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
+  if (run.status === "diverged" && run.why) {
+    return run.error ?? "";
+  }
   if (run.status === "diverged") {
     const where = run.step === null ? "Diverged" : `Diverged at step ${whole(run.step)}`;
     return run.error ?? `${where}: w or the loss left the range of numbers.${advice}`;
@@ -49,7 +55,7 @@ export function explanationOf(run) {
   if (run.status === "stopped" && run.step !== null) {
     return `Stopped after step ${whole(run.step)}.`;
   }
-  return run.status !== "queued" && isFlyingOff(run) ? `The loss grows instead of shrinking.${advice}` : "";
+  return run.status !== "queued" && !run.why && isFlyingOff(run) ? `The loss grows instead of shrinking.${advice}` : "";
 }
 
 /** Whether w is on its way to infinity, though it has not got there. */

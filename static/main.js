@@ -1,10 +1,14 @@
 // The page's one state, and what changes it: the board's events and the person in front of it.
 
 import { api, follow } from "./api.js";
-import { fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
+import { chosenMethod, fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
 import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
+import { loadLessons } from "./lessons.js";
+import { renderLook, renderLooked, setUpLook } from "./look.js";
+import { renderChoices, renderRanking, setUpRace } from "./race.js";
 import { renderRuns } from "./runs.js";
-import { leaveVisdom, onBoardChange, renderBoard, renderVisdom } from "./windows.js";
+import { renderSource } from "./source.js";
+import { leaveVisdom, lookAt, onBoardChange, renderBoard, renderVisdom } from "./windows.js";
 
 const PAGE = 50; // runs fetched at once
 const MOST = 1000; // runs that the API gives at once
@@ -13,6 +17,8 @@ const MANY = 1000; // samples beyond which data is not put into a text field
 const state = {
   runs: new Map(), // id -> Run; the newest ones, without gaps
   total: 0, // runs that the board has
+  methods: [],
+  looked: null, // the run that everyone looks at by itself
   waiting: null, // events that came while the list was fetched; null while it is not
 };
 
@@ -20,7 +26,13 @@ const connection = document.querySelector("#connection");
 const announcer = document.querySelector("#announcer");
 
 const actions = {
-  stop: (run) => attempt(async () => keep(await api("POST", `/runs/${run.id}/stop`))),
+  stop: (run) => steer(run, "stop"),
+  pause: (run) => steer(run, "pause"),
+  resume: (run) => steer(run, "resume"),
+  step: (run) => steer(run, "step", { steps: 1 }),
+  change: async (run, params) => keep(await api("PATCH", `/runs/${run.id}`, { params })),
+  liveOf: (run) => methodOf(run)?.live ?? Object.keys(run.params).filter((name) => typeof run.params[name] === "number"),
+  look: (run) => changeBoard({ run: run.id }),
   remove: (run) => attempt(async () => {
     await api("DELETE", `/runs/${run.id}`);
     forget([run.id]);
@@ -34,14 +46,19 @@ const actions = {
   }),
 };
 
-setUpForm(start);
+setUpForm(start, renderCode);
+setUpRace(startRace);
+setUpLook(changeBoard);
+onBoardChange(changeBoard);
 
 follow({
   async opened() {
     connection.textContent = "";
     try {
-      renderMethods(await api("GET", "/methods"));
-      await loadRuns();
+      state.methods = await api("GET", "/methods");
+      renderMethods(state.methods);
+      renderChoices(state.methods);
+      await Promise.all([loadRuns(), loadLessons()]);
       document.querySelector("main").dataset.ready = "true";
     } catch (error) {
       renderMessage(error.message);
@@ -54,19 +71,46 @@ follow({
   runs: (runs) => later(() => runs.forEach(keep)),
   removed: ({ ids }) => later(() => forget(ids)),
   visdom: renderVisdom,
-  board: renderBoard,
+  board: showBoard,
 });
 
 document.querySelector("#older").addEventListener("click", () => attempt(loadOlder));
 
-onBoardChange((change) => attempt(async () => {
-  try {
-    renderBoard(await api("PATCH", "/board", change));
-  } catch (error) {
-    renderBoard(await api("GET", "/board")); // as it still is
-    throw error;
+function changeBoard(change) {
+  return attempt(async () => {
+    try {
+      await showBoard(await api("PATCH", "/board", change));
+    } catch (error) {
+      await showBoard(await api("GET", "/board")); // as it still is
+      throw error;
+    }
+  });
+}
+
+/** Show what belongs to everyone: the switches, and the run that is looked at by itself. */
+async function showBoard(board) {
+  renderBoard(board);
+  if (state.looked?.id !== (board.run ?? undefined)) {
+    state.looked = board.run && (state.runs.get(board.run) ?? (await api("GET", `/runs/${board.run}`).catch(() => null)));
   }
-}));
+  lookAt(state.looked);
+  renderLook(board, state.looked);
+  renderCode();
+  render();
+}
+
+/** The code of the run that is looked at, or else of what the form would start. */
+function renderCode() {
+  renderSource((state.looked && methodOf(state.looked)) || chosenMethod());
+}
+
+function methodOf(run) {
+  return state.methods.find(({ name }) => name === run.method);
+}
+
+function steer(run, how, body) {
+  return attempt(async () => keep(await api("POST", `/runs/${run.id}/${how}`, body)));
+}
 
 /** Fetch as many of the newest runs as are shown; what events tell in the meantime is newer. */
 async function loadRuns() {
@@ -97,6 +141,13 @@ async function start(request) {
   document.querySelector("#runs").firstElementChild?.scrollIntoView({ block: "nearest" });
 }
 
+async function startRace(request) {
+  const { group, runs } = await api("POST", "/races", request);
+  runs.forEach(keep);
+  announce(`${group} started: ${runs.length} runs.`);
+  document.querySelector("#ranking").scrollIntoView({ block: "nearest" });
+}
+
 function later(change) {
   if (state.waiting) {
     state.waiting.push(change);
@@ -118,9 +169,13 @@ function keep(run) {
   } else if (!UNDER_WAY.has(known.status) && UNDER_WAY.has(run.status) && run.method !== "external") {
     return;
   } else if (known.status !== run.status && !UNDER_WAY.has(run.status)) {
-    announce(`${nameOf(run)}: ${statusOf(run)}. ${explanationOf(run)}`);
+    announce(`${nameOf(run)}: ${statusOf(run)}. ${explanationOf(run)} ${run.why ?? ""}`.trimEnd());
   }
   state.runs.set(run.id, run);
+  if (run.id === state.looked?.id) {
+    state.looked = run;
+    renderLooked(run);
+  }
   render();
 }
 
@@ -142,7 +197,8 @@ function render() {
     queueMicrotask(() => {
       drawing = false;
       const newestFirst = [...state.runs.values()].sort((a, b) => b.number - a.number);
-      renderRuns(newestFirst, state.total, actions);
+      renderRuns(newestFirst, state.total, actions, state.looked);
+      renderRanking(newestFirst);
     });
   }
 }

@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { explanationOf, figure, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
+import { Steering } from "./steer.js";
 
 const list = document.querySelector("#runs");
 const template = document.querySelector("#run-template");
@@ -9,8 +10,11 @@ const REALLY = 4000; // milliseconds in which a second click on Delete deletes
 
 const rows = new Map(); // run id -> Row
 
-/** Show these runs, newest first. `actions` has what can be done to a run: stop, remove, reuse. */
-export function renderRuns(runs, total, actions) {
+/**
+ * Show these runs, newest first. `actions` has what can be done to a run: remove, reuse, look, and what steers it; of
+ * the one that is `looked` at, the row says so.
+ */
+export function renderRuns(runs, total, actions, looked) {
   const shown = new Set(runs.map(({ id }) => id));
   for (const [id, row] of rows) {
     if (!shown.has(id)) {
@@ -20,6 +24,7 @@ export function renderRuns(runs, total, actions) {
   runs.forEach((run, at) => {
     const row = rows.get(run.id) ?? addRow(run, actions);
     row.render(run);
+    row.renderPlace(run.group, runs[at - 1]?.group, runs[at + 1]?.group, run.id === looked?.id);
     if (list.children[at] !== row.element) {
       list.insertBefore(row.element, list.children[at] ?? null);
     }
@@ -55,7 +60,10 @@ class Row {
     this.part("more").id = `more-${run.id}`;
     this.part("toggle").setAttribute("aria-controls", `more-${run.id}`);
     this.part("toggle").addEventListener("click", () => this.toggle());
-    this.part("stop").addEventListener("click", () => actions.stop(this.run));
+    this.actions = actions;
+    this.steering = new Steering(actions);
+    this.part("words").before(this.steering.element);
+    this.part("look").addEventListener("click", () => actions.look(this.run));
     this.part("reuse").addEventListener("click", () => actions.reuse(this.run));
     this.part("reuse").hidden = run.method === "external";
     this.part("own").href = run.visdom.url;
@@ -76,6 +84,9 @@ class Row {
     const words = explanationOf(run);
     this.part("words").textContent = words;
     this.part("words").hidden = !words;
+    this.part("why").textContent = run.why ?? "";
+    this.part("why").hidden = !run.why;
+    this.steering.render(run, this.actions.liveOf(run));
     if (!this.part("more").hidden) {
       this.part("facts").replaceChildren(...factsOf(run));
     }
@@ -91,12 +102,21 @@ class Row {
     this.part("name").title = run.name;
     this.part("number").textContent = `#${run.number}`;
     this.part("status").textContent = statusOf(run);
-    this.part("stop").hidden = !UNDER_WAY.has(run.status);
-    for (const [part, label] of [["stop", "Stop"], ["reuse", "Use the settings of"], ["delete", "Delete"]]) {
+    for (const [part, label] of [["look", "Look closer at"], ["reuse", "Use the settings of"], ["delete", "Delete"]]) {
       this.part(part).setAttribute("aria-label", `${label} ${name}`);
     }
     this.part("own").setAttribute("aria-label", `Own windows of ${name}, in a new tab`);
     this.part("csv").setAttribute("aria-label", `Points of ${name} as CSV`);
+  }
+
+  /** Runs of a group that follow each other stand together below its name. */
+  renderPlace(group, before, after, looked) {
+    const { classList } = this.element;
+    const together = group !== null && (group === before || group === after);
+    classList.toggle("together", together);
+    classList.toggle("first", together && group !== before);
+    this.part("group").textContent = together && group !== before ? group : "";
+    classList.toggle("looked", looked);
   }
 
   renderProgress() {

@@ -12,7 +12,8 @@ const alone = document.querySelector("#alone");
 const CHECK = 1000; // milliseconds between two looks at the frame
 const PATIENCE = 4; // looks without windows after which the frame is loaded again
 
-let url = null;
+let url = null; // of the shared windows
+let own = null; // of the windows of the run that is looked at by itself
 let state = null;
 let shown = null; // the url that was loaded into the frame
 let looks = 0; // in a row that found no windows
@@ -20,14 +21,30 @@ let looks = 0; // in a row that found no windows
 /** Show the windows, or say why they are not there. `visdom` is what the board tells of it. */
 export function renderVisdom(visdom) {
   ({ state, url } = visdom);
-  alone.href = url;
   if (state !== "up") {
     say([visdom.error, state === "starting" ? "Visdom is starting…" : ""].filter(Boolean).join(" "));
-  } else if (shown !== url || !isAlive()) {
+  } else if (shown !== wanted() || !isAlive()) {
     load();
   } else {
     say(""); // its page has found the new Visdom by itself, and kept the person's zoom
   }
+  alone.href = wanted();
+}
+
+/** Show the own windows of a run, or with null those that all runs share. */
+export function lookAt(run) {
+  own = run && run.visdom.url;
+  frame.title = run ? `Visdom: windows of ${run.name} #${run.number}` : "Visdom: loss, w and cost curve of the latest runs";
+  if (url) {
+    alone.href = wanted();
+  }
+  if (state === "up" && shown !== wanted()) {
+    load();
+  }
+}
+
+function wanted() {
+  return own ?? url;
 }
 
 /** The board is gone: leave the last picture until it tells of its Visdom again. */
@@ -119,11 +136,11 @@ function zoomedSteps() {
 
 function load() {
   conceal();
-  shown = url;
+  shown = wanted();
   if (pageInFrame()) {
-    frame.contentWindow.location.replace(url); // setting src again would add to the browser's history
+    frame.contentWindow.location.replace(shown); // setting src again would add to the browser's history
   } else {
-    frame.src = url;
+    frame.src = shown;
   }
 }
 

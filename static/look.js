@@ -1,0 +1,122 @@
+// One run looked at by itself, by everyone: which step of it the windows show, and of which sample the graph.
+
+import { api } from "./api.js";
+import { make } from "./dom.js";
+import { figure, nameOf, whole } from "./format.js";
+import { throttled } from "./timing.js";
+
+const OFTEN = 100; // milliseconds between two steps that a dragged slider asks for
+const MOST_SAMPLES = 100; // of which the graph can be drawn
+
+const bar = document.querySelector("#look");
+const shared = document.querySelector("#shared");
+const chip = bar.querySelector(".chip");
+const title = document.querySelector("#look-name");
+const slider = document.querySelector("#look-step");
+const values = document.querySelector("#look-values");
+const latest = document.querySelector("#look-latest");
+const sample = document.querySelector("#look-sample");
+
+let run = null;
+let at = null; // the step that is shown; null: the last
+let moving = false; // while a person moves the slider, what the board tells of it is behind
+
+/** Make the bar work. `change` is called with what a person switches, { at: 37 } say, and returns a promise. */
+export function setUpLook(change) {
+  const ask = throttled(OFTEN, async (step) => {
+    await change({ at: step });
+    moving = at !== step;
+  });
+  slider.addEventListener("input", () => {
+    moving = true;
+    at = Number(slider.value);
+    showValues();
+    ask(at);
+  });
+  latest.addEventListener("click", () => {
+    moving = false;
+    change({ at: null });
+  });
+  sample.addEventListener("change", () => change({ sample: Number(sample.value) }));
+  document.querySelector("#look-all").addEventListener("click", () => change({ run: null }));
+}
+
+/** Show what the board looks at; `looked` is its run, or null for all runs. */
+export function renderLook(board, looked) {
+  const other = looked?.id !== run?.id;
+  run = looked;
+  bar.hidden = !run;
+  shared.hidden = Boolean(run);
+  if (!run) {
+    return;
+  }
+  if (other) {
+    moving = false;
+    offerSamples(run, board.sample);
+  }
+  if (!moving) {
+    at = board.at;
+  }
+  sample.value = board.sample;
+  renderLooked(run);
+}
+
+/** The run that is looked at, as it is now. */
+export function renderLooked(looked) {
+  if (looked.id !== run?.id) {
+    return;
+  }
+  run = looked;
+  chip.style.backgroundColor = run.colour;
+  title.textContent = nameOf(run);
+  title.title = nameOf(run);
+  slider.max = run.step ?? 0;
+  slider.disabled = run.step === null;
+  slider.value = at ?? run.step ?? 0;
+  latest.setAttribute("aria-pressed", String(at === null));
+  showValues();
+}
+
+function showValues() {
+  latest.setAttribute("aria-pressed", String(at === null));
+  if (at === null) {
+    say(run.step, run.last);
+  } else {
+    fetchValues(run.id, at);
+  }
+}
+
+/** The values of a step are its own points; an answer that is overtaken is dropped. */
+const fetchValues = throttled(OFTEN, async (id, step) => {
+  try {
+    const points = await api("GET", `/runs/${id}/points?from_step=${step}&max_points=2`);
+    if (id === run?.id && step === at && points.step.length) {
+      say(points.step[0], Object.fromEntries(Object.entries(points.metrics).map(([name, column]) => [name, column[0]])));
+    }
+  } catch {
+    say(step, {}); // the board is away; its next event brings them
+  }
+});
+
+function say(step, of) {
+  const known = ["w", "loss"].filter((name) => of[name] !== undefined && of[name] !== null);
+  const parts = [`step ${step === null ? "–" : whole(step)}`, ...known.map((name) => `${name} ${figure(of[name])}`)];
+  values.textContent = parts.join("  ·  ");
+  slider.setAttribute("aria-valuetext", parts.join(", "));
+}
+
+/** Only a network has a graph. */
+async function offerSamples(looked, chosen) {
+  sample.parentElement.hidden = looked.method !== "backprop";
+  if (sample.parentElement.hidden) {
+    return;
+  }
+  const { x, y } = await api("GET", `/runs/${looked.id}/data`).catch(() => ({ x: [], y: [] }));
+  if (looked.id === run?.id) {
+    const options = x.slice(0, MOST_SAMPLES).map((value, n) => {
+      return make("option", { value: n, textContent: `${n + 1}: x ${figure(value)}, y ${figure(y[n])}` });
+    });
+    sample.replaceChildren(...options);
+    sample.value = chosen;
+  }
+}

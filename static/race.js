@@ -1,0 +1,184 @@
+// Races: the same run several times over with one thing different; how to start one, and who leads the newest.
+
+import { api } from "./api.js";
+import { make } from "./dom.js";
+import { FieldError, fixedField, numbersIn } from "./fields.js";
+import { addFields, submit } from "./form.js";
+import { figure, whole } from "./format.js";
+import { throttled } from "./timing.js";
+
+const MOST = 50; // rates that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes
+const OFTEN = 500; // milliseconds between two looks at the ranking
+
+const panel = document.querySelector("#race");
+const opener = document.querySelector("#race-open");
+const what = document.querySelector("#race-what");
+const rates = document.querySelector("#race-rates");
+const choices = document.querySelector("#race-methods");
+const ranking = document.querySelector("#ranking");
+
+const ratesField = fixedField("vary-lr", rates);
+const methodsField = fixedField("vary-method", choices, choices);
+
+let methods = [];
+let start = null;
+
+/** Make the race's part of the form work. `begin` is called with the body of POST /api/races and returns a promise. */
+export function setUpRace(begin) {
+  start = begin;
+  addFields([ratesField, methodsField]);
+  opener.addEventListener("click", () => open(panel.hidden));
+  what.addEventListener("change", renderWhat);
+  rates.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault(); // the form's Enter starts one run
+      startRace();
+    }
+  });
+  document.querySelector("#race-start").addEventListener("click", startRace);
+}
+
+/** Offer these methods. */
+export function renderChoices(listed) {
+  methods = listed;
+  const chosen = chosenMethods();
+  const boxes = methods.map(({ name, title }) => {
+    const box = make("input", { type: "checkbox", value: name, checked: chosen.includes(name) });
+    return make("label", {}, box, title);
+  });
+  choices.querySelector(".boxes").replaceChildren(...boxes);
+}
+
+/** Fill in what varies; undefined closes the race, as one run is to be started. */
+export function fillRace(vary) {
+  open(Boolean(vary));
+  if (vary?.lr) {
+    what.value = "lr";
+    rates.value = vary.lr.join(", ");
+  } else if (vary?.method) {
+    what.value = "method";
+    choices.querySelectorAll("input").forEach((box) => {
+      box.checked = vary.method.includes(box.value);
+    });
+  }
+  renderWhat();
+}
+
+export function startRace() {
+  return submit(start, complete);
+}
+
+function open(wanted) {
+  panel.hidden = !wanted;
+  opener.setAttribute("aria-expanded", String(wanted));
+  if (wanted) {
+    panel.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function renderWhat() {
+  ratesField.accept();
+  methodsField.accept();
+  ratesField.element.hidden = what.value !== "lr";
+  choices.hidden = what.value !== "method";
+}
+
+/** What the form asks for, as a race. `refuse(field, …)` marks what cannot be sent. */
+function complete({ method, params, ...rest }, readField) {
+  if (what.value === "lr") {
+    const { lr: _, ...others } = params;
+    return { ...rest, method, params: others, vary: { lr: readField({ ...ratesField, read: () => ratesIn(rates.value) }) } };
+  }
+  const names = readField({ ...methodsField, read: readMethods }) ?? [];
+  return { ...rest, params: sharedOf(params, names), vary: { method: names } };
+}
+
+/** Those parameters that all the methods have. */
+function sharedOf(params, names) {
+  const schemas = methods.filter(({ name }) => names.includes(name)).map((method) => method.params_schema.properties);
+  return Object.fromEntries(Object.entries(params).filter(([name]) => schemas.every((properties) => name in properties)));
+}
+
+function readMethods() {
+  const names = chosenMethods();
+  if (names.length < 2) {
+    throw new FieldError("Choose two methods or more.");
+  }
+  return names;
+}
+
+function chosenMethods() {
+  return [...choices.querySelectorAll("input:checked")].map(({ value }) => value);
+}
+
+/** "0.01, 0.05, 0.1", or "5 from 0.01 to 0.3": evenly along the slider, so by the same factor from each to the next. */
+function ratesIn(text) {
+  const found = /^\s*(\d+)\s+from\s+(\S+)\s+to\s+(\S+)\s*$/i.exec(text);
+  const [count, from, to] = found?.slice(1).map(Number) ?? [];
+  if (!found) {
+    const listed = numbersIn(text, "The list");
+    if (listed.length < 2) {
+      throw new FieldError("A race needs two learning rates or more, such as 0.01, 0.05, 0.1.");
+    }
+    return listed;
+  }
+  if (count < 2 || count > MOST || !(from > 0) || !(to > 0) || !Number.isFinite(from * to)) {
+    throw new FieldError(`Write 2 to ${MOST} learning rates above 0, such as 5 from 0.01 to 0.3.`);
+  }
+  return Array.from({ length: count }, (_, at) => {
+    const part = at / (count - 1);
+    return part === 1 ? to : Number((from * (to / from) ** part).toPrecision(3));
+  });
+}
+
+// --- who leads -------------------------------------------------------------------------------------------------------
+
+let seen = ""; // the state of the runs that the ranking was asked for
+
+/** Show the ranking of the newest race among these runs, newest first. */
+export function renderRanking(runs) {
+  const group = runs.find(isRacing)?.group;
+  const racing = runs.filter((run) => isRacing(run) && run.group === group);
+  const state = JSON.stringify(racing.map(({ id, status, step }) => [id, status, step]));
+  ranking.hidden = !group;
+  if (group && state !== seen) {
+    seen = state;
+    update(group, new Map(racing.map((run) => [run.id, run])));
+  }
+}
+
+/** Whether a run was started in a race. */
+export function isRacing(run) {
+  return Object.keys(run.varied ?? {}).length > 0;
+}
+
+const update = throttled(OFTEN, async (group, racing) => {
+  try {
+    const places = await api("GET", `/races/${encodeURIComponent(group)}`);
+    renderTable(group, places, racing);
+  } catch {
+    seen = ""; // the race was deleted, or the board is away: the next change of a run asks again
+  }
+});
+
+function renderTable(group, places, racing) {
+  const [thing] = Object.keys([...racing.values()][0].varied);
+  ranking.querySelector("summary").textContent = `Ranking of ${group}`;
+  const head = [thing === "lr" ? "Learning rate" : thing, "Steps to 1 %", "Loss now"];
+  ranking.querySelector("thead").replaceChildren(make("tr", {}, ...head.map((text) => make("th", { textContent: text, scope: "col" }))));
+  ranking.querySelector("tbody").replaceChildren(...places.map((place) => rowOf(place, racing.get(place.run))));
+}
+
+function rowOf(place, run) {
+  const chip = make("span", { className: "chip" });
+  chip.style.backgroundColor = run?.colour ?? "transparent";
+  const loss = place.status === "diverged" ? "diverged" : figure(place.final_loss ?? "–");
+  const steps = place.steps_to_1_percent;
+  return make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, chip, String(place.value ?? place.name)),
+    make("td", { textContent: steps === null ? "–" : whole(steps) }),
+    make("td", { textContent: loss }),
+  );
+}

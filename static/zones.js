@@ -1,0 +1,114 @@
+// What theory says of the learning rates along the slider: coloured zones, their names, and a sentence with the numbers.
+
+import { api } from "./api.js";
+import { make } from "./dom.js";
+import { debounced } from "./timing.js";
+
+const PAUSE = 200; // milliseconds without a change after which theory is asked
+const THUMB = 9; // pixels: half of the slider's thumb, which never leaves the track
+const MEANINGS = {
+  slow: "a step takes away less than 1 % of the distance",
+  good: "every step comes closer and none overshoots",
+  oscillating: "steps overshoot, but still come closer",
+  diverging: "steps land further and further away",
+};
+
+export class Zones {
+  /** `slider` runs over powers of ten, from its min to its max. */
+  constructor(slider, id) {
+    this.slider = slider;
+    this.zones = [];
+    this.asked = "";
+    this.names = new Map(Object.keys(MEANINGS).map((name) => [name, make("span", { className: "zone", textContent: name })]));
+    for (const [name, element] of this.names) {
+      element.dataset.zone = name;
+    }
+    this.legend = make("p", { className: "legend", hidden: true }, ...this.names.values());
+    this.legend.setAttribute("aria-hidden", "true"); // the slider's own text says in which zone it is
+    this.sentence = make("p", { id, className: "theory" });
+    this.element = make("div", { className: "zones" }, this.legend, this.sentence);
+    this.ask = debounced(PAUSE, (setting) => this.fetch(setting));
+  }
+
+  /** Ask theory about { method, params, data }, null where they cannot be read; an answer that is overtaken is dropped. */
+  async fetch(setting) {
+    const asked = JSON.stringify(setting);
+    if (asked === this.asked) {
+      return;
+    }
+    this.asked = asked;
+    let theory = null;
+    if (setting) {
+      const { method, ...rest } = setting;
+      try {
+        theory = await api("POST", `/methods/${method}/stability`, rest);
+      } catch {
+        theory = null; // what is wrong with the setting is said when it is started
+      }
+    }
+    if (asked === this.asked) {
+      this.render(theory);
+    }
+  }
+
+  render(theory) {
+    this.zones = theory?.zones ?? [];
+    this.legend.hidden = !this.zones.length;
+    this.sentence.textContent = theory ? sentenceOf(theory) : "";
+    this.sentence.title = theory?.note ?? "";
+    this.slider.style.setProperty("--zones", this.zones.length ? this.gradient() : "var(--edge)");
+    this.slider.classList.toggle("zoned", this.zones.length > 0);
+    for (const [name, element] of this.names) {
+      const ranges = this.zones.filter((zone) => zone.name === name).map(({ from, to }) => rangeOf(from, to));
+      element.hidden = !ranges.length;
+      element.title = `${name}: ${ranges.join(", ")}; ${MEANINGS[name]}`;
+    }
+    this.mark(this.rate);
+  }
+
+  /** Say in which zone a learning rate is. */
+  mark(rate) {
+    this.rate = rate;
+    const here = this.zones.find(({ from, to }) => rate >= from && (to === null || rate < to))?.name;
+    this.names.forEach((element, name) => element.classList.toggle("here", name === here));
+    this.slider.setAttribute("aria-valuetext", here ? `${rate}, ${here}` : String(rate));
+  }
+
+  /** The zones side by side, as a background of the track. */
+  gradient() {
+    const stops = this.zones.map(({ name, from, to }) => `var(--zone-${name}) ${this.place(from)} ${this.place(to ?? Infinity)}`);
+    return `linear-gradient(to right, ${stops.join(", ")})`;
+  }
+
+  /** Where the middle of the thumb is at a learning rate. */
+  place(rate) {
+    const [low, high] = [Number(this.slider.min), Number(this.slider.max)];
+    const part = (Math.log10(rate) - low) / (high - low);
+    if (part <= 0) {
+      return "0px";
+    }
+    return part >= 1 ? "100%" : `calc(${THUMB}px + (100% - ${2 * THUMB}px) * ${part.toFixed(4)})`;
+  }
+}
+
+/** "Converges below 2/λ = 0.214, fastest at 0.107.", or why there is no such number. */
+function sentenceOf({ curvature, lr_limit: limit, lr_best: best, note }) {
+  if (limit === null) {
+    return note;
+  }
+  if (Math.abs(limit * curvature - 2) < 1e-9) {
+    return `Converges below 2/λ = ${short(limit)}, fastest at ${short(best)}.`;
+  }
+  return `Converges below ${short(limit)}; from ${short(best)} on the steepest sample overshoots.`;
+}
+
+function rangeOf(from, to) {
+  if (to === null) {
+    return `from ${short(from)} on`;
+  }
+  return from ? `${short(from)} to ${short(to)}` : `below ${short(to)}`;
+}
+
+function short(value) {
+  return String(Number(value.toPrecision(3)));
+}
