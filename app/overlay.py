@@ -6,27 +6,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from app.colours import PALETTE
 from app.columns import Batch, Floats
 from app.picture import Curve
 from app.store import RunRecord, Store
 from trainers import METHODS
 from trainers.problem import Parabola, make_data
 
-# Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
-PALETTE = (
-    "#3b7dd8",
-    "#e0731d",
-    "#c4177f",
-    "#1a9c68",
-    "#8f6412",
-    "#6a55ee",
-    "#b07cae",
-    "#0a7a57",
-    "#dc3340",
-    "#8d58a6",
-)
-
 FEW_SAMPLES = 10_000
+MAX_RACE = 50  # runs
 SHARED_METRICS = frozenset({"loss", "w"})
 
 
@@ -38,6 +26,7 @@ class Drawn:
     names: frozenset[str] | None = None  # metrics to keep; None for all
     parabola: Parabola | None = None
     data: tuple[Floats, Floats] | None = None  # x and y, where they are few enough to be shown one by one
+    lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
     curves: dict[str, Curve] = field(default_factory=dict)
     next_seq: int = 0  # the number of the first record that is not in the picture
 
@@ -65,6 +54,9 @@ async def draw(store: Store, run: RunRecord, names: frozenset[str] | None = None
     if run.data_hash and run.method in METHODS:
         data = await store.get_data(run.data_hash)
         drawn.data = data if len(data[0]) <= FEW_SAMPLES else None
+        if "lr" in run.varied:
+            method = METHODS[run.method]
+            drawn.lr_limit = method.lr_limit(method.params.model_validate(run.params), make_data(*data))
         if METHODS[run.method].one_parameter:
             drawn.parabola = parabola_of(data)
     await drawn.catch_up(store)
@@ -77,7 +69,10 @@ def parabola_of(data: tuple[Floats, Floats]) -> Parabola:
 
 
 class Overlay:
-    """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart."""
+    """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart.
+
+    If the newest belongs to a race, all of that race is shown.
+    """
 
     def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
         self._store = store
@@ -95,7 +90,7 @@ class Overlay:
     def next_colour(self, *, queue: bool) -> int:
         """The place in the palette of a new run's colour: the one given longest ago, and while no ``queue`` of other
         new runs waits to be shown, one that no run on show has."""
-        taken = set() if queue else {drawn.run.colour for drawn in self.drawn}
+        taken = set() if queue else {drawn.run.colour for drawn in self.drawn if drawn.run.shade is None}
         colour = next((colour for colour in self._colours if colour not in taken), self._colours[0])
         self._give(colour)
         return colour
@@ -108,9 +103,7 @@ class Overlay:
         """Show a run that starts, and no longer the oldest one."""
         if run.id not in self._drawn:
             self._drawn[run.id] = await draw(self._store, run, SHARED_METRICS)
-        for surplus in self.drawn[: -self._size]:
-            del self._drawn[surplus.run.id]
-        self._changed()
+        self._keep([drawn.run for drawn in self.drawn])
 
     def append(self, run: RunRecord, batch: Batch) -> None:
         """Take new points of a run into its picture, if it is on show."""
@@ -139,11 +132,21 @@ class Overlay:
 
         ``known`` holds the records of the runs that are under way, which are newer than the stored ones.
         """
-        latest = await self._store.latest_started(self._size)
-        for stored in reversed(latest):
+        latest = await self._store.latest_started(max(self._size, MAX_RACE))
+        started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
+        for stored in self._on_show(started):
             if stored.id not in self._drawn:
-                self._give(stored.colour)
+                if stored.shade is None:
+                    self._give(stored.colour)
                 self._drawn[stored.id] = await draw(self._store, known.get(stored.id, stored), SHARED_METRICS)
-        for gone in set(self._drawn) - {run.id for run in latest}:
+        self._keep(started)
+
+    def _keep(self, started: list[RunRecord]) -> None:
+        for gone in set(self._drawn) - {run.id for run in self._on_show(started)}:
             del self._drawn[gone]
         self._changed()
+
+    def _on_show(self, started: list[RunRecord]) -> list[RunRecord]:
+        """Those of these runs, the newest last, that are shown."""
+        race = sum(1 for run in started if run.varied and run.group == started[-1].group)
+        return started[-max(self._size, race) :]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from app.board import Axes, Scale
+from app.colours import PALETTE, hex_of
 from app.columns import Floats
-from app.overlay import PALETTE, Drawn
+from app.overlay import Drawn
 from app.picture import Curve
 from app.visdom import tables
 from trainers import METHODS
@@ -246,7 +247,7 @@ def trace_name(one: Drawn) -> str:
 
 def colour_of(one: Drawn) -> str:
     """A run's one colour."""
-    return PALETTE[one.run.colour % len(PALETTE)]
+    return hex_of(one.run)
 
 
 def _axis(scale: Scale, letter: str = "y") -> str:
