@@ -98,5 +98,5 @@ class Active:
         """The run has said from which step on these hold."""
         for waiting in (self.told, self.untold):
             for name, value in params.items():
-                if waiting.get(name) == value:
+                if name in waiting and waiting[name] == value:
                     del waiting[name]

@@ -71,7 +71,7 @@ def parabola_of(data: tuple[Floats, Floats]) -> Parabola:
 class Overlay:
     """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart.
 
-    If the newest belongs to a race, all of that race is shown.
+    If the newest belongs to a race, all of that race is shown and nothing else: other races have the same colours.
     """
 
     def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
@@ -148,5 +148,5 @@ class Overlay:
 
     def _on_show(self, started: list[RunRecord]) -> list[RunRecord]:
         """Those of these runs, the newest last, that are shown."""
-        race = sum(1 for run in started if run.varied and run.group == started[-1].group)
-        return started[-max(self._size, race) :]
+        race = [run for run in started if run.varied and run.group == started[-1].group]
+        return race if started and started[-1].varied else started[-self._size :]

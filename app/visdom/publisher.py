@@ -17,6 +17,7 @@ from app.overlay import Drawn, Overlay, draw
 from app.schemas import env_of
 from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
+from app.visdom.race import WIN, race_windows
 from app.visdom.windows import Window, own_windows, shared_windows
 
 log = logging.getLogger("lossboard.publisher")
@@ -91,7 +92,11 @@ class Publisher:
             if self._is_up() and self.overlay:
                 self._changed.clear()
                 try:
-                    await self._publish(SHARED_ENV, shared_windows(self.overlay.drawn, self.board.axes))
+                    drawn = self.overlay.drawn
+                    races = race_windows(drawn)
+                    await self._publish(SHARED_ENV, [*shared_windows(drawn, self.board.axes), *races])
+                    if not races:
+                        await self._close(SHARED_ENV, WIN)
                 except VisdomError as error:
                     log.info("the shared windows wait: %s", error)
                     self._changed.set()
@@ -131,6 +136,11 @@ class Publisher:
             if self._sent.get((env, window.win)) != digest:
                 await self._connection.post_events(window.win, _numbered(body, next(self._versions)))
                 self._sent[env, window.win] = digest
+
+    async def _close(self, env: str, win: str) -> None:
+        if (env, win) in self._sent:
+            await self._connection.close_window(env, win)
+            del self._sent[env, win]
 
     async def _drop(self, run_id: str) -> None:
         env = env_of(run_id)

@@ -15,9 +15,11 @@ from app.columns import Floats
 from app.overlay import Drawn
 from app.picture import Curve
 from app.visdom import tables
+from app.visdom.changes import marks
 from trainers import METHODS
 from trainers.problem import Parabola
 
+LEGEND = 12  # runs; of more, a legend would take the window, and the ranking names them
 POINTS = 2000  # in one window, over all its traces
 PARABOLA_POINTS = 160
 FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
@@ -71,8 +73,8 @@ def _curves(
         if all(wild):  # show how they leave the window, and not the long time they are gone
             end = max(_leaves_at(curve, clip) for curve in curves)
             layout[_axis(x, "x")]["autorangeoptions"] = {"clipmax": end + 1 if x == "log" else end}
-    layout["showlegend"] = legend
-    return Window(win, title, traces, layout)
+    layout["showlegend"] = legend and len(shown) <= LEGEND
+    return Window(win, title, traces, layout | marks(shown, x))
 
 
 def _line(one: Drawn, curve: Curve, budget: int, x: Scale, y: Scale) -> Trace:
@@ -215,6 +217,7 @@ def _text(win: str, title: str, content: str) -> Window:
 
 
 MAX_OWN_PLOTS = 12
+MARKED_GROUPS = ("loss", "w")  # of a run's own plots, those that mark where a parameter was changed
 _GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
 
 
@@ -236,6 +239,8 @@ def _own_plot(one: Drawn, title: str, names: list[str]) -> Window:
     layout["showlegend"] = len(names) > 1
     if clip := _calm_range([one.curves[name] for name in names], [_is_wild(one, name) for name in names], "linear"):
         layout["yaxis"]["autorangeoptions"] = clip
+    if title in MARKED_GROUPS:
+        layout |= marks([one], "linear")
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
 
