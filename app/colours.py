@@ -19,7 +19,7 @@ PALETTE = (
 )
 
 # From light to dark, as far as both grounds leave room with 3 : 1; the hue turns with it, or nobody saw an order.
-SCALE = ("#c58300", "#d8642a", "#cb3d74", "#9f49c6", "#4a5fd2")
+SCALE = ("#c68400", "#e75d23", "#da4b7a", "#b43ed2", "#485ed9")
 GAMMA = 2.4  # nearly sRGB's: halfway between two colours is halfway between their light
 
 
