@@ -96,11 +96,9 @@ class Runs:
         """Store the runs of a race, on the same data, and start as many as may run; the name of their group, and the
         runs. ConflictError if there are other runs in that group."""
         async with self._making:
-            group = plans[0].group or f"race {await self._store.next_number()}"
-            while (await self._store.list_runs(group=group, limit=1))[1]:
-                if plans[0].group:
-                    raise ConflictError("There are runs of this group; send another name.", field=("group",))
-                group += "'"
+            group = plans[0].group or await self._unused_group()
+            if await self._is_used(group):
+                raise ConflictError("There are runs of this group; send another name.", field=("group",))
             places = shades([value for plan in plans for value in plan.varied.values()])
             records = [_record(plan, group, shade=place) for plan, place in zip(plans, places, strict=True)]
             await self._store.add_runs(records, plans[0].data)
@@ -206,7 +204,7 @@ class Runs:
     async def note_change(self, run_id: str, change: ChangeIn) -> RunRecord:
         """A run says from which step on changed parameters hold."""
         active = self.active.get(run_id)
-        if active is None:
+        if active is None or active.ending:
             return await self.get(run_id)
         active.confirm(change.params)
         await self._record_change(active.record, change.step, change.params)
@@ -253,7 +251,7 @@ class Runs:
             await self._overlay.show(record)
         if record.method == EXTERNAL and (silent := active.tell()):
             await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
-        next_seq = await self._append(record, batch)
+        next_seq = await self._append(active, batch)
         return Accepted(accepted=next_seq, control=active.control)
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
@@ -299,6 +297,15 @@ class Runs:
 
     # --- within -----------------------------------------------------------------------------------------------------
 
+    async def _unused_group(self) -> str:
+        number = await self._store.next_number()  # that of the race's first run, unless somebody has used that name
+        while await self._is_used(f"race {number}"):
+            number += 1
+        return f"race {number}"
+
+    async def _is_used(self, group: str) -> bool:
+        return (await self._store.list_runs(group=group, limit=1))[1] > 0
+
     def _next_colour(self) -> int:
         return self._overlay.next_colour(queue=any(one.record.status == "queued" for one in self.active.values()))
 
@@ -306,7 +313,8 @@ class Runs:
         active = self.active.get(stored.id)
         return active.record if active else stored
 
-    async def _append(self, record: RunRecord, batch: Batch) -> int:
+    async def _append(self, active: Active, batch: Batch) -> int:
+        record = active.record
         try:
             appended = await self._store.append(record, batch)
         except GapError as gap:
@@ -316,7 +324,7 @@ class Runs:
                 wanted=gap.wanted,
             ) from None
         if appended.new is not None:
-            if note_points(record, appended.new):
+            if note_points(record, appended.new) and not active.ending:
                 await self._store.save_run(record)
             for view in self._views:
                 view.append(record, appended.new)
@@ -327,9 +335,8 @@ class Runs:
         active = self.active.get(run_id)
         if active is None or active.ending:
             record = await self.get(run_id)
-            raise ConflictError(
-                f"This run has ended ({record.status}); it can no longer be {doing}. Start another one."
-            )
+            how = f" ({record.status})" if record.ended else ""
+            raise ConflictError(f"This run has ended{how}; it can no longer be {doing}. Start another one.")
         if active.stop_asked:
             raise ConflictError(f"This run was asked to stop; it can no longer be {doing}.")
         return active

@@ -53,6 +53,7 @@ class Publisher:
     def visdom_is_new(self) -> None:
         """Visdom was started: it has no windows."""
         self._sent.clear()
+        self._sent[SHARED_ENV, WIN] = b""  # one that was there before us may have it from an earlier board
         self._own_changed |= set(self._own)
         self._changed.set()
 
