@@ -83,8 +83,8 @@ class Training:
         while not self.run.should_stop:
             if self._done >= total:
                 return "finished"
-            self._take_changes()
             allowed = self._allowed()
+            self._take_changes()  # after that: who sets a parameter and then asks for a step gets the step with it
             if not allowed:
                 continue
             begun = time.perf_counter()

@@ -210,6 +210,18 @@ def test_a_change_reaches_a_run_that_waits_for_its_next_step(board: BoardProcess
     assert board.get(f"/api/runs/{made}")["changes"] == [{"step": 1, "params": {"lr": 0.02, "steps_per_second": 100}}]
 
 
+def test_a_step_is_taken_with_what_was_set_before_it(board: BoardProcess, slow: Callable[..., str]) -> None:
+    made = slow(0.01)
+    ask(board, made, "pause")
+    held = still(board, made)
+    for number in range(5):
+        change(board, made, lr=0.02 + number / 100)
+        ask(board, made, "step")
+        wait_for(lambda number=number: total(board, made) == held + number + 1, 2)
+    run = board.get(f"/api/runs/{made}")
+    assert run["changes"] == [{"step": held + number, "params": {"lr": 0.02 + number / 100}} for number in range(5)]
+
+
 def test_changes_survive_a_restart(new_board: Callable[..., BoardProcess]) -> None:
     board = new_board().start()
     made = board.run("gd", epochs=ENDLESS, steps_per_second=50)["id"]
