@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.board import Axes
+from app.board import Axes, Board
 from app.colours import SCALE, shade, shades
 from app.drawn import Drawn
 from app.visdom.own import windows_at
@@ -93,7 +93,7 @@ def changed(*changes: tuple[float, dict[str, Any]]) -> Drawn:
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_a_change_is_marked_where_it_holds(scale: Any) -> None:
     one = changed((99, {"lr": 0.2}), (499, {"steps_per_second": None, "lr": 1e-5}))
-    windows = by_name(shared_windows([one], Axes(step=scale)))
+    windows = by_name(shared_windows([one], Board(axes=Axes(step=scale))))
     for name in ("loss", "w"):
         layout = windows[name].layout
         assert [line["x0"] for line in layout["shapes"]] == pytest.approx(
@@ -113,7 +113,7 @@ def test_a_runs_own_windows_mark_its_changes_too() -> None:
 
 def test_many_changes_stay_readable() -> None:
     one = changed(*((step, {"lr": step / 1000}) for step in range(1, 1000)))
-    layout = by_name(shared_windows([one], Axes()))["loss"].layout
+    layout = by_name(shared_windows([one], Board()))["loss"].layout
     assert len(layout["shapes"]) == 50
     assert 1 <= len(layout["annotations"]) <= 10
     assert layout["annotations"][0]["text"] == "lr 0.999"
@@ -121,4 +121,4 @@ def test_many_changes_stay_readable() -> None:
 
 def test_stored_names_of_parameters_are_no_markup() -> None:
     one = changed((5, {"<img src=x>": 1}))
-    assert "<img" not in json.dumps(by_name(shared_windows([one], Axes()))["loss"].layout)
+    assert "<img" not in json.dumps(by_name(shared_windows([one], Board()))["loss"].layout)
