@@ -6,9 +6,15 @@
     for batch in loader:
         loss = train(batch, lr=run.params["lr"])
         run.log(loss=loss)
+        run.wait_while_paused()
         if run.should_stop:
             break
     run.finish()
+
+What people ask for on the board comes back with the points' acknowledgements: ``run.params`` holds every numeric
+parameter as it was last set there, ``run.should_stop`` tells that someone pressed Stop, and ``run.wait_while_paused()``
+returns at once unless someone pressed Pause; then it waits for Resume, Stop, or Step, which lets one call through.
+Nothing else ever waits: a script that does not call it cannot be paused.
 
 ``log()`` raises nothing and never waits for the network: it appends to a list that a sender thread empties every
 50 ms. When the board is away, points wait in memory and are sent when it is back.
@@ -17,6 +23,11 @@ The binary form of ``POST /api/runs/{id}/points`` (content type ``application/vn
 JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then the records, each ``1 + len(metrics)`` little-endian float64: the
 step, then the metrics in that order. A metric that a step lacks is the NaN with the bit pattern ``MISSING_BITS``;
 every other NaN is a NaN that was logged. ``seq`` is the number of the first record; an empty batch is a heartbeat.
+
+Each answer says all that the board asks of the run, however often: ``{"accepted": 2, "control": {"stop": false,
+"pause": true, "hold": "5f0c", "steps": 3, "params": {"lr": 0.2}}}``. A paused run may take ``steps`` steps, counted
+from where it was when it first saw this ``hold``. ``POST /api/runs/{id}/changes`` with ``{"step": 57, "params": {"lr":
+0.2}}`` tells the board from which step on a changed parameter holds.
 """
 
 from __future__ import annotations
@@ -83,14 +94,22 @@ class Run:
         group: str | None = None,
         attach_to: str | None = None,
         heartbeat: float = 1.0,
+        control: Mapping[str, Any] | None = None,
     ) -> None:
-        """``attach_to`` reports to a run that the board already knows; ``heartbeat`` is in seconds."""
+        """``attach_to`` reports to a run that the board already knows, and has asked ``control`` of; ``heartbeat`` is
+        in seconds."""
         self.id = attach_to or uuid.uuid4().hex
         self.params: dict[str, Any] = dict(params or {})
+        self.control: Mapping[str, Any] = control or {}
+        self._asked = threading.Event()  # the board asks for something else than before
+        self._hold = ""
+        self._held_at = 0
+        self._passed = 0  # calls of wait_while_paused() that have returned
         self._board = _Board(url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000")
         self.url = f"{self._board.url}/api/runs/{self.id}"
         self._announcement: dict[str, Any] | None = None
-        if attach_to is None:
+        self._is_script = attach_to is None  # a worker takes and reports changes between its steps, itself
+        if self._is_script:
             self._announcement = {"method": "external", "id": self.id, "name": name, "params": self.params}
             if group:
                 self._announcement["group"] = group
@@ -125,9 +144,34 @@ class Run:
         while len(self._sender.queue) > 1000 and not self.should_stop:
             self._sender.stop_asked.wait(0.01)
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep, but wake up at once when the board asks the run to stop; True if it did."""
-        return self._sender.stop_asked.wait(seconds)
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake up at once when the board asks for something else than before."""
+        self._asked.wait(seconds)
+        self._asked.clear()
+
+    def wait_while_paused(self) -> None:
+        """Wait while the board holds this run; once a step, between two steps. Each Step lets one call return."""
+        while not self.should_stop and self.steps_left(self._passed) <= 0:
+            self.wait(60)
+        self._passed += 1
+
+    def steps_left(self, taken: int) -> float:
+        """How many more steps the board lets this run take, of which ``taken`` are taken: math.inf unless it is paused.
+
+        For the thread that takes the steps: a pause counts from where that thread is when it first sees it.
+        """
+        control = self.control
+        if not control.get("pause"):
+            self._hold = ""
+            return math.inf
+        if control.get("hold") != self._hold:
+            self._hold, self._held_at = control.get("hold", ""), taken
+        left: int = self._held_at + control.get("steps", 0) - taken
+        return left
+
+    def report_change(self, step: float, params: Mapping[str, Any]) -> None:
+        """Tell the board that these parameters hold from this step on."""
+        self._sender.reports.append(json.dumps({"step": step, "params": params}).encode())
 
     def finish(
         self, status: str = "finished", result: Mapping[str, Any] | None = None, error: str | None = None
@@ -166,7 +210,15 @@ class Run:
             self.finish("failed", error=f"{type(error).__name__}: {error}"[:2000])
 
     def _take_control(self, control: Mapping[str, Any]) -> None:
-        self.params.update(control.get("params") or {})
+        if control == self.control:
+            return
+        self.control = control
+        missing = object()
+        new = {key: value for key, value in control.get("params", {}).items() if self.params.get(key, missing) != value}
+        self.params.update(new)
+        if new and self._is_script:
+            self.report_change(self._next_step, new)
+        self._asked.set()
 
     def _exit(self) -> None:
         error = getattr(sys, "last_value", None)
@@ -192,6 +244,7 @@ class _Sender(threading.Thread):
     ) -> None:
         super().__init__(name="lossboard-sender", daemon=True)
         self.queue: deque[Packed] = deque()
+        self.reports: deque[bytes] = deque()  # of changed parameters
         self.stop_asked = threading.Event()
         self.gone = False  # the board will take nothing more of this run
         self._post: bytes | None = None  # the body that is not acknowledged yet
@@ -221,7 +274,7 @@ class _Sender(threading.Thread):
         patience = 0.1
         while not self._done.is_set():
             idle = time.monotonic() - last_post < self._heartbeat
-            if not self.queue and self._ending is None and idle:
+            if not self.queue and not self.reports and self._ending is None and idle:
                 self._wake.wait(_SEND_INTERVAL)
                 continue
             try:
@@ -242,6 +295,9 @@ class _Sender(threading.Thread):
         if self._announcement is not None:
             self._board.call("POST", "/api/runs", json.dumps(self._announcement, default=str).encode())
             self._announcement = None
+        while self.reports:
+            self._board.call("POST", f"/api/runs/{self._run_id}/changes", self.reports[0])
+            self.reports.popleft()
         if self._post is None:
             self._post = encode(self._acknowledged, self._take())
         answer = self._board.call("POST", f"/api/runs/{self._run_id}/points", self._post, CONTENT_TYPE)
@@ -251,7 +307,7 @@ class _Sender(threading.Thread):
         if control.get("stop"):
             self.stop_asked.set()
         self._take_control(control)
-        if self._ending is not None and not self.queue:
+        if self._ending is not None and not self.queue and not self.reports:
             self._board.call("POST", f"/api/runs/{self._run_id}/finish", json.dumps(self._ending).encode())
             self._board.close()
             self._done.set()
@@ -267,6 +323,7 @@ class _Sender(threading.Thread):
     def _give_up(self, error: _BoardRefusedError) -> None:
         self.gone = True
         self.stop_asked.set()
+        self._take_control({"stop": True})
         self.queue.clear()
         self._post = None
         self._done.set()

@@ -33,6 +33,7 @@ class Drawn:
     data: tuple[Floats, Floats] | None = None  # x and y, the first of them, to be shown one by one
     samples: int = 0  # how many there are in all
     updates_per_epoch: int | None = None
+    lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
     detail: Detail | None = None  # the only stretch that is in the picture; None for all
     curves: dict[str, Curve] = field(default_factory=dict)
     trail: Trail = field(default_factory=Trail)
@@ -98,7 +99,10 @@ async def draw(
         method = METHODS[run.method]
         data = await store.get_data(run.data_hash)
         drawn.data, drawn.samples = (data[0][:SAMPLES].copy(), data[1][:SAMPLES].copy()), len(data[0])
-        drawn.updates_per_epoch = method.updates_per_epoch(method.params.model_validate(run.params), drawn.samples)
+        params = method.params.model_validate(run.params)
+        drawn.updates_per_epoch = method.updates_per_epoch(params, drawn.samples)
+        if "lr" in run.varied:
+            drawn.lr_limit = method.lr_limit(params, make_data(*data))
         if method.one_parameter:
             drawn.parabola = parabola_of(data)
         elif names is None:

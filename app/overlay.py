@@ -7,30 +7,21 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from app.board import Detail
+from app.colours import PALETTE
 from app.columns import Batch
 from app.drawn import Drawn, draw
 from app.errors import GoneError
 from app.store import RunRecord, Store
 
-# Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
-PALETTE = (
-    "#3b7dd8",
-    "#e0731d",
-    "#c4177f",
-    "#1a9c68",
-    "#8f6412",
-    "#6a55ee",
-    "#b07cae",
-    "#0a7a57",
-    "#dc3340",
-    "#8d58a6",
-)
-
+MAX_RACE = 50  # runs
 SHARED_METRICS = frozenset({"loss", "w", "epoch"})
 
 
 class Overlay:
-    """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart."""
+    """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart.
+
+    If the newest belongs to a race, all of that race is shown and nothing else: other races have the same colours.
+    """
 
     def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
         self._store = store
@@ -49,7 +40,7 @@ class Overlay:
     def next_colour(self, *, queue: bool) -> int:
         """The place in the palette of a new run's colour: the one given longest ago, and while no ``queue`` of other
         new runs waits to be shown, one that no run on show has."""
-        taken = set() if queue else {drawn.run.colour for drawn in self.drawn}
+        taken = set() if queue else {drawn.run.colour for drawn in self.drawn if drawn.run.shade is None}
         colour = next((colour for colour in self._colours if colour not in taken), self._colours[0])
         self._give(colour)
         return colour
@@ -71,9 +62,7 @@ class Overlay:
         """Show a run that starts, and no longer the oldest one."""
         if run.id not in self._drawn:
             self._drawn[run.id] = await draw(self._store, run, SHARED_METRICS, self._detail)
-        for surplus in self.drawn[: -self._size]:
-            del self._drawn[surplus.run.id]
-        self._changed()
+        self._keep([drawn.run for drawn in self.drawn])
 
     def append(self, run: RunRecord, batch: Batch) -> None:
         """Take new points of a run into its picture, if it is on show."""
@@ -102,12 +91,22 @@ class Overlay:
 
         ``known`` holds the records of the runs that are under way, which are newer than the stored ones.
         """
-        latest = await self._store.latest_started(self._size)
-        for stored in reversed(latest):
+        latest = await self._store.latest_started(max(self._size, MAX_RACE))
+        started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
+        for stored in self._on_show(started):
             if stored.id not in self._drawn:
-                self._give(stored.colour)
+                if stored.shade is None:
+                    self._give(stored.colour)
                 run = known.get(stored.id, stored)
                 self._drawn[stored.id] = await draw(self._store, run, SHARED_METRICS, self._detail)
-        for gone in set(self._drawn) - {run.id for run in latest}:
+        self._keep(started)
+
+    def _keep(self, started: list[RunRecord]) -> None:
+        for gone in set(self._drawn) - {run.id for run in self._on_show(started)}:
             del self._drawn[gone]
         self._changed()
+
+    def _on_show(self, started: list[RunRecord]) -> list[RunRecord]:
+        """Those of these runs, the newest last, that are shown."""
+        race = [run for run in started if run.varied and run.group == started[-1].group]
+        return race if started and started[-1].varied else started[-self._size :]

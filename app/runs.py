@@ -9,26 +9,26 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
-from app.columns import Batch, Floats, is_missing
+from app.active import EXTERNAL, Active, Limits
+from app.colours import shades
+from app.columns import Batch
 from app.errors import ConflictError, GoneError, NotFoundError
 from app.feed import Feed
 from app.overlay import Overlay
-from app.plans import Plan
+from app.plans import Plan, check_change
+from app.progress import note_points
 from app.reasons import why_of
-from app.schemas import Accepted, Control, Ending
+from app.schemas import Accepted, ChangeIn, Ending
 from app.store import GapError, RunRecord, Status, Store
 from app.workers.engine import Engine, Job
 
 log = logging.getLogger("lossboard.runs")
 
-EXTERNAL = "external"
 SILENCE = 30.0  # seconds after which an external run that says nothing is interrupted
 LEFT_BEHIND = "The board ended while this run was under way."
+MAX_CHANGES = 1000  # recorded of one run: everyone who looks at it is told all of them
 GRACE = 3.0  # seconds that a worker has to stop by itself
 
 
@@ -43,30 +43,6 @@ class View(Protocol):
 
     def removed(self, run_id: str) -> None:
         """A run was deleted."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How many workers there may be at once: at full speed, and slowed by steps_per_second."""
-
-    running: int
-    slowed: int
-
-
-@dataclass
-class Active:
-    """A run that has not ended."""
-
-    record: RunRecord
-    launched: bool = False
-    stop_asked: bool = False
-    ending: bool = False
-    heard_at: float = 0.0  # time.monotonic() of its last post
-
-    @property
-    def slowed(self) -> bool:
-        """Whether it spends its time waiting for its next step, and so takes no slot."""
-        return self.record.params.get("steps_per_second") is not None
 
 
 class Runs:
@@ -100,7 +76,7 @@ class Runs:
         """After a start: runs that the last board left behind are interrupted, with all of their stored points."""
         for record in await self._store.unfinished_runs():
             if last := await self._store.last_batch(record):
-                _note_points(record, last)
+                note_points(record, last)
             record.status, record.ended_at, record.error = "interrupted", time.time(), LEFT_BEHIND
             await self._store.save_run(record)
         await self._overlay.load({})
@@ -110,23 +86,28 @@ class Runs:
     async def create(self, plan: Plan) -> RunRecord:
         """Store a new run and start it, or queue it if every slot is taken."""
         async with self._making:
-            record = RunRecord(
-                id=uuid.uuid4().hex,
-                name=plan.name,
-                method=plan.method.name,
-                params=plan.params.model_dump(),
-                status="queued",
-                created_at=time.time(),
-                group=plan.group,
-                total_steps=plan.total_steps,
-                colour=self._next_colour(),
-                why=plan.why,
-            )
+            record = _record(plan, plan.group, colour=self._next_colour())
             await self._store.add_run(record, plan.data)
             self.active[record.id] = Active(record)
         self._feed.changed(record.id)
         await self._start_waiting()
         return record
+
+    async def create_race(self, plans: Sequence[Plan]) -> tuple[str, list[RunRecord]]:
+        """Store the runs of a race, on the same data, and start as many as may run; the name of their group, and the
+        runs. ConflictError if there are other runs in that group."""
+        async with self._making:
+            group = plans[0].group or await self._unused_group()
+            if await self._is_used(group):
+                raise ConflictError("There are runs of this group; send another name.", field=("group",))
+            places = shades([value for plan in plans for value in plan.varied.values()])
+            records = [_record(plan, group, shade=place) for plan, place in zip(plans, places, strict=True)]
+            await self._store.add_runs(records, plans[0].data)
+            self.active |= {record.id: Active(record) for record in records}
+        for record in records:
+            self._feed.changed(record.id)
+        await self._start_waiting()
+        return group, records
 
     async def create_external(
         self, run_id: str, name: str, params: dict[str, Any], group: str | None
@@ -193,6 +174,44 @@ class Runs:
         self._show(record)
         return record
 
+    async def pause(self, run_id: str) -> RunRecord:
+        """Hold a run; one that waits in the queue waits on until it is resumed. ConflictError if it has ended."""
+        active = await self._to_steer(run_id, "paused")
+        active.pause()
+        return await self._steered(active)
+
+    async def resume(self, run_id: str) -> RunRecord:
+        """Let a run go on; one that is not held does. ConflictError if it has ended."""
+        active = await self._to_steer(run_id, "resumed")
+        if active.paused:
+            active.resume()
+        return await self._steered(active)
+
+    async def step(self, run_id: str, steps: int) -> RunRecord:
+        """Let a run take so many steps, then hold it. ConflictError if it has ended."""
+        active = await self._to_steer(run_id, "stepped")
+        active.step(steps)
+        return await self._steered(active)
+
+    async def change(self, run_id: str, values: dict[str, Any]) -> RunRecord:
+        """Ask a run for other parameters; they hold from a coming step on. InvalidError if they may not be changed, or
+        not to this; ConflictError if the run has ended."""
+        active = await self._to_steer(run_id, "changed")
+        if len(active.record.changes) >= MAX_CHANGES:
+            raise ConflictError(f"This run was changed {MAX_CHANGES} times; that is as often as is recorded.")
+        active.change(check_change(active.record, values))
+        return await self._steered(active)
+
+    async def note_change(self, run_id: str, change: ChangeIn) -> RunRecord:
+        """A run says from which step on changed parameters hold."""
+        active = self.active.get(run_id)
+        if active is None or active.ending:
+            return await self.get(run_id)
+        active.confirm(change.params)
+        active.record.why = await why_of(self._store, active.record)
+        await self._record_change(active.record, change.step, change.params)
+        return active.record
+
     async def stop(self, run_id: str) -> RunRecord:
         """Ask a run to end; one that has ended stays as it is."""
         active = self.active.get(run_id)
@@ -226,12 +245,16 @@ class Runs:
         active = self.active.get(run_id) or await self._revive(run_id)
         active.heard_at = time.monotonic()
         record = active.record
-        if record.status == "queued":
-            record.status, record.started_at = "running", time.time()
+        if record.started_at is None:
+            record.started_at = time.time()
+            if not active.paused:
+                record.status = "running"
             await self._save(record)
             await self._overlay.show(record)
-        next_seq = await self._append(record, batch)
-        return Accepted(accepted=next_seq, control=Control(stop=active.stop_asked))
+        if record.method == EXTERNAL and (silent := active.tell()):
+            await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
+        next_seq = await self._append(active, batch)
+        return Accepted(accepted=next_seq, control=active.control)
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
         """A run says how it ended; one that has ended stays as it is, unless it was thought lost."""
@@ -276,6 +299,15 @@ class Runs:
 
     # --- within -----------------------------------------------------------------------------------------------------
 
+    async def _unused_group(self) -> str:
+        number = await self._store.next_number()  # that of the race's first run, unless somebody has used that name
+        while await self._is_used(f"race {number}"):
+            number += 1
+        return f"race {number}"
+
+    async def _is_used(self, group: str) -> bool:
+        return (await self._store.list_runs(group=group, limit=1))[1] > 0
+
     def _next_colour(self) -> int:
         return self._overlay.next_colour(queue=any(one.record.status == "queued" for one in self.active.values()))
 
@@ -283,7 +315,8 @@ class Runs:
         active = self.active.get(stored.id)
         return active.record if active else stored
 
-    async def _append(self, record: RunRecord, batch: Batch) -> int:
+    async def _append(self, active: Active, batch: Batch) -> int:
+        record = active.record
         try:
             appended = await self._store.append(record, batch)
         except GapError as gap:
@@ -293,11 +326,35 @@ class Runs:
                 wanted=gap.wanted,
             ) from None
         if appended.new is not None:
-            _note_points(record, appended.new)
+            if note_points(record, appended.new) and not active.ending:
+                await self._store.save_run(record)
             for view in self._views:
                 view.append(record, appended.new)
             self._feed.changed(record.id)
         return appended.next_seq
+
+    async def _to_steer(self, run_id: str, doing: str) -> Active:
+        active = self.active.get(run_id)
+        if active is None or active.ending:
+            record = await self.get(run_id)
+            how = f" ({record.status})" if record.ended else ""
+            raise ConflictError(f"This run has ended{how}; it can no longer be {doing}. Start another one.")
+        if active.stop_asked:
+            raise ConflictError(f"This run was asked to stop; it can no longer be {doing}.")
+        return active
+
+    async def _steered(self, active: Active) -> RunRecord:
+        """Something else is asked of a run: store it, and start what there may be room for now."""
+        await self._save(active.record)
+        await self._start_waiting()
+        return active.record
+
+    async def _record_change(self, record: RunRecord, step: float, params: dict[str, Any]) -> None:
+        known = {name: value for change in record.changes for name, value in change["params"].items()}
+        new = {name: value for name, value in params.items() if name not in known or known[name] != value}
+        if new:  # and not told again
+            record.changes = [*record.changes, {"step": int(step) if float(step).is_integer() else step, "params": new}]
+            await self._save(record)
 
     async def _revive(self, run_id: str) -> Active:
         record = await self.get(run_id)
@@ -342,14 +399,12 @@ class Runs:
         if self._closed:
             return
         for active in sorted(self.active.values(), key=lambda active: active.record.number):
-            launched = [other for other in self.active.values() if other.launched and other.record.method != EXTERNAL]
-            alike = sum(other.slowed == active.slowed for other in launched)
-            room = (self._limits.slowed if active.slowed else self._limits.running) - alike
-            if not active.launched and active.record.number and room > 0:
+            if active.wants_to_start and self._limits.have_room_for(active, self.active.values()):
                 active.launched = True
                 record = active.record
+                control = active.control.model_dump()
                 try:
-                    await self._engine.run(Job(record.id, record.method, record.params, self._url))
+                    await self._engine.run(Job(record.id, record.method, record.params, self._url, control))
                 except OSError as error:
                     await self._end(active, "failed", f"No worker process could be started: {error}.")
 
@@ -364,17 +419,18 @@ class Runs:
         task.add_done_callback(self._tasks.discard)
 
 
-def _note_points(record: RunRecord, batch: Batch) -> None:
-    """What a run last said, after these points."""
-    record.step = int(batch.rows[-1, 0])
-    for column, name in enumerate(batch.names, 1):
-        value = _last_logged(batch.rows[:, column])
-        if value is not None:
-            record.last[name] = value
-
-
-def _last_logged(values: Floats) -> float | None:
-    if not is_missing(values[-1:])[0]:
-        return float(values[-1])
-    logged = np.flatnonzero(~is_missing(values))
-    return float(values[logged[-1]]) if len(logged) else None
+def _record(plan: Plan, group: str | None, **colour: Any) -> RunRecord:
+    """A new run, as planned."""
+    return RunRecord(
+        id=uuid.uuid4().hex,
+        name=plan.name,
+        method=plan.method.name,
+        params=plan.params.model_dump(),
+        status="queued",
+        created_at=time.time(),
+        group=group,
+        total_steps=plan.total_steps,
+        varied=plan.varied,
+        why=plan.why,
+        **colour,
+    )

@@ -21,10 +21,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.board import MAX_SPAN, Axes, Detail, Horizontal, Step
+from app.colours import hex_of
 from app.columns import MAX_METRICS, MAX_WHOLE
-from app.overlay import PALETTE
+from app.overlay import MAX_RACE
 from app.store import RunRecord, Status
 from trainers import METHODS
+from trainers.params import MAX_STEPS
 from trainers.stability import Stability, ZoneName
 
 MAX_PARAMS = 100_000  # characters of JSON: a run is told whole, again and again, to everyone who looks
@@ -116,13 +118,16 @@ class DataIn(Question):
         return self
 
 
+TEXTBOOK = DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0])
+
+
 class SettingIn(Question):
     """What a method is run with."""
 
     params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
         default_factory=dict, description="Absent ones have their defaults."
     )
-    data: DataIn = Field(default=DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0]))
+    data: DataIn = Field(default=TEXTBOOK)
 
 
 class RunIn(SettingIn):
@@ -135,9 +140,52 @@ class RunIn(SettingIn):
 
 
 class RunChange(Question):
-    """What may be changed in a run: its name."""
+    """What may be changed in a run: its name, and while it runs some of its parameters."""
 
-    name: Name
+    name: Name = Field(default="", validate_default=False)
+    params: Annotated[dict[str, Any], AfterValidator(_storable), Field(min_length=1)] = Field(
+        default_factory=dict,
+        validate_default=False,
+        description="The method's `live` ones; of an external run, the numbers among its parameters.",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> RunChange:
+        if not self.model_fields_set:
+            raise ValueError("Nothing is to be changed; send name, or params, or both")
+        return self
+
+
+class StepIn(Question):
+    """How many steps a run is to take before it is held again."""
+
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS, strict=True)] = 1
+
+
+class ChangeIn(Question):
+    """Parameters that were changed while the run went on, and the step from which they hold."""
+
+    step: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]
+    params: Annotated[dict[Name, Number | None], Field(min_length=1, max_length=100)]
+
+
+class RaceIn(Question):
+    """Runs that differ in one thing, to be started together."""
+
+    method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS]})] = Field(
+        default="", validate_default=False, description="Left out where the method is what varies."
+    )
+    params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
+        default_factory=dict, description="What all of them share. Absent ones have their defaults."
+    )
+    data: DataIn = Field(default=TEXTBOOK)
+    vary: Annotated[
+        dict[Name, Annotated[list[Any], Field(min_length=2, max_length=MAX_RACE)]],
+        AfterValidator(_storable),
+        Field(min_length=1, max_length=1),
+    ] = Field(description="A parameter, or `method`, and its values.", examples=[{"lr": [0.01, 0.05, 0.1]}])
+    name: Name = Field(default="", validate_default=False, description="What varies is added to it.")
+    group: Name = Field(default="", validate_default=False, description="A name that no other group has.")
 
 
 class BoardChange(Question):
@@ -179,6 +227,7 @@ class Run(Answer):
     error: str | None
     why: Annotated[str | None, Field(description="Why it diverges, oscillates or creeps, where that can be said.")]
     group: str | None
+    varied: dict[str, Any]
     colour: str
     visdom: Visdom
 
@@ -203,7 +252,8 @@ class Run(Answer):
             error=record.error,
             why=record.why,
             group=record.group,
-            colour=PALETTE[record.colour % len(PALETTE)],
+            varied=record.varied,
+            colour=hex_of(record),
             visdom=Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
         )
 
@@ -244,12 +294,15 @@ class PointsIn(Question):
 
 
 class Control(Answer):
-    """What the board asks of the run."""
+    """What the board asks of the run. It says the same again until something else is asked."""
 
     stop: bool
-    pause: bool = False
-    steps: int = 0
-    params: dict[str, Any] = Field(default_factory=dict)
+    pause: bool = Field(default=False, description="Take no more than `steps` steps.")
+    hold: str = Field(default="", description="Names this pause. A new name: count steps from here on.")
+    steps: int = Field(default=0, description="Steps allowed since the run first saw this hold.")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="All parameters that were changed, as they are now."
+    )
 
 
 class Accepted(Answer):
@@ -274,6 +327,38 @@ class Points(Answer):
     metrics: dict[str, list[Shown | None]]
     total: int
     downsampled: bool
+
+
+class Race(Answer):
+    """The runs of a race, in the order of what varies."""
+
+    group: str
+    runs: list[Run]
+
+
+class Place(Answer):
+    """How one run of a group does."""
+
+    run: str
+    name: str
+    value: Annotated[Any, Field(description="What it has of what varies; null in a group that is no race.")]
+    status: Status
+    steps_to_1_percent: Annotated[
+        int | None, Field(description="The first step whose loss is at most 1 % of the run's first loss.")
+    ]
+    final_loss: Annotated[Shown | None, Field(description="The last loss so far.")]
+
+    @staticmethod
+    def of(record: RunRecord) -> Place:
+        """A run's line in the ranking."""
+        return Place(
+            run=record.id,
+            name=record.name,
+            value=next(iter(record.varied.values()), None),
+            status=record.status,
+            steps_to_1_percent=record.steps_to_1_percent,
+            final_loss=record.last.get("loss"),
+        )
 
 
 class MethodOut(Answer):

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import assets
+from app.active import Limits
 from app.board import Board, load_board, save_board
 from app.database import DATABASE_FILE, Database
 from app.feed import Feed
 from app.overlay import Overlay
-from app.runs import Limits, Runs
+from app.runs import Runs
 from app.schemas import VisdomState
 from app.settings import Settings
 from app.store import Store

@@ -10,6 +10,7 @@ import math
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -49,6 +50,10 @@ class RunRecord:
     result: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     why: str | None = None
+    varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
+    shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
+    first_loss: float | None = None
+    steps_to_1_percent: int | None = None  # the first step with at most that much of the first loss
 
     @property
     def ended(self) -> bool:
@@ -79,18 +84,23 @@ class Store:
 
     async def add_run(self, record: RunRecord, data: tuple[Floats, Floats] | None = None) -> None:
         """Store a new run and the x and y it runs on (once, whoever else uses them); the record gets its number."""
+        await self.add_runs([record], data)
+
+    async def add_runs(self, records: Sequence[RunRecord], data: tuple[Floats, Floats] | None = None) -> None:
+        """Store new runs on the same data, all of them or none; each gets its number."""
         blob = b"" if data is None else np.concatenate(data).astype("<f8").tobytes()
 
         def work(db: sqlite3.Connection) -> None:
-            if data is not None:
-                record.data_hash = hashlib.sha256(blob).hexdigest()
-                db.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?)", (record.data_hash, blob))
-            cursor = db.execute(
-                "INSERT INTO runs (id, record, status, run_group) VALUES (?, '', ?, ?)",
-                (record.id, record.status, record.group),
-            )
-            record.number = cursor.lastrowid or 0
-            _save(db, record)
+            data_hash = None if data is None else hashlib.sha256(blob).hexdigest()
+            if data_hash:
+                db.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?)", (data_hash, blob))
+            for record in records:
+                cursor = db.execute(
+                    "INSERT INTO runs (id, record, status, run_group) VALUES (?, '', ?, ?)",
+                    (record.id, record.status, record.group),
+                )
+                record.number, record.data_hash = cursor.lastrowid or 0, data_hash
+                _save(db, record)
 
         await self._database.write(work)
 
@@ -125,6 +135,15 @@ class Store:
                 (*values, limit, offset),
             )
             return [_load(row[0]) for row in rows], total
+
+        return await self._database.read(work)
+
+    async def next_number(self) -> int:
+        """The number that the next new run will have."""
+
+        def work(db: sqlite3.Connection) -> int:
+            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+            return 1 + (row[0] if row else 0)
 
         return await self._database.read(work)
 

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.active import EXTERNAL
 from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
 from app.columns import Floats
 from app.errors import InvalidError, UnavailableError
 from app.plans import plan_run
-from app.runs import EXTERNAL
 from app.schemas import Data, Ending, Run, RunChange, RunIn, RunList, env_of
 from app.store import Status
 from app.visdom.connection import VisdomError
@@ -88,8 +88,12 @@ async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
 
 @router.patch("/runs/{run_id}")
 async def change_run(run_id: str, change: RunChange, services: ServicesDep) -> Run:
-    """Give a run another name."""
-    return Run.of(await services.runs.rename(run_id, change.name))
+    """Give a run another name, and while it runs other parameters: they hold from a coming step on."""
+    if change.params:
+        record = await services.runs.change(run_id, change.params)
+    if change.name:
+        record = await services.runs.rename(run_id, change.name)
+    return Run.of(record)
 
 
 @router.post("/runs/{run_id}/stop", status_code=202)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from app.colours import PALETTE
 from app.columns import Floats, Point
 from app.drawn import Drawn
-from app.overlay import PALETTE
 from app.visdom.plot import CURVE, FARTHEST, Layout, Look, Trace, Window, colour_of, empty, finite, make_layout
 from trainers import METHODS
 from trainers.problem import Parabola

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from app.board import Board, Horizontal, Scale
-from app.columns import Floats
+from app.board import Board, Scale
 from app.drawn import Drawn
 from app.picture import Curve
+from app.visdom.along import UNITS, Plot, hover, places, x_title
+from app.visdom.changes import marks
 from app.visdom.plot import POINTS, Layout, Look, Trace, Window, colour_of, empty, make_layout, padded, trace_name
 
+LEGEND = 12  # runs; of more, a legend would take the window, and the ranking names them
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
-_UNITS = {"step": "step", "epoch": "epoch", "time": "seconds since the start"}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """How one window of curves is drawn."""
-
-    metric: str
-    look: Look
-    along: Horizontal = "step"
-    smoothing: int = 0
-    legend: bool = False
 
 
 def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Board, *, legend: bool = False) -> Window:
@@ -37,17 +25,20 @@ def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Bo
         words = "Waiting for a first step…" if drawn else f"Start a run to watch its {title.lower()} here."
         if drawn and board.detail:
             words = f"No run has a point from step {board.detail.from_step:g} to {board.detail.to_step:g}."
-        return Window(win, title, *empty(make_layout(_UNITS[plot.along], title.lower(), look), words))
+        return Window(win, title, *empty(make_layout(UNITS[plot.along], title.lower(), look), words))
     return Window(win, title, *_traces_and_layout(plot, title.lower(), shown))
 
 
 def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list[Trace], Layout]:
     look, curves = plot.look, [one.curves[plot.metric] for one in shown]
-    layout = make_layout(_x_title(plot, shown), title, look) | {"annotations": notes(plot, curves)}
+    layout = make_layout(x_title(plot, shown), title, look) | {"annotations": notes(plot, curves)}
     budget = POINTS // len(shown) // (2 if plot.smoothing else 1)
     lines = [line_of(one, curve, budget, plot) for one, curve in zip(shown, curves, strict=True)]
     show_calm(lines, layout, [(one, plot.metric) for one in shown], plot)
-    layout["showlegend"] = plot.legend
+    layout["showlegend"] = plot.legend and len(shown) <= LEGEND
+    changes = marks(shown, plot)
+    layout["shapes"] = changes.shapes
+    layout["annotations"] += changes.labels
     if plot.smoothing:
         faint = [_faint(line) for line in lines]
         smooth = zip(lines, shown, curves, strict=True)
@@ -62,12 +53,12 @@ def line_of(one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
         "type": "scatter",
         "mode": "lines+markers" if len(steps) < 2 else "lines",
         "name": trace_name(one),
-        "x": _places(one, steps, plot),
+        "x": places(one, steps, plot),
         "y": values.tolist(),
         **plot.look.axes,
         "line": {"color": colour_of(one), "width": 2},
         "marker": {"color": colour_of(one), "size": 6},
-        "hovertemplate": _hover(plot) + "%{y:.6g}<extra>%{fullData.name}</extra>",
+        "hovertemplate": hover(plot) + "%{y:.6g}<extra>%{fullData.name}</extra>",
     }
 
 
@@ -83,32 +74,7 @@ def _smoothed(line: Trace, one: Drawn, curve: Curve, budget: int, plot: Plot) ->
     if len(steps) > budget:
         chosen = np.linspace(0, len(steps) - 1, max(2, budget)).astype(int)
         steps, values = steps[chosen], values[chosen]
-    return {**line, "x": _places(one, steps, plot), "y": values.tolist()}
-
-
-def _places(one: Drawn, steps: Floats, plot: Plot) -> list[float]:
-    """Where these steps lie along the horizontal axis."""
-    places = steps
-    if plot.along == "time":
-        places = one.seconds(steps)
-        return (np.maximum(places, 1e-3) if plot.look.x == "log" else places).tolist()  # type: ignore[no-any-return]
-    if plot.along == "epoch":
-        epochs = one.epochs(steps)
-        places = steps if epochs is None else epochs
-    return (places + 1 if plot.look.x == "log" else places).tolist()  # type: ignore[no-any-return]
-
-
-def _hover(plot: Plot) -> str:
-    if plot.look.x == "log":
-        return ""
-    return "%{x:.3f} s<br>" if plot.along == "time" else f"{plot.along} %{{x}}<br>"
-
-
-def _x_title(plot: Plot, shown: list[Drawn]) -> str:
-    title = _UNITS[plot.along]
-    if plot.along == "epoch" and any(one.epochs(np.zeros(1)) is None for one in shown):
-        title = "epoch (step, of runs that log no epoch)"
-    return f"{title} + 1" if plot.look.x == "log" and plot.along != "time" else title
+    return {**line, "x": places(one, steps, plot), "y": values.tolist()}
 
 
 def notes(plot: Plot, curves: list[Curve]) -> list[Layout]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import html
 
+from app.colours import PALETTE
 from app.columns import Point
 from app.drawn import Drawn
-from app.overlay import PALETTE
 from app.visdom import tables
+from app.visdom.along import Plot
+from app.visdom.changes import Marks, marks
 from app.visdom.graph_window import MOST_UNITS, graph, unit_of
 from app.visdom.landscape import contours, cost_curve
-from app.visdom.lines import Plot, line_of, notes, show_calm
+from app.visdom.lines import line_of, notes, show_calm
 from app.visdom.plot import POINTS, Layout, Look, Window, colour_of, make_layout
 from trainers.problem import Data
 
 MAX_PLOTS = 12
 MAX_CURVES = 20  # in one plot
+MARKED = ("loss", "w")  # the plots in which a changed parameter is marked
 _GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
 
 
@@ -80,8 +83,9 @@ def _metrics(one: Drawn, title: str, names: list[str], point: Point | None) -> W
     layout = make_layout("step", html.escape(title), look)
     layout["showlegend"] = len(names) > 1
     layout["annotations"] = notes(Plot(title, look), [one.curves[name] for name in names])
-    if point:
-        layout["shapes"] = [_mark(point.step)]
+    changes = marks([one], Plot(title, look)) if title in MARKED else Marks([], [])
+    layout["annotations"] += changes.labels
+    layout["shapes"] = [*changes.shapes, *([_mark(point.step)] if point else [])]
     show_calm(traces, layout, [(one, name) for name in names], Plot(title, look))
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.board import Scale
+from app.colours import hex_of
 from app.drawn import Drawn
-from app.overlay import PALETTE
 
 POINTS = 2000  # in one window, over all its traces
 COUNTED = ("step", "epoch")  # what whole numbers along an axis are
@@ -41,7 +41,7 @@ def trace_name(one: Drawn) -> str:
 
 def colour_of(one: Drawn) -> str:
     """A run's one colour."""
-    return PALETTE[one.run.colour % len(PALETTE)]
+    return hex_of(one.run)
 
 
 @dataclass(frozen=True)

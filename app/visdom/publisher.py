@@ -21,6 +21,7 @@ from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.own import windows_at
 from app.visdom.plot import Window
+from app.visdom.race import WIN, race_windows
 from app.visdom.windows import shared_windows
 
 log = logging.getLogger("lossboard.publisher")
@@ -57,6 +58,7 @@ class Publisher:
     def visdom_is_new(self) -> None:
         """Visdom was started: it has no windows."""
         self._sent.clear()
+        self._sent[SHARED_ENV, WIN] = b""  # one that was there before us may have it from an earlier board
         self._own_changed |= set(self._own)
         self._changed.set()
 
@@ -104,7 +106,11 @@ class Publisher:
             if self._is_up() and self.overlay:
                 self._changed.clear()
                 try:
-                    await self._publish(SHARED_ENV, shared_windows(self.overlay.drawn, self.board))
+                    drawn = self.overlay.drawn
+                    races = race_windows(drawn)
+                    await self._publish(SHARED_ENV, [*shared_windows(drawn, self.board), *races])
+                    if not races:
+                        await self._close(SHARED_ENV, WIN)
                 except VisdomError as error:
                     log.info("the shared windows wait: %s", error)
                     self._changed.set()
@@ -152,6 +158,11 @@ class Publisher:
             if self._sent.get((env, window.win)) != digest:
                 await self._connection.post_events(window.win, _numbered(body, next(self._versions)))
                 self._sent[env, window.win] = digest
+
+    async def _close(self, env: str, win: str) -> None:
+        if (env, win) in self._sent:
+            await self._connection.close_window(env, win)
+            del self._sent[env, win]
 
     async def _drop(self, run_id: str) -> None:
         env = env_of(run_id)

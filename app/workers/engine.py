@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know: the run to report, and the board's address to report it to."""
+    """What a worker needs to know: the run to report, and the board's address to report it to; ``control`` is what the
+    board asks of the run already, as in the answers to its points."""
 
     run_id: str
     method: str
     params: dict[str, Any]
     url: str
+    control: dict[str, Any] = field(default_factory=dict)
 
 
 type Ended = Callable[[str, int], None]  # called with a run's id and its worker's exit code (-9: killed by signal 9)

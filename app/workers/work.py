@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import math
 import os
 import sys
 import threading
@@ -28,7 +29,8 @@ from trainers.problem import Data, make_data
 CHUNK_STEPS = 1000
 CHUNK_SECONDS = 0.05
 BEYOND = 1e150  # w or loss this large has diverged
-HEARTBEAT = 0.2  # seconds
+HEARTBEAT = 0.15  # seconds; the client looks every 0.05 whether it is time, so no post is later than 0.2
+LONG = 60.0  # seconds to wait at once: at 1e-300 steps a second, the next is further than time reaches
 
 type Row = tuple[float | None, ...]
 
@@ -47,7 +49,7 @@ def work(job: Job) -> None:
         run = lossboard.Run(attach_to=job.run_id, url=job.url, heartbeat=HEARTBEAT)
         run.finish("failed", error=_sentence(error))
         return
-    run = lossboard.Run(attach_to=job.run_id, url=job.url, heartbeat=HEARTBEAT)
+    run = lossboard.Run(attach_to=job.run_id, url=job.url, heartbeat=HEARTBEAT, control=job.control)
     training = Training(run, method, params, data, {"predict_before": before})
     try:
         status = training.go()
@@ -68,26 +70,65 @@ class Training:
     data: Data
     result: dict[str, float]
 
+    def __post_init__(self) -> None:
+        self._done = 0  # steps taken
+        self._stepped = -math.inf  # when the last one was, by time.monotonic()
+        self._due = time.monotonic()  # when the next one is to be, if the run is slowed
+
     def go(self) -> str:
         """Take all steps; the status in which the run ends."""
         steps: Iterator[Row] = iter(self.method.train(self.data, self.params))
-        started, done, chunk = time.monotonic(), 0, 1
+        total = self.method.total_steps(self.params, len(self.data))
+        chunk = 1
         while not self.run.should_stop:
-            pace = self.params.steps_per_second
-            if pace and self.run.wait(_until(started + done / pace)):
-                break
+            if self._done >= total:
+                return "finished"
+            allowed = self._allowed()
+            self._take_changes()  # after that: who sets a parameter and then asks for a step gets the step with it
+            if not allowed:
+                continue
             begun = time.perf_counter()
-            wanted = 1 if pace else chunk
+            wanted = min(chunk, allowed)
             rows, overflowed = _take(steps, wanted)
-            diverged = self._report(done, rows) or overflowed
-            done += len(rows)
+            diverged = self._report(self._done, rows) or overflowed
+            self._done += len(rows)
             if diverged:
                 return "diverged"
             if len(rows) < wanted:
                 return "finished"
             spent = max(time.perf_counter() - begun, 1e-9)
-            chunk = max(1, min(CHUNK_STEPS, 2 * chunk, int(chunk * CHUNK_SECONDS / spent)))
+            chunk = max(1, min(CHUNK_STEPS, 2 * wanted, int(wanted * CHUNK_SECONDS / spent)))
         return "stopped"
+
+    def _allowed(self) -> int:
+        """How many steps may be taken now; waits where it is none, until one is due or the board asks for something."""
+        left = self.run.steps_left(self._done)
+        now = time.monotonic()
+        if left <= 0:
+            self.run.wait(LONG)
+            self._due = time.monotonic()  # once it goes on, nobody wants to wait any longer
+            return 0
+        pace = self.params.steps_per_second
+        if left < math.inf or not pace:  # single steps are asked for by hand, and come at once
+            self._stepped = self._due = now
+            return int(min(left, CHUNK_STEPS))
+        if self._due > now:
+            self.run.wait(min(self._due - now, LONG))
+            return 0
+        self._stepped = now
+        self._due += 1 / pace
+        return 1
+
+    def _take_changes(self) -> None:
+        """Take the parameters that were changed on the board: they hold from the next step on."""
+        asked: dict[str, Any] = self.run.control.get("params", {})
+        changed = {name: value for name, value in asked.items() if getattr(self.params, name) != value}
+        for name, value in changed.items():
+            setattr(self.params, name, value)
+        if changed:
+            self.run.report_change(self._done, changed)
+        if pace := changed.get("steps_per_second"):
+            self._due = max(time.monotonic(), self._stepped + 1 / pace)
 
     def _report(self, first: int, rows: list[Row]) -> bool:
         """Send the points of these steps, up to the first that has diverged; whether one has."""
@@ -113,11 +154,6 @@ class Training:
                 self.result["best_loss"] = float(column["loss"][best])
             last["w"] = self.result.get("best_w", last["w"])
         self.result["predict_after"] = self.method.predict(last, self.params.predict_at)
-
-
-def _until(moment: float) -> float:
-    """Seconds until then, as many as can be waited: at 1e-300 steps a second, the next is further than time reaches."""
-    return min(max(0.0, moment - time.monotonic()), threading.TIMEOUT_MAX / 2)
 
 
 def _take(steps: Iterator[Row], count: int) -> tuple[list[Row], bool]:

@@ -1,0 +1,34 @@
+"""Races: the same run several times over, with one thing different."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
+from app.errors import NotFoundError
+from app.plans import plan_race
+from app.progress import rank
+from app.schemas import Place, Race, RaceIn, Run
+
+router = APIRouter(tags=["races"], responses=REFUSED, route_class=JsonRoute)
+
+
+@router.post("/races", status_code=201)
+async def start_race(wanted: RaceIn, services: ServicesDep) -> Race:
+    """Start the same run several times over, all of them or none. A value in `vary` takes the place of one in `params`.
+
+    Slowed runs start side by side; at full speed as many run as there are slots, and the others queue.
+    """
+    plans = await aside(len(wanted.data.x), plan_race, wanted)
+    group, records = await services.runs.create_race(plans)
+    return Race(group=group, runs=[Run.of(record) for record in records])
+
+
+@router.get("/races/{group:path}")
+async def ranking(group: str, services: ServicesDep) -> list[Place]:
+    """How the runs of a group do, best first: by the steps until the loss is 1 % of its first value, then by the loss
+    so far; those that have diverged come last."""
+    records, _ = await services.runs.page(status=None, group=group, limit=1000, offset=0)
+    if not records:
+        raise NotFoundError("There is no run of this group; GET /api/runs lists those there are.")
+    return [Place.of(record) for record in rank(records)]

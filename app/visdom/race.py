@@ -1,0 +1,106 @@
+"""How the runs of a race do: the loss against the learning rate, or a table."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+from app.colours import hex_of
+from app.drawn import Drawn
+from app.progress import rank
+from app.store import RunRecord
+from app.visdom.plot import Look, Window, make_layout
+
+WIN = "race"
+ROOM = 10.0  # times the largest loss: where those that have diverged are marked
+
+
+def race_windows(drawn: list[Drawn]) -> list[Window]:
+    """The window of the race that the newest run belongs to; none if it belongs to none."""
+    if not drawn or not drawn[-1].run.varied:
+        return []
+    newest = drawn[-1].run
+    racing = [one for one in drawn if one.run.varied and one.run.group == newest.group]
+    if len(racing) < 2:
+        return []
+    if "lr" in newest.varied:
+        return [_plot(f"Learning rates of {newest.group}", racing)]
+    return [Window(WIN, f"Ranking of {newest.group}", [_table(racing)])]
+
+
+def _table(racing: list[Drawn]) -> dict[str, Any]:
+    rows = [_row(run) for run in rank(one.run for one in racing)]
+    head = "<tr><th>run</th><th>steps to 1 %</th><th>loss now</th></tr>"
+    return {"type": "text", "content": f"<table>{head}{''.join(rows)}</table>"}
+
+
+def _row(run: RunRecord) -> str:
+    chip = (
+        '<span style="display: inline-block; width: 10px; height: 10px; margin-right: 8px; border-radius: 2px;'
+        f' background: {hex_of(run)}"></span>'
+    )
+    loss = run.last.get("loss")
+    now = "diverged" if run.status == "diverged" else "–" if loss is None else f"{loss:.4g}"
+    reached = "–" if run.steps_to_1_percent is None else str(run.steps_to_1_percent)
+    return f"<tr><td>{chip}{html.escape(run.name)}</td><td>{reached}</td><td>{now}</td></tr>"
+
+
+def _plot(title: str, racing: list[Drawn]) -> Window:
+    """The latest loss over the learning rate; a run that has diverged, or left for good, lies at the top edge."""
+    calm = [one.run for one in racing if not _is_lost(one.run)]
+    losses = [run.last["loss"] for run in calm]
+    positive = [loss for loss in losses if loss > 0] or [1.0]
+    top = ROOM * max(positive)
+    bottom = min(positive) / ROOM  # stands for a loss of zero, which a logarithmic axis has no place for
+    lost = [one.run for one in racing if "loss" in one.run.last and _is_lost(one.run)]
+    traces = [
+        _marks("loss", calm, [max(loss, bottom) for loss in losses], "circle"),
+        _marks("diverged", lost, [top] * len(lost), "triangle-up"),
+    ]
+    layout = make_layout("learning rate", "loss now", Look("log", "log"))
+    layout["yaxis2"]["autorangeoptions"] = {"include": [bottom, top]}
+    del layout["xaxis2"]["dtick"]
+    if limit := next((one.lr_limit for one in racing if one.lr_limit), None):
+        layout |= _limit(limit)
+    return Window(WIN, title, traces, layout)
+
+
+def _is_lost(run: RunRecord) -> bool:
+    """Whether its loss is no longer what the scale is for."""
+    loss = run.last.get("loss")
+    grown = loss is None or not math.isfinite(loss) or loss > 1e6 * max(run.first_loss or 0.0, 1e-300)
+    return grown or run.status == "diverged"
+
+
+def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -> dict[str, Any]:
+    said = "diverged" if name == "diverged" else "loss %{y:.6g}"
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [run.varied["lr"] for run in runs],
+        "y": losses,
+        "xaxis": "x2",
+        "yaxis": "y2",
+        "text": [html.escape(run.name, quote=False) for run in runs],
+        "marker": {"color": [hex_of(run) for run in runs], "size": 10, "symbol": symbol},
+        "hovertemplate": "%{text}<br>" + said + "<extra></extra>",
+    }
+
+
+def _limit(lr: float) -> dict[str, list[dict[str, Any]]]:
+    """Up to where gradient descent converges."""
+    common = {"xref": "x2", "yref": "paper"}
+    line = {"type": "line", **common, "x0": lr, "x1": lr, "y0": 0, "y1": 1, "layer": "below"}
+    label = {
+        **common,
+        "x": math.log10(lr),
+        "y": 0,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "text": f"converges below {lr:.3g}",
+        "showarrow": False,
+        "font": {"size": 11},
+    }
+    return {"shapes": [{**line, "line": {"color": "#98a1af", "width": 1, "dash": "dash"}}], "annotations": [label]}

@@ -1,0 +1,124 @@
+"""What the windows show of races and of changes, as data."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.board import Axes, Board
+from app.colours import SCALE, shade, shades
+from app.drawn import Drawn
+from app.visdom.own import windows_at
+from app.visdom.plot import Window
+from app.visdom.race import race_windows
+from app.visdom.windows import shared_windows
+from tests.visdom.test_windows import by_name, drawn
+
+
+def light(colour: str) -> float:
+    """Relative luminance, as WCAG defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_scale_goes_from_light_to_dark_and_is_readable_on_both_grounds() -> None:
+    colours = [shade(place) for place in np.linspace(0, 1, 50).tolist()]
+    lights = [light(colour) for colour in colours]
+    assert all(before > after for before, after in pairwise(lights))
+    assert 1.05 / (lights[0] + 0.05) >= 3  # on white
+    assert (lights[-1] + 0.05) / (light("#181c23") + 0.05) >= 3  # on the page's dark grey
+    assert (colours[0], colours[-1]) == (SCALE[0], SCALE[-1])
+
+
+def test_places_in_the_scale_follow_the_values() -> None:
+    assert shades([0.1, 0.001, 1, 0.01]) == pytest.approx([2 / 3, 0, 1, 1 / 3])
+    assert shades(["sgd", "gd", "torch"]) == [0, 0.5, 1]
+    assert shades([2]) == [0]
+
+
+def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> Drawn:
+    one = drawn(number, [1.0, 1.5], [4.0, loss], group="<i>race</i>", varied=varied, **record)
+    one.run.first_loss, one.run.last, one.run.shade = 4.0, {"loss": loss, "w": 1.5}, number / 10
+    return one
+
+
+def test_learning_rates_are_plotted_with_what_diverged_at_the_top() -> None:
+    racing = [
+        racer(1, 1e-3, {"lr": 0.01}),
+        racer(2, 0.0, {"lr": 0.1}),
+        racer(3, 1e140, {"lr": 0.3}, status="diverged"),
+        racer(4, 1e30, {"lr": 0.25}),
+    ]
+    racing[0].lr_limit = 3 / 14
+    (window,) = race_windows(racing)
+    calm, lost = window.data
+    assert (calm["x"], calm["y"]) == ([0.01, 0.1], [1e-3, 1e-4])
+    assert lost["x"] == [0.3, 0.25]
+    assert lost["y"] == [1e-2, 1e-2]
+    assert window.layout["shapes"][0]["x0"] == 3 / 14
+    json.dumps([window.data, window.layout], allow_nan=False)
+    assert "<i>" not in json.dumps([window.data, window.layout])
+
+
+def test_other_races_are_a_table_best_first() -> None:
+    racing = [racer(1, 1.0, {"order": "<b>random</b>"}), racer(2, 1e-3, {"order": "sequential"})]
+    racing[0].run.name, racing[1].run.steps_to_1_percent = "<b>random</b>", 17
+    (window,) = race_windows(racing)
+    content = window.data[0]["content"]
+    assert content.index("run 2") < content.index("&lt;b&gt;random")
+    assert "<td>17</td><td>0.001</td>" in content
+
+
+def test_no_race_no_window() -> None:
+    racing = [racer(1, 1.0, {"lr": 0.1}), racer(2, 1e-3, {"lr": 0.2})]
+    assert race_windows([]) == race_windows(racing[:1]) == []
+    assert race_windows([*racing, drawn(3, [1.0], [1.0])]) == []
+    assert race_windows([racer(1, 1.0, {"lr": 0.1}), Drawn(racer(2, 1, {"lr": 1}).run)])  # one without a point
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+def changed(*changes: tuple[float, dict[str, Any]]) -> Drawn:
+    one = drawn(1, [1.0] * 1000, [4.0] * 1000)
+    one.run.changes = [{"step": step, "params": params} for step, params in changes]
+    return one
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_change_is_marked_where_it_holds(scale: Any) -> None:
+    one = changed((99, {"lr": 0.2}), (499, {"steps_per_second": None, "lr": 1e-5}))
+    windows = by_name(shared_windows([one], Board(axes=Axes(step=scale))))
+    for name in ("loss", "w"):
+        layout = windows[name].layout
+        assert [line["x0"] for line in layout["shapes"]] == pytest.approx(
+            [99, 499] if scale == "linear" else [100, 500]
+        )
+        assert [label["text"] for label in layout["annotations"]] == ["full speed, lr 1e-05", "lr 0.2"]
+        assert {line["line"]["color"] for line in layout["shapes"]} == {windows["loss"].data[0]["line"]["color"]}
+        place = layout["annotations"][1]["x"]
+        assert place == pytest.approx(99 if scale == "linear" else 2)  # plotly wants a label's place as a power of ten
+    assert "shapes" not in windows["cost"].layout
+
+
+def test_a_runs_own_windows_mark_its_changes_too() -> None:
+    own: list[Window] = windows_at(changed((99, {"lr": 0.2})))
+    assert [window.title for window in own if "shapes" in window.layout] == ["w", "loss"]
+
+
+def test_many_changes_stay_readable() -> None:
+    one = changed(*((step, {"lr": step / 1000}) for step in range(1, 1000)))
+    layout = by_name(shared_windows([one], Board()))["loss"].layout
+    assert len(layout["shapes"]) == 50
+    assert 1 <= len(layout["annotations"]) <= 10
+    assert layout["annotations"][0]["text"] == "lr 0.999"
+
+
+def test_stored_names_of_parameters_are_no_markup() -> None:
+    one = changed((5, {"<img src=x>": 1}))
+    assert "<img" not in json.dumps(by_name(shared_windows([one], Board()))["loss"].layout)
