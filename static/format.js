@@ -36,15 +36,12 @@ export function statusOf(run) {
 }
 
 /**
- * What happened to a run, in words for someone who learns from it; "" if there is nothing to say, or if theory has
- * said it in `run.why`.
+ * What happened to a run, in words for someone who learns from it; "" if there is nothing to say. Why it happened is
+ * for theory to say, in `run.why`.
  */
 export function explanationOf(run) {
   const lr = run.params.lr;
-  const advice = typeof lr === "number" ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
-  if (run.status === "diverged" && run.why) {
-    return run.error ?? "";
-  }
+  const advice = typeof lr === "number" && !run.why ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
   if (run.status === "diverged") {
     const where = run.step === null ? "Diverged" : `Diverged at step ${whole(run.step)}`;
     return run.error ?? `${where}: w or the loss left the range of numbers.${advice}`;

@@ -64,8 +64,13 @@ export function fillRace(vary) {
   renderWhat();
 }
 
+/** Start the race that is filled in; then the list has the panel's room. */
 export function startRace() {
-  return submit(start, complete);
+  const startAndClose = async (request) => {
+    await start(request);
+    open(false);
+  };
+  return submit(startAndClose, complete);
 }
 
 function open(wanted) {
@@ -177,7 +182,7 @@ function rowOf(place, run) {
   return make(
     "tr",
     {},
-    make("th", { scope: "row" }, chip, String(place.value ?? place.name)),
+    make("th", { scope: "row" }, chip, figure(place.value ?? place.name)),
     make("td", { textContent: steps === null ? "–" : whole(steps) }),
     make("td", { textContent: loss }),
   );

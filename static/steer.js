@@ -8,7 +8,7 @@ import { throttled } from "./timing.js";
 const OFTEN = 150; // milliseconds between two changes that a held arrow key makes
 const FIELDS = {
   lr: { label: "lr", title: "Learning rate" },
-  steps_per_second: { label: "steps/s", title: "Steps per second, empty for full speed" },
+  steps_per_second: { label: "steps/s", title: "Steps per second, empty: as fast as it will" },
 };
 
 export class Steering {

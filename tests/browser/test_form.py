@@ -117,11 +117,24 @@ def test_a_rule_between_parameter_and_data_names_its_field(form_page: BoardPage)
 def test_by_keyboard_alone(form_page: BoardPage, board: BoardProcess) -> None:
     page = form_page
     seen = []
-    for _ in range(12):
+    for _ in range(13):
         page.page.keyboard.press("Tab")
-        seen.append(page.page.evaluate("document.activeElement.id || document.activeElement.type"))
+        seen.append(
+            page.page.evaluate(
+                "document.activeElement.id || document.activeElement.type || document.activeElement.tagName"
+            )
+        )
         assert page.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    expected = ["method", "field-lr", "range", "field-epochs", "field-w0", "field-steps_per_second", "checkbox"]
+    expected = [
+        "SUMMARY",
+        "method",
+        "field-lr",
+        "range",
+        "field-epochs",
+        "field-w0",
+        "field-steps_per_second",
+        "checkbox",
+    ]
     assert seen == [*expected, "field-predict_at", "field-x", "field-y", "name", "start"]
     before = board.get("/api/runs")["total"]
     page.field("lr").focus()

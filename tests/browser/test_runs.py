@@ -64,7 +64,12 @@ def test_a_diverged_run_is_explained_and_squashes_no_other(page: BoardPage, boar
     row = page.start()
     expect(row.locator(".status")).to_have_text("Diverged")
     expect(row.locator(".words")).to_have_text(
-        re.compile(r"^Diverged at step \d+: .*The learning rate 0\.3 is too large here; try a smaller one\.$")
+        re.compile(r"^Diverged at step \d+: w or the loss left the range of numbers\.$")
+    )
+    expect(row.locator(".why")).to_have_text(
+        re.compile(
+            r"^lr 0\.3 is above 2/λ = 0\.214: each step overshoots the minimum and lands 1\.8 times as far away\.$"
+        )
     )
     wait_for(lambda: page.trace("Loss", number_of(row)), 10, "its trace")
     plots = wait_for(page.plots, 10)
