@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { FieldError, fixedField, listField, makeField } from "./fields.js";
-import { formulaOf } from "./source.js";
+import { fitFormula, renderFormula } from "./source.js";
 
 const form = document.querySelector("#form");
 const select = document.querySelector("#method");
@@ -40,7 +40,7 @@ export function setUpForm(begin, chosen) {
   for (const kind of ["focusin", "focusout", "pointerover", "pointerleave"]) {
     form.addEventListener(kind, (event) => renderHelp(kind === "pointerover" ? event.target : document.activeElement));
   }
-  new ResizeObserver(fitFormula).observe(formula);
+  new ResizeObserver(() => fitFormula(formula)).observe(formula);
 }
 
 /** Offer these methods; nothing is touched if they are the ones that are offered already. */
@@ -86,7 +86,7 @@ export function chosenMethod() {
 
 function renderMethod() {
   const method = chosenMethod();
-  renderFormula(method);
+  renderFormula(formula, method);
   fields = Object.entries(method.params_schema.properties).map(([name, schema]) => makeField(name, schema));
   for (const field of fields) {
     if (field.name in typed) {
@@ -95,25 +95,10 @@ function renderMethod() {
   }
   document.querySelector("#params").replaceChildren(...fields.map(({ element }) => element));
   renderMessage();
-  renderHelp(null);
+  renderDescription();
   suggestPace();
   askTheory();
   methodChosen(method);
-}
-
-function renderFormula(method) {
-  formula.replaceChildren(...formulaOf(method));
-  fitFormula();
-}
-
-/** Browsers do not break formulas into lines: one that is too wide is drawn smaller. */
-function fitFormula() {
-  const math = formula.firstElementChild;
-  if (math) {
-    math.style.fontSize = "";
-    const part = formula.clientWidth / math.firstElementChild.getBoundingClientRect().width;
-    math.style.fontSize = part < 1 ? `${Math.max(0.65, 0.98 * part)}rem` : "";
-  }
 }
 
 function renderData() {
@@ -122,6 +107,13 @@ function renderData() {
     listField("y", "y", "What the model should answer: one number for each x.", TEXTBOOK.y),
   ];
   document.querySelector("#data").replaceChildren(...dataFields.map(({ element }) => element));
+}
+
+/** What the method does. A shorter text in its place, of a field, leaves the fields where they are. */
+function renderDescription() {
+  help.style.minHeight = "";
+  renderHelp(null);
+  help.style.minHeight = `${help.offsetHeight}px`;
 }
 
 /** What the method does or, of the field that has the focus or the pointer, what it means. */

@@ -5,7 +5,11 @@ import { make } from "./dom.js";
 const panel = document.querySelector("#source");
 const opener = document.querySelector("#source-open");
 
+const formula = document.querySelector("#source-formula");
+
 let shown = null; // the method in the panel
+
+new ResizeObserver(() => fitFormula(formula)).observe(formula);
 
 opener.addEventListener("click", () => {
   panel.hidden = !panel.hidden;
@@ -16,9 +20,22 @@ opener.addEventListener("click", () => {
 });
 
 /** The one place where text becomes markup: the MathML comes from our own trainers, never from a stored run. */
-export function formulaOf({ formula }) {
-  const math = new DOMParser().parseFromString(formula, "text/html").querySelector("math");
-  return math ? [document.adoptNode(math)] : [];
+export function renderFormula(box, method) {
+  const math = new DOMParser().parseFromString(method.formula, "text/html").querySelector("math");
+  box.replaceChildren(...(math ? [document.adoptNode(math)] : []));
+  fitFormula(box);
+}
+
+/** Browsers do not break formulas into lines: one that is too wide is drawn smaller. */
+export function fitFormula(box) {
+  const math = box.firstElementChild;
+  if (math && box.clientWidth) {
+    math.style.fontSize = "";
+    const style = getComputedStyle(box);
+    const room = box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const part = room / math.firstElementChild.getBoundingClientRect().width;
+    math.style.fontSize = part < 1 ? `${Math.max(0.65, 0.98 * part)}rem` : "";
+  }
 }
 
 /** Show the code of a method; undefined, where there is none to show, leaves the last. */
@@ -29,7 +46,7 @@ export function renderSource(method) {
   }
   shown = method;
   document.querySelector("#source-title").textContent = method.title;
-  document.querySelector("#source-formula").replaceChildren(...formulaOf(method));
+  renderFormula(formula, method);
   document.querySelector("#source-code").replaceChildren(...linesOf(method));
   if (!panel.hidden) {
     showUpdate();
