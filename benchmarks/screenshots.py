@@ -21,6 +21,9 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+RACE = {"method": "gd", "params": {"epochs": 40}, "vary": {"lr": [0.005, 0.01, 0.03, 0.2, 0.3]}}
+
+
 def main() -> None:
     """Write a picture for each way to look at the board."""
     FOLDER.mkdir(exist_ok=True)
@@ -35,27 +38,56 @@ def main() -> None:
         running = board.run("gd", lr=0.05, epochs=2000, steps_per_second=25)
         board.wait_until(running["id"], "running")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        take(browser, board.url, "board")
-        take(browser, board.url, "dark", color_scheme="dark")
-        take(browser, board.url, "phone", viewport={"width": 390, "height": 844}, full_page=True)
+        every = len(RUNS) + 1
+        take(browser, board.url, "board", curves=every)
+        take(browser, board.url, "dark", curves=every, color_scheme="dark")
+        take(browser, board.url, "phone", curves=every, viewport={"width": 390, "height": 844}, full_page=True)
+        board.client.post(f"/api/runs/{running['id']}/stop")
+        take_looks(browser, board)
         browser.close()
 
 
-def take(browser: Browser, url: str, name: str, *, full_page: bool = False, **look: Any) -> None:
-    """One picture of the page with all its curves drawn."""
+def take_looks(browser: Browser, board: BoardProcess) -> None:
+    """A race; and single runs, each at one of its steps."""
+    for run in board.client.post("/api/races", json=RACE).json()["runs"]:
+        board.wait_until(run["id"])
+    take(browser, board.url, "race", curves=len(RACE["vary"]["lr"]))
+    for name, method, params, look in (
+        ("contour", "torch", {"lr": 0.03, "epochs": 120, "seed": 3}, {"at": 8}),
+        ("graph", "backprop", {"lr": 0.02, "epochs": 60}, {"at": 12, "sample": 1}),
+    ):
+        run = board.wait_until(board.run(method, **params)["id"], seconds=120)
+        board.client.patch("/api/board", json={"run": run["id"], **look})
+        take(browser, board.url, name, curves=1, method=method)
+    board.client.patch("/api/board", json={"run": None})
+
+
+def take(
+    browser: Browser,
+    url: str,
+    name: str,
+    *,
+    curves: int,
+    method: str = "gd",
+    full_page: bool = False,
+    **look: Any,
+) -> None:
+    """One picture of the page, with a method in its form and all its curves drawn."""
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 720}, "device_scale_factor": 1, **look})
     page.goto(url)
-    wait_for_curves(page)
+    page.select_option("#method", method)
+    wait_for_curves(page, curves)
     page.screenshot(path=FOLDER / f"{name}.png", full_page=full_page)
     page.close()
 
 
-def wait_for_curves(page: Page) -> None:
-    """Return once the windows show every run."""
+def wait_for_curves(page: Page, curves: int) -> None:
+    """Return once the windows show so many of them in their legend."""
     frame = page.frame_locator("iframe")
-    frame.locator(".js-plotly-plot .legendtext").nth(len(RUNS)).wait_for()
+    frame.locator(".js-plotly-plot .legendtext").nth(curves - 1).wait_for()
     frame.locator(".js-plotly-plot").nth(2).locator(".scatterlayer .trace").first.wait_for()
-    page.wait_for_timeout(500)  # Visdom gathers windows for 0.1 s before it draws them, then fits them to their place
+    page.locator("#params .theory:not(:empty)").wait_for()
+    page.wait_for_timeout(1000)  # Visdom gathers windows for 0.1 s before it draws them, then fits them to their place
 
 
 if __name__ == "__main__":

@@ -156,10 +156,11 @@ def contours(one: Drawn, surface: Surface, point: Point) -> Window:
         "marker": {"color": _MARK, "size": 11, "symbol": "x-thin", "line": {"color": _MARK, "width": 2}},
         "hoverinfo": "x+y",
     }
-    way = _way(one, path[:, 0], path[:, 1])
+    # the legend in one row, so that the plot has the height: the path has the colour of the ball at its end
+    way = {**_way(one, path[:, 0], path[:, 1]), "showlegend": False}
     w, b = path[-1].tolist()
     return Window(
-        "cost", "Cost over w and b", [valley, way, least, _ball(one, w, b, "b", f"w {w:.4g}, b {b:.4g}")], layout
+        "cost", "Cost over w and b", [valley, way, least, _ball(one, w, b, "b", f"w {w:.3g}, b {b:.3g}")], layout
     )
 
 

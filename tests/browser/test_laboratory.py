@@ -276,8 +276,7 @@ def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProc
     assert set(wanted) <= set(shown)
     for name, (value, gradient) in wanted.items():
         assert shown[name] == (pytest.approx(value), pytest.approx(gradient)), name
-    texts = " ".join(page.curves.locator(".tracegraph ~ .trace .textpoint").all_text_contents())
-    texts += " ".join(page.curves.locator(".react-grid-item:has(.tracegraph) .textpoint").all_text_contents())
+    texts = " ".join(page.curves.locator(".react-grid-item:has(.tracegraph) .textpoint").all_text_contents())
     for name in ("y_hat", "loss"):
         assert f"{wanted[name][0]:.3g}".replace("-", "−") in texts
         assert f"∂ {wanted[name][1]:.3g}".replace("-", "−") in texts
