@@ -53,7 +53,7 @@ def take_looks(browser: Browser, board: BoardProcess) -> None:
         board.wait_until(run["id"])
     take(browser, board.url, "race", curves=len(RACE["vary"]["lr"]))
     for name, method, params, look in (
-        ("contour", "torch", {"lr": 0.03, "epochs": 120, "seed": 3}, {"at": 8}),
+        ("contour", "torch", {"lr": 0.05, "epochs": 40, "seed": 3}, {"at": 5}),
         ("graph", "backprop", {"lr": 0.02, "epochs": 60}, {"at": 12, "sample": 1}),
     ):
         run = board.wait_until(board.run(method, **params)["id"], seconds=120)

@@ -14,6 +14,7 @@ from app.visdom.plot import Look, Window, make_layout
 
 WIN = "race"
 LABEL = 0.1  # of the height: what the limit's label takes, at the bottom
+EDGE = 0.05  # of the height, above the topmost
 ROOM = 10.0  # times the largest loss: where those that have diverged are marked
 
 
@@ -60,8 +61,9 @@ def _plot(title: str, racing: list[Drawn]) -> Window:
         _marks("diverged", lost, [top] * len(lost), "triangle-up"),
     ]
     layout = make_layout("learning rate", "loss now", Look("log", "log"))
-    room = bottom * (bottom / top) ** LABEL  # no run lies on the label
-    layout["yaxis2"]["autorangeoptions"] = {"include": [room, top]}
+    height = top / bottom
+    # no run lies on the label, and none is cut at the top edge
+    layout["yaxis2"]["autorangeoptions"] = {"include": [bottom * height**-LABEL, top * height**EDGE]}
     del layout["xaxis2"]["dtick"]
     if limit := next((one.lr_limit for one in racing if one.lr_limit), None):
         layout |= _limit(limit)
