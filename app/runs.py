@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +75,7 @@ class Runs:
     def __init__(
         self,
         url: str,
+        folder: Path,
         store: Store,
         overlay: Overlay,
         feed: Feed,
@@ -81,9 +83,10 @@ class Runs:
         views: Sequence[View],
         limits: Limits,
     ) -> None:
-        """``url`` is where workers report to."""
+        """``url`` is where workers report to, ``folder`` where they keep their journals."""
         self.active: dict[str, Active] = {}
         self._url = url
+        self._folder = folder
         self._store = store
         self._overlay = overlay
         self._feed = feed
@@ -221,7 +224,16 @@ class Runs:
     async def ingest(self, run_id: str, batch: Batch) -> Accepted:
         """Take in a batch: each record once, on disk before the answer. ConflictError if records before it are missing
         or the run has ended, GoneError if it was deleted."""
-        active = self.active.get(run_id) or await self._revive(run_id)
+        active = self.active.get(run_id)
+        if active is None:
+            record = await self.get(run_id)
+            if record.status != "interrupted":
+                raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+            if record.method != EXTERNAL:  # its journal is being read: nothing goes on
+                accepted = await self._append(record, batch)
+                await self._store.save_run(record)
+                return Accepted(accepted=accepted, control=Control(stop=True))
+            active = await self._revive(record)
         active.heard_at = time.monotonic()
         record = active.record
         if record.status == "queued":
@@ -297,13 +309,10 @@ class Runs:
             self._feed.changed(record.id)
         return appended.next_seq
 
-    async def _revive(self, run_id: str) -> Active:
-        record = await self.get(run_id)
-        if record.status != "interrupted" or record.method != EXTERNAL:
-            raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+    async def _revive(self, record: RunRecord) -> Active:
         record.status, record.ended_at, record.error = "running", None, None
         active = Active(record, launched=True)
-        self.active[run_id] = active
+        self.active[record.id] = active
         await self._save(record)
         return active
 
@@ -343,9 +352,12 @@ class Runs:
                 active.launched = True
                 record = active.record
                 try:
-                    await self._engine.run(Job(record.id, record.method, record.params, self._url))
+                    await self._engine.run(self._job(record))
                 except OSError as error:
                     await self._end(active, "failed", f"No worker process could be started: {error}.")
+
+    def _job(self, record: RunRecord) -> Job:
+        return Job(record.id, record.method, record.params, self._url, str(self._folder))
 
     async def _kill_after_grace(self, active: Active) -> None:
         await asyncio.sleep(GRACE)

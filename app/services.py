@@ -79,7 +79,7 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     spawning = settings.workers == "spawn"
     engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
-    runs = Runs(settings.url, store, overlay, feed, engine, [overlay, publisher], limits)
+    runs = Runs(settings.url, settings.data_dir, store, overlay, feed, engine, [overlay, publisher], limits)
     services = Services(settings, store, feed, runs, visdom, publisher)
 
     def visdom_changed(state: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know: the run to report, and the board's address to report it to."""
+    """What a worker needs to know: the run to report, the board's address to report it to, and its data folder."""
 
     run_id: str
     method: str
     params: dict[str, Any]
     url: str
+    folder: str
 
 
 type Ended = Callable[[str, int], None]  # called with a run's id and its worker's exit code (-9: killed by signal 9)
