@@ -10,13 +10,19 @@
     run.finish()
 
 ``log()`` writes into a memory-mapped journal file: no lock, no network, nothing raised. What is in it survives a kill
--9 and a board that is away. A thread posts its bytes as they are; ``lossboard sync``, or the next board on the same
-folder, sends what a dead script left behind.
+-9 of the script and a board that is away. A thread posts its bytes as they are; ``lossboard sync``, or the next board
+on the same folder, sends what a dead script left behind.
 
 The binary form of ``POST /api/runs/{id}/points`` (content type ``application/vnd.lossboard.points``): one line of
-JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then records of ``2 + len(metrics)`` little-endian float64: the step,
-the metrics in that order, and the record's number plus one, which is written last, so that a record without it is not
-there yet. A metric that a step lacks is the NaN with the bits ``MISSING_BITS``. ``seq`` is the first record's number.
+JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then records of ``1 + len(metrics)`` little-endian float64: the step,
+then the metrics in that order. ``seq`` is the number of the first record. A metric that a step lacks is the NaN with
+the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a record that begins with eight zero bytes is
+not written yet, and the batch ends before it.
+
+A journal is a folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
+how it ended, ``lock`` is held by a living script, and each ``<number of its first record>.points`` is a segment:
+``MAGIC``, the length of what follows as 8 bytes, JSON ``{"base": 0, "metrics": ["loss", "w"]}`` with blanks behind it,
+then records as above, zeros where none is.
 """
 
 from __future__ import annotations
@@ -25,10 +31,10 @@ import atexit
 import contextlib
 import http.client
 import importlib
-import itertools
 import json
 import math
 import mmap
+import operator
 import os
 import shutil
 import struct
@@ -39,7 +45,7 @@ import urllib.parse
 import uuid
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,7 +59,9 @@ _MEMORY_BYTES = 64 << 20  # of records kept in memory where no file can be had
 _SEND_INTERVAL, _HEARTBEAT = 0.05, 0.2  # seconds between two posts, while points come and while none do
 _TIMEOUT = 10.0  # seconds to wait for one answer
 _GOODBYE = 10.0  # seconds that finish() waits for the last points to arrive
-_STUCK = 5.0  # seconds after which a record that was begun and never written is given up
+_STUCK = 100  # posts in vain after which a record that was begun and never written is given up
+_FARTHEST = 2**53  # the largest step: beyond it float64 cannot tell whole numbers apart
+_MOST_METRICS, _LONGEST_NAME = 1000, 200
 
 
 class Run:
@@ -74,7 +82,7 @@ class Run:
     ) -> None:
         self.id = attach_to or uuid.uuid4().hex
         self.params: dict[str, Any] = dict(params or {})
-        board = Board(url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000")
+        board = Board(url or default_url())
         self.url = f"{board.url}/api/runs/{self.id}"
         about = {"method": "external", "id": self.id, "name": name, "params": self.params}
         announcement = None if attach_to else about
@@ -93,23 +101,23 @@ class Run:
 
     def log(self, step: float | None = None, **metrics: float) -> None:
         """Log one point. ``step`` counts by itself unless given; metrics are numbers (anything ``float()`` takes)."""
-        journal = self.journal
-        segment = journal.segment
-        number = None
+        segment = self.journal.segment
+        place = None
         try:
-            if tuple(metrics) == segment.names:
-                at = self._next_step if step is None else step
-                number = next(journal.numbers)
-                # Looked at again after the number was taken: a segment is withdrawn before a new one takes numbers.
-                if number < segment.end and journal.segment is segment:
-                    place = segment.start + number * segment.size
-                    segment.pack_into(segment.buffer, place, at, *metrics.values(), number + 1.0)
-                    journal.last = number
-                    self._next_step = at + 1
-                    return
-        except Exception:  # noqa: S110  (a value that is no number: the slow road says which)
+            if len(metrics) == segment.width:
+                values = segment.pick(metrics)  # KeyError if the metrics are others than before
+                at = self._next_step if step is None else _step(step)
+                cell = place = next(segment.places)  # StopIteration if the segment is full
+                cells = segment.cells
+                for value in values:
+                    cell += 1
+                    cells[cell] = value
+                cells[place] = at or -0.0
+                self._next_step = at + 1.0
+                return
+        except Exception:  # noqa: S110  (whatever it was, the slow road meets it again and says so)
             pass
-        self._log_slowly(number, step, metrics)
+        self._log_slowly(segment, place, step, metrics)
 
     def finish(
         self, status: str = "finished", result: Mapping[str, Any] | None = None, error: str | None = None
@@ -141,29 +149,40 @@ class Run:
         else:
             self.finish("failed", error=f"{type(error).__name__}: {error}"[:2000])
 
-    def _log_slowly(self, number: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
-        """What is not usual: other metrics than before, a full segment, a value that is no number."""
-        values: dict[str, float] = {}
-        at = self._next_step
+    def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
+        """What is not usual: other metrics than before, a full segment, a value that is no number. ``place`` is where
+        in the segment the record belongs, if it was begun there."""
+        at = None if step is None else self._attempt(_step, step)
+        tried = {name: self._attempt(_value, name, value) for name, value in metrics.items()}
+        values = {name: value for name, value in tried.items() if value is not None}
+        if metrics and not values and place is None:
+            return
+        at = self._next_step if at is None else at
         try:
-            at = at if step is None else float(step)
-            for name, value in metrics.items():
-                values[name] = float(value)
-        except Exception as error:  # a typo in a metric must not end a training of hours
-            self._complain("value", f"a value was not logged: {error}")
-            if number is None and not values:
+            if place is not None:
+                segment.write(place, at, values)
+            elif not self.journal.write(at, values):
                 return
-        try:
-            if self.journal.write(number, at, values):
-                self._next_step = at + 1
+            self._next_step = at + 1.0
         except Exception as error:
             self._complain("journal", f"a point was not logged: {error}")
 
+    def _attempt(self, make: Callable[..., float], *of: Any) -> float | None:
+        try:
+            return make(*of)
+        except Exception as error:  # a typo in a metric must not end a training of hours
+            self._complain("value", f"a value was not logged: {error}")
+            return None
+
     def _complain(self, kind: str, what: str) -> None:
         """One warning of each kind."""
-        if kind not in self._complained:
-            self._complained.add(kind)
+        if kind in self._complained:
+            return
+        self._complained.add(kind)
+        try:
             warnings.warn(f"lossboard: {what}", stacklevel=4)
+        except Warning:  # where warnings are made errors, not even this may end a training
+            print(f"lossboard: {what}", file=sys.stderr)  # noqa: T201
 
     def _exit(self) -> None:  # of the interpreter
         self.__exit__(None, getattr(sys, "last_value", None), None)
@@ -175,7 +194,7 @@ _open_runs: weakref.WeakSet[Run] = weakref.WeakSet()
 def _forget_runs() -> None:
     """In a fork of the training process (a data loader's worker) there is nothing to report."""
     for forked in _open_runs:
-        forked.journal.close_here()
+        forked.journal.leave()
         forked._finished = True
 
 
@@ -183,34 +202,73 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_runs)
 
 
-class _Segment:
-    """Consecutive records, numbered from ``base`` to before ``end``, in one file or, failing that, in memory."""
+def _step(step: float) -> float:
+    if -_FARTHEST <= step <= _FARTHEST:
+        return step
+    raise ValueError(f"step {step} is not a number from {-_FARTHEST} to {_FARTHEST}")
 
-    def __init__(self, names: tuple[str, ...] | None, base: int, path: Path | None) -> None:
-        """OSError if the file cannot be made in its full size."""
-        self.names = names
-        self.base = self.end = base
-        self.path = path
-        self.size = 8 * (2 + len(names or ()))
-        self.pack_into = struct.Struct(f"<{self.size // 8}d").pack_into
-        self.buffer: mmap.mmap | bytearray = bytearray()
-        self.start = 0  # where record 0 would lie
-        if names is None:
-            return
-        self.end = base + max(1, _SEGMENT_BYTES // self.size)
-        head = b""
-        if path is not None:
-            text = json.dumps({"base": base, "metrics": names}).encode()
-            text += b" " * (-(16 + len(text)) % 64)
-            head = MAGIC + struct.pack("<Q", len(text)) + text
-        total = len(head) + (self.end - base) * self.size
-        self.buffer = bytearray(total) if path is None else _make_file(path, head, total)
-        self.start = len(head) - base * self.size
+
+def _value(name: str, value: Any) -> float:
+    if name.encode() and len(name) <= _LONGEST_NAME:
+        return float(value)
+    raise ValueError(f"the name of a metric has 1 to {_LONGEST_NAME} characters")
+
+
+class _Segment:
+    """Consecutive records, numbered from ``base`` to before ``end``, in one file or, failing that, in memory.
+
+    Whoever takes the next of ``places`` owns the record there: no lock, as no other thread can come between. A closed
+    segment has no places left, so a thread that still holds it goes the slow way.
+    """
+
+    def __init__(self, names: tuple[str, ...], base: int, size: int, path: Path | None) -> None:
+        """``size`` is that of all records in bytes, about. OSError if the file cannot be made in its full size."""
+        self.names, self.base, self.path = names, base, path
+        self.width, self.record = len(names), 1 + len(names)  # cells of the metrics, and of a whole record
+        self.pick: Callable[[Mapping[str, float]], Iterable[float]] = (
+            operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[name] for name in names]
+        )
+        count = max(1, size // (8 * self.record)) if size else 0
+        text = json.dumps({"base": base, "metrics": names}).encode()
+        text += b" " * (-(16 + len(text)) % 64)
+        head = MAGIC + struct.pack("<Q", len(text)) + text
+        total = len(head) + 8 * count * self.record
+        self.buffer = memoryview(bytearray(total) if path is None else _make_file(path, head, total))
+        self.cells = self.buffer.cast("d")
+        self.start = len(head) // 8  # the cell of the first record
+        self.places = iter(range(self.start, self.start + count * self.record, self.record))
+        self._count, self._left = count, list[int]()  # places that nobody gets any more
+
+    @property
+    def end(self) -> int:
+        """The number after the last record that there is room for."""
+        return self.base + self._count - len(self._left)
+
+    @property
+    def taken(self) -> int:
+        """The number after the last record that was begun."""
+        return self.end - operator.length_hint(self.places)
+
+    def close(self) -> None:
+        """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
+        self._left.extend(self.places)
+
+    def write(self, place: int, step: float, values: Mapping[str, float]) -> None:
+        """Write a record; what it lacks is MISSING."""
+        for cell, name in enumerate(self.names, place + 1):
+            self.cells[cell] = values.get(name, MISSING)
+        self.cells[place] = step or -0.0
+
+    def bytes_from(self, number: int) -> memoryview:
+        """The records from this number on that were begun, as many as go into one post."""
+        begin = 8 * (self.start + (number - self.base) * self.record)
+        count = min(self.taken - number, max(1, _SEGMENT_BYTES // (8 * self.record)))
+        return self.buffer[begin : begin + max(0, count) * 8 * self.record]
 
 
 def _make_file(path: Path, head: bytes, total: int) -> mmap.mmap:
     """A file of zeros behind ``head``, really allocated: a sparse one on a full disk would end the training."""
-    with path.open("w+b", buffering=0) as file:  # there may be one that an interrupt left behind
+    with path.open("w+b") as file:  # there may be one that an interrupt left behind
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, total)
@@ -218,137 +276,136 @@ def _make_file(path: Path, head: bytes, total: int) -> mmap.mmap:
                 file.write(bytes(total))
             file.seek(0)
             file.write(head)
+            file.flush()
             return mmap.mmap(file.fileno(), total)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
 
 
-_NOWHERE = _Segment(None, 0, None)  # what a journal writes to when the fast road is closed
+_NOWHERE = _Segment((), 0, 0, None)  # what a journal writes to when the fast road is closed
+_NOWHERE.width = -1
 
 
 class _Journal:
-    """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped.
-
-    The fast road is in ``Run.log``: it takes a number and writes, without a lock. Whatever changes the segments holds
-    the lock, withdraws ``segment`` first, and only then takes a number: a writer that still saw the segment after it
-    took its own number has a smaller one, whose place is in that segment.
-    """
+    """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped."""
 
     def __init__(self, run_id: str, about: dict[str, Any], complain: Callable[[str, str], None]) -> None:
         self.segment, self.segments = _NOWHERE, list[_Segment]()
-        self.numbers, self.lock = itertools.count(), threading.RLock()
-        self.last, self.acknowledged = -1, 0  # the newest record written, with several threads about; how many arrived
+        self.lock = threading.RLock()  # of whoever changes the segments
+        self.acknowledged = 0
         self.folder: Path | None = None
-        self.locked: int | None = None
+        self._held: int | None = None
         self._complain = complain
-        self._closed, self._tried = False, 0.0  # when room was last looked for in vain
+        self._closed, self._tried = False, -math.inf  # when room was last looked for in vain
         try:
             folder = data_folder() / "journals" / run_id
             folder.mkdir(parents=True, exist_ok=True)
-            self.locked = hold(folder)
-            (folder / "run.json").write_text(json.dumps(about, default=str), encoding="utf-8")
+            self._held = hold(folder)
+            _write_whole(folder / "run.json", about)  # only now: one that has it and is not held is a dead script's
             self.folder = folder
         except OSError as error:
             complain("folder", f"no journal can be kept ({error}); points wait in memory")
 
-    def write(self, number: int | None, step: float, values: Mapping[str, float]) -> bool:
+    @property
+    def taken(self) -> int:
+        """How many records were begun."""
+        return self.segments[-1].taken if self.segments else 0
+
+    def write(self, step: float, values: Mapping[str, float]) -> bool:
         """Write a record the slow way; False if there is no room for it, or the journal is closed."""
         with self.lock:
-            if self._closed and number is None:
-                return False
-            known = self.segments[-1].names or () if self.segments else ()
-            if number is None and (not self.segments or not set(values) <= set(known)):
-                self.segment = _NOWHERE
-                number = next(self.numbers)
-                if not self.add(tuple(dict.fromkeys([*known, *values])), number):
-                    self.numbers = itertools.count(number)
-                    return False
-            elif number is None:
-                number = next(self.numbers)
-            segment = self.segment_of(number)
-            if segment is None:
-                return False
-            row = [values.get(name, MISSING) for name in segment.names or ()]
-            segment.pack_into(segment.buffer, segment.start + number * segment.size, step, *row, number + 1.0)
-            self.last = max(self.last, number)
-            if not self._closed:
-                self.segment = self.segments[-1]
-            return True
+            names = self.segments[-1].names if self.segments else ()
+            if not values.keys() <= set(names):
+                names = tuple(dict.fromkeys([*names, *values]))
+            if len(names) > _MOST_METRICS:
+                raise ValueError(f"a run has at most {_MOST_METRICS} metrics")
+            while segment := self.segment_for(names):
+                place = next(segment.places, None)
+                if place is not None:
+                    segment.write(place, step, values)
+                    return True
+            return False
 
-    def fill(self, last: int) -> None:
-        """Up to ``last``, write a record without metrics where one was begun and never written: at an interrupt."""
-        for number in range(self.acknowledged, last + 1):
-            segment = self.segment_of(number)
-            mark = (number + 1) * segment.size + segment.start if segment else 0
-            if segment and not any(segment.buffer[mark - 8 : mark]):
-                self.write(number, number, {})
+    def segment_for(self, names: tuple[str, ...]) -> _Segment | None:
+        """With the lock held: a segment for these metrics with room, the newest or a new one; None if none can be."""
+        if self._closed:
+            return None
+        newest = self.segments[-1] if self.segments else None
+        if newest and newest.names == names and operator.length_hint(newest.places):
+            self.segment = newest
+            return newest
+        self.segment = _NOWHERE
+        if newest:
+            newest.close()
+        segment = self._make_segment(names, newest.end if newest else 0)
+        if segment:
+            self.segments.append(segment)
+            self.segment = segment
+        return segment
 
-    def close_here(self) -> None:
-        """In a fork: never touch the parent's journal."""
+    def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment | None:
+        # Each file is one that the process has open: the more there are, the longer the next.
+        size = _SEGMENT_BYTES << min(len(self.segments) // 8, 4)
+        if self.folder and time.monotonic() - self._tried > 1:
+            try:
+                return _Segment(names, base, size, self.folder / f"{base:015d}.points")
+            except OSError as error:
+                self._tried = time.monotonic()
+                self._complain("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
+        held = sum(len(one.buffer) for one in self.segments if one.path is None)
+        if held + _SEGMENT_BYTES > _MEMORY_BYTES:
+            self._complain("full", "no room is left, neither on disk nor in memory: points are lost")
+            return None
+        return _Segment(names, base, _SEGMENT_BYTES, None)
+
+    def fill(self, end: int) -> None:
+        """Before ``end``, write a record without metrics where one was begun and never written: at an interrupt."""
+        with self.lock:
+            for segment in self.segments:
+                for number in range(max(self.acknowledged, segment.base), min(end, segment.end)):
+                    place = segment.start + (number - segment.base) * segment.record
+                    if not any(segment.buffer[8 * place : 8 * place + 8]):
+                        segment.write(place, number, {})
+
+    def leave(self) -> None:
+        """In a fork: never touch the parent's journal, nor hold it when the parent is gone."""
         self.lock = threading.RLock()  # another thread of the parent may have held it
         self._closed = True
         self.segment, self.segments, self.folder = _NOWHERE, [], None
+        self._let_go()
 
     def seal(self) -> None:
-        """Let nothing more be begun; from now on ``last`` is exact."""
+        """Let nothing more be begun."""
         with self.lock:
             self.segment = _NOWHERE
-            if not self._closed:
-                self._closed = True
-                self.last = min(next(self.numbers), self.segments[-1].end if self.segments else 0) - 1
+            self._closed = True
+            if self.segments:
+                self.segments[-1].close()
 
-    def unsent(self) -> tuple[tuple[str, ...], bytes]:
+    def unsent(self) -> tuple[tuple[str, ...], memoryview]:
         """Names and bytes of the oldest records that are not acknowledged; what is acknowledged is let go."""
-        while self.segments and self.acknowledged >= self.segments[0].end and len(self.segments) > 1:
-            gone = self.segments.pop(0)  # never closed: a writer may still hold it
-            if gone.path:
-                gone.path.unlink(missing_ok=True)
+        while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
+            path = self.segments.pop(0).path
+            if path:
+                with contextlib.suppress(OSError):  # it goes with the folder
+                    path.unlink()
         if not self.segments:
-            return (), b""
-        segment = self.segments[0]
-        end = min(self.last + 1, segment.end, self.acknowledged + max(1, _SEGMENT_BYTES // segment.size))
-        place = slice(segment.start + self.acknowledged * segment.size, segment.start + end * segment.size)
-        return segment.names or (), bytes(memoryview(segment.buffer)[place])
+            return (), memoryview(b"")
+        return self.segments[0].names, self.segments[0].bytes_from(self.acknowledged)
 
     def remove(self) -> None:
         """Everything has arrived, or nobody wants it."""
         self.segments = []
-        if self.locked is not None:
-            os.close(self.locked)
-            self.locked = None
         if self.folder:
+            (self.folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
+            self._let_go()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def segment_of(self, number: int) -> _Segment | None:
-        while self.segments and number >= self.segments[-1].end:
-            newest = self.segments[-1]
-            self.segment = _NOWHERE
-            if not self.add(newest.names or (), newest.end):
-                self.numbers = itertools.count(newest.end)
-                return None
-        return next((segment for segment in reversed(self.segments) if segment.base <= number), None)
-
-    def add(self, names: tuple[str, ...], base: int) -> bool:
-        """Make the next segment, on disk or else in memory, and open the fast road to it."""
-        segment = None
-        if self.folder and time.monotonic() - self._tried > 1:
-            try:
-                segment = _Segment(names, base, self.folder / f"{base:015d}.points")
-            except OSError as error:
-                self._tried = time.monotonic()
-                self._complain("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
-        if segment is None:
-            held = sum(len(one.buffer) for one in self.segments if one.path is None)
-            if held + _SEGMENT_BYTES > _MEMORY_BYTES:
-                self._complain("full", "no room is left, neither on disk nor in memory: points are lost")
-                return False
-            segment = _Segment(names, base, None)
-        if self.segments:
-            self.segments[-1].end = base
-        self.segments.append(segment)
-        self.segment = segment
-        return True
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
 
 class _Sender(threading.Thread):
@@ -364,8 +421,9 @@ class _Sender(threading.Thread):
         self.gone = False  # the board will take nothing more of this run
         self._path = f"/api/runs/{run.id}"
         self._announcement, self._journal, self._params = announcement, run.journal, run.params
+        self._complain = run._complain
         self._ending: dict[str, Any] | None = None
-        self._advanced, self._behind = time.monotonic(), -1
+        self._in_vain, self._behind = 0, 0  # posts since a record was last accepted; how many were begun then
         self._wake, self._done = threading.Event(), threading.Event()
         self.start()
 
@@ -374,7 +432,7 @@ class _Sender(threading.Thread):
         self._journal.seal()
         with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
             if self._journal.folder:
-                (self._journal.folder / "ending.json").write_text(json.dumps(ending), encoding="utf-8")
+                _write_whole(self._journal.folder / "ending.json", ending)
         self._ending = ending
         self._wake.set()
         self._done.wait(seconds)
@@ -383,7 +441,7 @@ class _Sender(threading.Thread):
     def run(self) -> None:
         last_post, patience = -math.inf, 0.1
         while not self._done.is_set():
-            idle = self._journal.last < self._journal.acknowledged and self._ending is None
+            idle = self._journal.taken <= self._journal.acknowledged and self._ending is None
             if idle and time.monotonic() - last_post < _HEARTBEAT:
                 self._wake.wait(_SEND_INTERVAL)
                 continue
@@ -392,8 +450,8 @@ class _Sender(threading.Thread):
                 last_post, patience = time.monotonic(), 0.1
             except Exception as error:  # whatever it is, the next try may fare better
                 self.board.close()
-                if isinstance(error, RefusedError) and error.final:
-                    self._give_up(error)
+                if isinstance(error, RefusedError):
+                    self._note_refusal(error)
                 self._done.wait(patience)
                 patience = min(2 * patience, 2.0)
                 continue
@@ -408,40 +466,45 @@ class _Sender(threading.Thread):
         journal = self._journal
         names, records = journal.unsent()
         head = json.dumps({"seq": journal.acknowledged, "metrics": names}).encode() + b"\n"
-        answer = self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE)
-        sent, now = len(records) // (8 * (2 + len(names))), time.monotonic()
-        if answer["accepted"] > journal.acknowledged or not sent:
-            self._advanced, self._behind = now, journal.last
-        journal.acknowledged = answer["accepted"]
-        if now - self._advanced > _STUCK:
+        accepted = (answer := self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE))["accepted"]
+        if accepted > journal.acknowledged or not records:
+            self._in_vain, self._behind = 0, journal.taken
+        journal.acknowledged = accepted
+        self._in_vain += 1
+        if self._in_vain > _STUCK:  # counted, not timed: the whole process may have been stopped for hours
             journal.fill(self._behind)
         control = answer.get("control") or {}
         if control.get("stop"):
             self.stop_asked.set()
         self._params.update(control.get("params") or {})
-        if self._ending is not None and journal.acknowledged > journal.last:
+        if self._ending is not None and journal.acknowledged >= journal.taken:
             self.board.post(f"{self._path}/finish", json.dumps(self._ending).encode())
             self.board.close()
             journal.remove()
             self._done.set()
         return len(records) >= _SEGMENT_BYTES // 2
 
-    def _give_up(self, error: RefusedError) -> None:
+    def _note_refusal(self, error: RefusedError) -> None:
+        """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
+        if not error.final:
+            self._complain("refused", f"the board takes no points at the moment: {error}")
+            return
         self.gone = True
         self.stop_asked.set()
         self._journal.seal()
         self._journal.remove()
         self._done.set()
         if error.status != 410:
-            warnings.warn(f"lossboard: the board refuses this run: {error}", stacklevel=2)
+            self._complain("refused", f"the board refuses this run: {error}")
 
 
 class RefusedError(Exception):
-    """The board answered with something other than success; ``final`` if it would do so again."""
+    """The board answered with something other than success; ``final`` if the run has ended or was deleted."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status} {text}")
-        self.status, self.final = status, 400 <= status < 500 and status not in (408, 429)
+        self.status = status
+        self.final = status == 410 or (status == 409 and '"wanted"' not in text)
 
 
 class Board:
@@ -472,9 +535,14 @@ class Board:
             self._connection = None
 
 
+def default_url() -> str:
+    """Where the board is, unless somebody says otherwise: LOSSBOARD_URL, or port 8000 of this machine."""
+    return os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000"
+
+
 def data_folder() -> Path:
     """LOSSBOARD_DIR, or the user's data folder for lossboard: where the board keeps its data, and scripts journals."""
-    if chosen := os.environ.get("LOSSBOARD_DIR"):
+    if chosen := os.environ.get("LOSSBOARD_DIR") or os.environ.get("LOSSBOARD_DATA_DIR"):
         return Path(chosen)
     homes = {
         "win32": os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local",
@@ -482,6 +550,12 @@ def data_folder() -> Path:
     }
     home = homes.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "lossboard"
+
+
+def _write_whole(path: Path, content: Any) -> None:
+    """Write JSON so that whoever finds the file finds all of it."""
+    path.with_suffix(".part").write_text(json.dumps(content, default=str), encoding="utf-8")
+    path.with_suffix(".part").replace(path)
 
 
 def hold(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""The command `lossboard`: starts a board and keeps it until Ctrl-C."""
+"""The command `lossboard`: starts a board and keeps it until Ctrl-C; `lossboard sync` sends what was left behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -16,7 +17,8 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
-from app import assets
+import lossboard
+from app import assets, leftovers
 from app.database import DatabaseError
 from app.folder import FolderError, claim
 from app.guard import is_loopback
@@ -31,8 +33,9 @@ commands = typer.Typer(
 )
 
 
-@commands.command()
+@commands.callback(invoke_without_command=True)
 def serve(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None,
@@ -55,7 +58,9 @@ def serve(
     Every option is also an environment variable: LOSSBOARD_HOST, LOSSBOARD_PORT, LOSSBOARD_DIR (the data folder),
     LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; the README names a few more.
     """
-    given = {name: value for name, value in locals().items() if value is not None}
+    if context.invoked_subcommand:
+        return
+    given = {name: value for name, value in locals().items() if value is not None and name != "context"}
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         settings = Settings(**given)
@@ -72,6 +77,33 @@ def serve(
     code = BoardServer(settings).serve_on(listener)
     lock.release()
     raise typer.Exit(code)
+
+
+@commands.command()
+def sync(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the journals.", show_default="the user's data folder")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the board.", show_default="http://127.0.0.1:8000")] = None,
+) -> None:
+    """Send to a board what scripts have logged while none answered, or that were killed; scripts that run are left out.
+
+    LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used where an option is not given.
+    """
+    folder = data_dir or lossboard.data_folder()
+    url = url or lossboard.default_url()
+    found = False
+    try:
+        for sent in leftovers.sync(folder, url):
+            found = True
+            what = f"stays here: {sent.refusal}" if sent.refusal else f"has arrived at {url}"
+            typer.echo(f"{sent.name} ({sent.run_id}) {what}.")
+    except ValueError as error:
+        _give_up(str(error))
+    except (OSError, HTTPException) as error:
+        _give_up(f"No board answers at {url} ({error}). Start one, or name another with --url.")
+    if not found:
+        typer.echo(f"Nothing was left behind in {folder}.")
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:

@@ -2,91 +2,156 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import shutil
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import lossboard
+from app.columns import Floats
 from lossboard import Board, RefusedError
 
-_NOBODY_WAITS = (404, 409, 410)  # for points of a run that is unknown, has ended, or was deleted
+log = logging.getLogger("lossboard.leftovers")
+
 _AT_ONCE = 4 << 20  # bytes in one post
+_EVERY = 10.0  # seconds between two looks of a board at its own folder
 
 
-def sync(folder: Path, url: str) -> tuple[int, list[str]]:
-    """Send every journal in the data folder ``folder`` to the board at ``url``, and remove it once it has arrived.
+@dataclass(frozen=True)
+class Sent:
+    """What became of a journal: its run's id and name, and why its points stay here, if they do."""
 
-    Those of scripts that still run are left to them. Returns how many were sent, and a sentence for each that the
-    board refuses. OSError if the board cannot be reached.
+    run_id: str
+    name: str
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive records of a journal, the first numbered ``base``; per row the step and the metrics."""
+
+    base: int
+    names: list[str]
+    rows: Floats
+
+
+class Leftovers:
+    """What was left behind in a board's own folder, sent to the board itself, on the road that all points take."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._url = url
+        self._one_at_a_time = asyncio.Lock()  # each waits in a thread for answers that need threads themselves
+        self._refused: set[str] = set()
+
+    async def watch(self) -> None:
+        """Collect what dead scripts and workers left behind: now, and from time to time; runs for ever."""
+        while True:
+            await self.collect()
+            await asyncio.sleep(_EVERY)
+
+    async def collect(self, run_id: str = "*") -> None:
+        """Collect the journal of this run, or every one, if no living process has it."""
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._collect, run_id)
+
+    def _collect(self, run_id: str) -> None:
+        try:
+            for sent in sync(self._folder, self._url, run_id):
+                if sent.refusal and sent.run_id not in self._refused:
+                    self._refused.add(sent.run_id)
+                    log.warning("the journal of run %s stays where it is: %s", sent.run_id, sent.refusal)
+        except (OSError, HTTPException) as error:  # this board is ending, most likely; the next one looks again
+            log.info("what was left behind stays for now: %s", error)
+
+
+def sync(folder: Path, url: str, run_id: str = "*") -> Iterator[Sent]:
+    """Send every journal in the data folder ``folder`` to the board at ``url``, and remove what has arrived.
+
+    The journals of scripts that still run are left to them. OSError or http.client.HTTPException if the board cannot
+    be reached.
     """
     board = Board(url)
-    sent, refused = 0, []
-    journals = folder / "journals"
-    for journal in sorted(journals.iterdir()) if journals.is_dir() else []:
-        try:
-            held = lossboard.hold(journal)
-        except OSError:
-            continue
-        try:
-            send(board, journal)
-            sent += 1
-        except RefusedError as error:
-            if error.status not in _NOBODY_WAITS:
-                refused.append(f"{journal.name}: {error}")
+    try:
+        # Before it holds its journal a script that begins has no run.json there.
+        for introduction in sorted((folder / "journals").glob(f"{run_id}/run.json")):
+            journal = introduction.parent
+            try:
+                held = lossboard.hold(journal)
+            except OSError:  # its script lives, or somebody else sends it
                 continue
-        finally:
-            os.close(held)
-        shutil.rmtree(journal, ignore_errors=True)
-    board.close()
-    return sent, refused
+            try:
+                yield _send_and_remove(board, journal)
+            finally:
+                os.close(held)
+    finally:
+        board.close()
 
 
 def send(board: Board, journal: Path) -> None:
-    """Send one journal: what the board has already is left out. RefusedError, OSError."""
+    """Send one journal; what the board has already is left out. RefusedError, OSError, HTTPException."""
     path = f"/api/runs/{journal.name}"
-    about = _read(journal / "run.json")
-    if about.get("announcement"):
-        board.post("/api/runs", json.dumps(about["announcement"]).encode())
+    announcement = _read(journal / "run.json").get("announcement")
+    segments = list(_segments(journal))
+    if announcement and not (segments and segments[0].base):  # if the first points are gone, some board has them
+        board.post("/api/runs", json.dumps(announcement).encode())
     number = _post(board, path, 0, [], b"")
-    for base, names, records in segments(journal):
-        size = 8 * (2 + len(names))
-        while 0 <= number - base < len(records) // size:
-            start = (number - base) * size
-            piece = records[start : start + max(1, _AT_ONCE // size) * size]
-            accepted = _post(board, path, number, names, piece)
-            if accepted == number:
-                if not _is_written(base, size, records, number):
-                    break
-                # Begun when the script ended, in one of several threads: a record without metrics takes its place.
-                filler = struct.pack(f"<{size // 8}d", number, *[lossboard.MISSING] * len(names), number + 1)
-                accepted = _post(board, path, number, names, filler)
+    for segment in segments:
+        if number < segment.base:
+            raise RefusedError(409, f"points {number} to {segment.base - 1} are at another board")
+        while number < segment.base + len(segment.rows):
+            rows = segment.rows[number - segment.base :][: max(1, _AT_ONCE // segment.rows[0].nbytes)]
+            accepted = _post(board, path, number, segment.names, rows.tobytes())
+            if accepted == number:  # begun when the script ended, in one of several threads: nothing was written
+                filler = struct.pack(f"<{rows.shape[1]}d", number, *[lossboard.MISSING] * len(segment.names))
+                accepted = _post(board, path, number, segment.names, filler)
             number = accepted
     if ending := _read(journal / "ending.json"):
         board.post(f"{path}/finish", json.dumps(ending).encode())
 
 
-def segments(journal: Path) -> Iterator[tuple[int, list[str], bytes]]:
-    """Of each file of a journal in order: its first record's number, its metrics, its records."""
-    for file in sorted(journal.glob("*.points")):
-        content = file.read_bytes()
-        if content[:8] != lossboard.MAGIC:
-            continue  # its making was cut short: it has no records yet
-        (length,) = struct.unpack_from("<Q", content, 8)
-        head = json.loads(content[16 : 16 + length])
-        size = 8 * (2 + len(head["metrics"]))
-        yield head["base"], head["metrics"], content[16 + length :][: (len(content) - 16 - length) // size * size]
+def _send_and_remove(board: Board, journal: Path) -> Sent:
+    name = (_read(journal / "run.json").get("announcement") or {}).get("name", "run")
+    try:
+        send(board, journal)
+    except RefusedError as error:
+        if not error.final:
+            return Sent(journal.name, name, str(error))
+    (journal / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
+    shutil.rmtree(journal, ignore_errors=True)
+    return Sent(journal.name, name)
 
 
-def _is_written(base: int, size: int, records: bytes, number: int) -> bool:
-    """Whether a later record of this file is there."""
-    marks = np.frombuffer(records, "<f8").reshape(-1, size // 8)[number - base :, -1]
-    return bool(marks.any())
+def _segments(journal: Path) -> Iterator[Segment]:
+    """The files of a journal, in order, without what was never written at the end of each."""
+    found = [segment for file in sorted(journal.glob("*.points")) if (segment := _segment(file))]
+    for segment, following in pairwise(found):
+        yield Segment(segment.base, segment.names, segment.rows[: following.base - segment.base])
+    if found:
+        newest = found[-1]
+        written = np.flatnonzero(newest.rows[:, 0].view(np.uint64))
+        yield Segment(newest.base, newest.names, newest.rows[: written[-1] + 1 if len(written) else 0])
+
+
+def _segment(file: Path) -> Segment | None:
+    with file.open("rb") as opened:
+        magic, length = struct.unpack("<8sQ", opened.read(16).ljust(16, b"\0"))
+        if magic != lossboard.MAGIC:
+            return None  # its making was cut short: it has no records yet
+        head = json.loads(opened.read(length))
+    record = 1 + len(head["metrics"])
+    cells = np.memmap(file, "<f8", "r", offset=16 + length)
+    return Segment(head["base"], head["metrics"], cells[: len(cells) // record * record].reshape(-1, record))
 
 
 def _post(board: Board, path: str, number: int, names: list[str], records: bytes) -> int:
@@ -96,8 +161,9 @@ def _post(board: Board, path: str, number: int, names: list[str], records: bytes
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """A JSON file of a journal, {} if it is not there: they are written whole or not at all."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there, or cut short by the end of its script
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return {}
-    return content if isinstance(content, dict) else {}
+    return content

@@ -18,6 +18,7 @@ import numpy as np
 from app.columns import Batch, Floats, is_missing
 from app.errors import ConflictError, GoneError, NotFoundError
 from app.feed import Feed
+from app.leftovers import Leftovers
 from app.overlay import Overlay
 from app.plans import Plan
 from app.schemas import Accepted, Control, Ending
@@ -80,6 +81,7 @@ class Runs:
         overlay: Overlay,
         feed: Feed,
         engine: Engine,
+        leftovers: Leftovers,
         views: Sequence[View],
         limits: Limits,
     ) -> None:
@@ -87,6 +89,7 @@ class Runs:
         self.active: dict[str, Active] = {}
         self._url = url
         self._folder = folder
+        self._leftovers = leftovers
         self._store = store
         self._overlay = overlay
         self._feed = feed
@@ -259,11 +262,8 @@ class Runs:
         active = self.active.get(run_id)
         if active is None or self._closed:
             return
-        if active.stop_asked:
-            self._tend(self._end(active, "stopped"))
-            return
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        self._tend(self._end(active, "failed", f"Its worker process {how} before the run was done."))
+        self._tend(self._end_without_worker(active, f"Its worker process {how} before the run was done."))
 
     async def watch_silence(self) -> None:
         """Interrupt external runs that have been silent for too long; runs for ever."""
@@ -330,6 +330,14 @@ class Runs:
         self.active.pop(record.id, None)
         self._show(record)
         await self._start_waiting()
+
+    async def _end_without_worker(self, active: Active, error: str) -> None:
+        """First what the worker had logged and could not send any more, maybe even how it ended; then its status."""
+        await self._leftovers.collect(active.record.id)
+        if active.stop_asked:
+            await self._end(active, "stopped")
+        else:
+            await self._end(active, "failed", error)
 
     async def _save(self, record: RunRecord) -> None:
         await self._store.save_run(record)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 import lossboard
 
-MOST_WAITING = 64 << 20  # bytes that wait for the board; unlike a script, a worker may wait for it
+MOST_WAITING = 2_000_000  # points that wait for the board; unlike a script, a worker may wait for it
 
 
 class WorkerRun(lossboard.Run):
@@ -28,23 +28,18 @@ class WorkerRun(lossboard.Run):
         Waits while the board is far behind. OSError if there is no room for them, neither on disk nor in memory.
         """
         journal = self.journal
-        first = journal.last + 1
-        marks = np.arange(first + 1, first + 1 + len(table))
-        source = memoryview(np.column_stack([table, marks]).astype("<f8", copy=False).tobytes())
-        size = 8 * (2 + len(names))
+        steps = np.where(table[:, 0] == 0, -0.0, table[:, 0])
+        done = 0
         with journal.lock:
-            if not journal.segments:
-                journal.add(names, first)
-            number, end = first, first + len(table)
-            while number < end:
-                segment = journal.segment_of(number)
+            while done < len(table):
+                segment = journal.segment_for(names)
                 if segment is None:
                     raise OSError("there is no room for more points, neither on disk nor in memory")
-                count = min(end, segment.end) - number
-                place = segment.start + number * size
-                segment.buffer[place : place + count * size] = source[: count * size]
-                source, number = source[count * size :], number + count
-            journal.numbers = itertools.count(end)
-            journal.last = end - 1
-        while (journal.last - journal.acknowledged) * size > MOST_WAITING and not self.should_stop:
+                places = list(islice(segment.places, len(table) - done))
+                cells = np.frombuffer(segment.cells, np.float64, len(places) * segment.record, 8 * places[0])
+                rows = cells.reshape(-1, segment.record)
+                rows[:, 1:] = table[done : done + len(rows), 1:]
+                rows[:, 0] = steps[done : done + len(rows)]  # last: a record with a step is whole
+                done += len(rows)
+        while journal.taken - journal.acknowledged > MOST_WAITING and not self.should_stop:
             self.wait(0.005)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path

@@ -56,11 +56,13 @@ def test_the_clients_binary_form_keeps_every_bit(board: BoardProcess, external: 
     odd = [math.nan, math.inf, -0.0, 5e-324, lossboard.MISSING]
     rows = array.array("d")
     for step, value in enumerate(odd):
-        rows.extend([step, value, 1 / 3])
+        rows.extend([step or -0.0, value, 1 / 3])
     body = json.dumps({"seq": 0, "metrics": ["loss", "w"]}).encode() + b"\n" + rows.tobytes()
     headers = {"Content-Type": lossboard.CONTENT_TYPE}
     assert board.client.post(f"{external}/points", content=body, headers=headers).json()["accepted"] == 5
-    metrics = board.get(f"{external}/points")["metrics"]
+    points = board.get(f"{external}/points")
+    metrics = points["metrics"]
+    assert (points["step"], math.copysign(1, points["step"][0])) == ([0, 1, 2, 3, 4], 1)
     assert metrics["w"] == [1 / 3] * 5
     assert metrics["loss"] == ["NaN", "Infinity", -0.0, 5e-324, None]
     assert math.copysign(1, metrics["loss"][2]) == -1

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lossboard
-from app.leftovers import sync
+from app import leftovers
 from tests.boards import BoardProcess, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -53,10 +53,16 @@ class Script:
         return int((b"0\n" + out).splitlines()[-1])
 
 
+def sync(folder: Path, url: str) -> tuple[int, list[str]]:
+    """Send what was left behind; how many journals that were, and what was refused."""
+    outcomes = list(leftovers.sync(folder, url))
+    return len(outcomes), [sent.refusal for sent in outcomes if sent.refusal]
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path / "journals of scripts"))
-    yield tmp_path / "journals of scripts"
+    return tmp_path / "journals of scripts"
 
 
 def points_of(board: BoardProcess, run_id: str) -> dict[str, Any]:
@@ -187,7 +193,7 @@ for i in range(50_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, resource.RLIM_INFINITY))
     if i == 40_000:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        run.journal._tried = 0
+        run.journal._tried = -9
     run.log(loss=i)
 assert run.finish()
 """
@@ -221,7 +227,8 @@ print(run.finish())
 
 def test_a_folder_that_cannot_be_written_is_one_warning(board: BoardProcess, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    code = 'import lossboard\nrun = lossboard.run("memory")\nprint(run.id, flush=True)\nrun.log(loss=1)\nassert run.finish()'
+    code = 'import lossboard\nrun = lossboard.run("memory")\nprint(run.id, flush=True)\n'
+    code += "run.log(loss=1)\nassert run.finish()"
     script = Script(code, board.url, tmp_path / "file")
     _, errors = script.process.communicate()
     assert errors.count(b"UserWarning") == 1
@@ -252,7 +259,7 @@ while not done:
     except KeyboardInterrupt:
         pass
 lossboard._GOODBYE = 30
-lossboard._STUCK = 1
+lossboard._STUCK = 20
 assert run.finish()
 print(i)
 """
