@@ -20,9 +20,8 @@ the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a recor
 not written yet, and the batch ends before it.
 
 A journal is a folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
-how it ended, ``lock`` is held by a living script, and each ``<number of its first record>.points`` is a segment:
-``MAGIC``, the length of what follows as 8 bytes, JSON ``{"base": 0, "metrics": ["loss", "w"]}`` with blanks behind it,
-then records as above, zeros where none is.
+how it ended, ``lock`` is held by a living script. ``<number of its first record>.points`` is a segment: ``MAGIC``, the
+length of the JSON that follows as 8 bytes, ``{"base": 0, "metrics": ["loss", "w"]}``, records as above, zeros.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
@@ -85,11 +84,11 @@ class Run:
         board = Board(url or default_url())
         self.url = f"{board.url}/api/runs/{self.id}"
         about = {"method": "external", "id": self.id, "name": name, "params": self.params}
-        announcement = None if attach_to else about
+        announcement = None if attach_to else _json(about)
         self._next_step: float = 0
         self._complained: set[str] = set()
         self._finished = False
-        self.journal = _Journal(self.id, {"announcement": announcement, "url": board.url}, self._complain)
+        self.journal = _Journal(self.id, _json({"announcement": None if attach_to else about}), self._complain)
         self._sender = _Sender(self, board, announcement)
         _open_runs.add(self)
         atexit.register(self._exit)
@@ -132,7 +131,7 @@ class Run:
         atexit.unregister(self._exit)
         if status == "finished" and self.should_stop:
             status = "stopped"
-        done = self._sender.end({"status": status, "result": dict(result or {}), "error": error}, _GOODBYE)
+        done = self._sender.end(_json({"status": status, "result": result or {}, "error": error}), _GOODBYE)
         if not done and not self._sender.gone:
             kept = f"; `lossboard sync` sends what is in {self.journal.folder}" if self.journal.folder else ""
             self._complain("away", f"no board answered at {self._sender.board.url}{kept}")
@@ -153,15 +152,13 @@ class Run:
         """What is not usual: other metrics than before, a full segment, a value that is no number. ``place`` is where
         in the segment the record belongs, if it was begun there."""
         at = None if step is None else self._attempt(_step, step)
+        at = self._next_step if at is None else at
         tried = {name: self._attempt(_value, name, value) for name, value in metrics.items()}
         values = {name: value for name, value in tried.items() if value is not None}
-        if metrics and not values and place is None:
-            return
-        at = self._next_step if at is None else at
         try:
             if place is not None:
                 segment.write(place, at, values)
-            elif not self.journal.write(at, values):
+            elif (metrics and not values) or not self.journal.write(at, values):
                 return
             self._next_step = at + 1.0
         except Exception as error:
@@ -176,13 +173,12 @@ class Run:
 
     def _complain(self, kind: str, what: str) -> None:
         """One warning of each kind."""
-        if kind in self._complained:
-            return
-        self._complained.add(kind)
         try:
-            warnings.warn(f"lossboard: {what}", stacklevel=4)
+            if kind not in self._complained:
+                self._complained.add(kind)
+                warnings.warn(f"lossboard: {what}", stacklevel=4)
         except Warning:  # where warnings are made errors, not even this may end a training
-            print(f"lossboard: {what}", file=sys.stderr)  # noqa: T201
+            sys.stderr.write(f"lossboard: {what}\n")
 
     def _exit(self) -> None:  # of the interpreter
         self.__exit__(None, getattr(sys, "last_value", None), None)
@@ -202,9 +198,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_runs)
 
 
+def _json(content: Any) -> bytes:
+    return json.dumps(content, default=str).encode()
+
+
 def _step(step: float) -> float:
     if -_FARTHEST <= step <= _FARTHEST:
-        return step
+        return float(step)
     raise ValueError(f"step {step} is not a number from {-_FARTHEST} to {_FARTHEST}")
 
 
@@ -229,8 +229,8 @@ class _Segment:
             operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[name] for name in names]
         )
         count = max(1, size // (8 * self.record)) if size else 0
-        text = json.dumps({"base": base, "metrics": names}).encode()
-        text += b" " * (-(16 + len(text)) % 64)
+        text = _json({"base": base, "metrics": names})
+        text += b" " * (-len(text) % 8)
         head = MAGIC + struct.pack("<Q", len(text)) + text
         total = len(head) + 8 * count * self.record
         self.buffer = memoryview(bytearray(total) if path is None else _make_file(path, head, total))
@@ -290,12 +290,12 @@ _NOWHERE.width = -1
 class _Journal:
     """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped."""
 
-    def __init__(self, run_id: str, about: dict[str, Any], complain: Callable[[str, str], None]) -> None:
+    def __init__(self, run_id: str, about: bytes, complain: Callable[[str, str], None]) -> None:
         self.segment, self.segments = _NOWHERE, list[_Segment]()
         self.lock = threading.RLock()  # of whoever changes the segments
         self.acknowledged = 0
         self.folder: Path | None = None
-        self._held: int | None = None
+        self._held: IO[bytes] | None = None
         self._complain = complain
         self._closed, self._tried = False, -math.inf  # when room was last looked for in vain
         try:
@@ -304,7 +304,7 @@ class _Journal:
             self._held = hold(folder)
             _write_whole(folder / "run.json", about)  # only now: one that has it and is not held is a dead script's
             self.folder = folder
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
             complain("folder", f"no journal can be kept ({error}); points wait in memory")
 
     @property
@@ -368,44 +368,38 @@ class _Journal:
                     if not any(segment.buffer[8 * place : 8 * place + 8]):
                         segment.write(place, number, {})
 
-    def leave(self) -> None:
-        """In a fork: never touch the parent's journal, nor hold it when the parent is gone."""
-        self.lock = threading.RLock()  # another thread of the parent may have held it
-        self._closed = True
-        self.segment, self.segments, self.folder = _NOWHERE, [], None
-        self._let_go()
-
-    def seal(self) -> None:
-        """Let nothing more be begun."""
-        with self.lock:
-            self.segment = _NOWHERE
-            self._closed = True
-            if self.segments:
-                self.segments[-1].close()
-
     def unsent(self) -> tuple[tuple[str, ...], memoryview]:
         """Names and bytes of the oldest records that are not acknowledged; what is acknowledged is let go."""
         while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
-            path = self.segments.pop(0).path
-            if path:
+            if path := self.segments.pop(0).path:
                 with contextlib.suppress(OSError):  # it goes with the folder
                     path.unlink()
         if not self.segments:
             return (), memoryview(b"")
         return self.segments[0].names, self.segments[0].bytes_from(self.acknowledged)
 
+    def seal(self) -> None:
+        """Let nothing more be begun."""
+        with self.lock:
+            self._closed, self.segment = True, _NOWHERE
+            if self.segments:
+                self.segments[-1].close()
+
     def remove(self) -> None:
         """Everything has arrived, or nobody wants it."""
-        self.segments = []
-        if self.folder:
-            (self.folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
-            self._let_go()
-            shutil.rmtree(self.folder, ignore_errors=True)
+        folder = self.folder
+        if folder:
+            (folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
+        self.leave()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _let_go(self) -> None:
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
+    def leave(self) -> None:
+        """Never touch these files again, nor hold them: in a fork they are the parent's."""
+        self.lock = threading.RLock()  # another thread of the parent may have held it
+        self._closed, self.segment, self.segments, self.folder = True, _NOWHERE, [], None
+        if self._held:
+            self._held.close()
 
 
 class _Sender(threading.Thread):
@@ -414,7 +408,7 @@ class _Sender(threading.Thread):
     What was not acknowledged is posted again, with the same numbers: the board takes each record once.
     """
 
-    def __init__(self, run: Run, board: Board, announcement: dict[str, Any] | None) -> None:
+    def __init__(self, run: Run, board: Board, announcement: bytes | None) -> None:
         super().__init__(name="lossboard-sender", daemon=True)
         self.board = board
         self.stop_asked = threading.Event()
@@ -422,12 +416,12 @@ class _Sender(threading.Thread):
         self._path = f"/api/runs/{run.id}"
         self._announcement, self._journal, self._params = announcement, run.journal, run.params
         self._complain = run._complain
-        self._ending: dict[str, Any] | None = None
+        self._ending: bytes | None = None
         self._in_vain, self._behind = 0, 0  # posts since a record was last accepted; how many were begun then
         self._wake, self._done = threading.Event(), threading.Event()
         self.start()
 
-    def end(self, ending: dict[str, Any], seconds: float) -> bool:
+    def end(self, ending: bytes, seconds: float) -> bool:
         """Have everything sent, then the ending; False if that took longer than ``seconds``."""
         self._journal.seal()
         with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
@@ -446,39 +440,37 @@ class _Sender(threading.Thread):
                 self._wake.wait(_SEND_INTERVAL)
                 continue
             try:
-                more = self._send()
+                more = self._send() or self._ending
                 last_post, patience = time.monotonic(), 0.1
+                self._wake.wait(0 if more else _SEND_INTERVAL)
             except Exception as error:  # whatever it is, the next try may fare better
                 self.board.close()
                 if isinstance(error, RefusedError):
                     self._note_refusal(error)
                 self._done.wait(patience)
                 patience = min(2 * patience, 2.0)
-                continue
-            if not more and self._ending is None:
-                self._wake.wait(_SEND_INTERVAL)
 
     def _send(self) -> bool:
         """One post; whether there is more to send at once."""
         if self._announcement is not None:
-            self.board.post("/api/runs", json.dumps(self._announcement, default=str).encode())
+            self.board.post("/api/runs", self._announcement)
             self._announcement = None
         journal = self._journal
         names, records = journal.unsent()
-        head = json.dumps({"seq": journal.acknowledged, "metrics": names}).encode() + b"\n"
-        accepted = (answer := self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE))["accepted"]
-        if accepted > journal.acknowledged or not records:
-            self._in_vain, self._behind = 0, journal.taken
-        journal.acknowledged = accepted
+        head = _json({"seq": journal.acknowledged, "metrics": names}) + b"\n"
+        answer = self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE)
         self._in_vain += 1
-        if self._in_vain > _STUCK:  # counted, not timed: the whole process may have been stopped for hours
+        if answer["accepted"] > journal.acknowledged or not records:
+            self._in_vain, self._behind = 0, journal.taken
+        elif self._in_vain > _STUCK:  # counted, not timed: the whole process may have been stopped for hours
             journal.fill(self._behind)
+        journal.acknowledged = answer["accepted"]
         control = answer.get("control") or {}
         if control.get("stop"):
             self.stop_asked.set()
         self._params.update(control.get("params") or {})
         if self._ending is not None and journal.acknowledged >= journal.taken:
-            self.board.post(f"{self._path}/finish", json.dumps(self._ending).encode())
+            self.board.post(f"{self._path}/finish", self._ending)
             self.board.close()
             journal.remove()
             self._done.set()
@@ -486,16 +478,14 @@ class _Sender(threading.Thread):
 
     def _note_refusal(self, error: RefusedError) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
-        if not error.final:
-            self._complain("refused", f"the board takes no points at the moment: {error}")
-            return
-        self.gone = True
-        self.stop_asked.set()
-        self._journal.seal()
-        self._journal.remove()
-        self._done.set()
+        if error.final:
+            self.gone = True
+            self.stop_asked.set()
+            self._journal.seal()
+            self._journal.remove()
+            self._done.set()
         if error.status != 410:
-            self._complain("refused", f"the board refuses this run: {error}")
+            self._complain("refused", f"the board does not take this run's points: {error}")
 
 
 class RefusedError(Exception):
@@ -552,26 +542,26 @@ def data_folder() -> Path:
     return Path(home) / "lossboard"
 
 
-def _write_whole(path: Path, content: Any) -> None:
-    """Write JSON so that whoever finds the file finds all of it."""
-    path.with_suffix(".part").write_text(json.dumps(content, default=str), encoding="utf-8")
+def _write_whole(path: Path, content: bytes) -> None:
+    """So that whoever finds the file finds all of it."""
+    path.with_suffix(".part").write_bytes(content)
     path.with_suffix(".part").replace(path)
 
 
-def hold(folder: Path) -> int:
-    """Hold a folder for as long as the descriptor is open, at most until this process ends. OSError if it is held."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+def hold(folder: Path) -> IO[bytes]:
+    """Hold a folder until the file is closed, at most until this process ends. OSError if it is held."""
+    lock = (folder / "lock").open("ab")
     try:
         if sys.platform == "win32":
             msvcrt = importlib.import_module("msvcrt")
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl = importlib.import_module("fcntl")
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(descriptor)
+        lock.close()
         raise
-    return descriptor
+    return lock
 
 
 run = Run  # as scripts read best: lossboard.run("digits")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import shutil
 import struct
 from collections.abc import Iterator
@@ -90,10 +89,8 @@ def sync(folder: Path, url: str, run_id: str = "*") -> Iterator[Sent]:
                 held = lossboard.hold(journal)
             except OSError:  # its script lives, or somebody else sends it
                 continue
-            try:
+            with held:
                 yield _send_and_remove(board, journal)
-            finally:
-                os.close(held)
     finally:
         board.close()
 
