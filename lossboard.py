@@ -20,8 +20,7 @@ the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a recor
 not written yet, and the batch ends before it.
 
 A journal is a folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
-how it ended, ``lock`` is held by a living script. ``<number of its first record>.points`` is a segment: ``MAGIC``, the
-length of the JSON that follows as 8 bytes, ``{"base": 0, "metrics": ["loss", "w"]}``, records as above, zeros.
+how it ended, ``lock`` is held by a living script; each ``*.points`` holds records in the binary form, then zeros.
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ import contextlib
 import http.client
 import importlib
 import json
-import math
 import mmap
 import operator
 import os
@@ -52,15 +50,12 @@ CONTENT_TYPE = "application/vnd.lossboard.points"
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
-MAGIC = b"lossbrd1"
 _SEGMENT_BYTES = 4 << 20  # of records in one file, and at most in one post
 _MEMORY_BYTES = 64 << 20  # of records kept in memory where no file can be had
 _SEND_INTERVAL, _HEARTBEAT = 0.05, 0.2  # seconds between two posts, while points come and while none do
-_TIMEOUT = 10.0  # seconds to wait for one answer
-_GOODBYE = 10.0  # seconds that finish() waits for the last points to arrive
+_TIMEOUT, _GOODBYE = 10.0, 10.0  # seconds to wait for one answer; that finish() waits for the last to arrive
 _STUCK = 100  # posts in vain after which a record that was begun and never written is given up
 _FARTHEST = 2**53  # the largest step: beyond it float64 cannot tell whole numbers apart
-_MOST_METRICS, _LONGEST_NAME = 1000, 200
 
 
 class Run:
@@ -72,25 +67,20 @@ class Run:
     """
 
     def __init__(
-        self,
-        name: str = "run",
-        *,
-        params: Mapping[str, Any] | None = None,
-        url: str | None = None,
-        attach_to: str | None = None,  # the id of a run that the board knows already
+        self, name: str = "run", *, params: Mapping[str, Any] | None = None, url: str | None = None, attach_to: str = ""
     ) -> None:
+        """``attach_to``: the id of a run that the board knows already."""
         self.id = attach_to or uuid.uuid4().hex
         self.params: dict[str, Any] = dict(params or {})
-        board = Board(url or default_url())
+        board = Board(url)
         self.url = f"{board.url}/api/runs/{self.id}"
         about = {"method": "external", "id": self.id, "name": name, "params": self.params}
-        announcement = None if attach_to else _json(about)
+        introduction = b"" if attach_to else _json(about)
         self._next_step: float = 0
         self._complained: set[str] = set()
-        self._finished = False
-        self.journal = _Journal(self.id, _json({"announcement": None if attach_to else about}), self._complain)
-        self._sender = _Sender(self, board, announcement)
-        _open_runs.add(self)
+        self.journal = _Journal(self.id, introduction, self._complain)
+        self._sender = _Sender(self, board, introduction)
+        _journals.add(self.journal)
         atexit.register(self._exit)
 
     @property
@@ -125,13 +115,14 @@ class Run:
 
         True if the board has acknowledged everything; if not, the rest stays in the journal, for ``lossboard sync``.
         """
-        if self._finished:
-            return True
-        self._finished = True
+        if self.journal.closed:
+            return not self._sender.gone
         atexit.unregister(self._exit)
         if status == "finished" and self.should_stop:
             status = "stopped"
-        done = self._sender.end(_json({"status": status, "result": result or {}, "error": error}), _GOODBYE)
+        ending = _json({"status": status, "result": result or {}, "error": error})
+        self.journal.seal(ending)
+        done = self._sender.end(ending)
         if not done and not self._sender.gone:
             kept = f"; `lossboard sync` sends what is in {self.journal.folder}" if self.journal.folder else ""
             self._complain("away", f"no board answered at {self._sender.board.url}{kept}")
@@ -141,20 +132,19 @@ class Run:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self.finish()
-        elif isinstance(error, KeyboardInterrupt):
-            self.finish("stopped")
-        else:
-            self.finish("failed", error=f"{type(error).__name__}: {error}"[:2000])
+        status = "finished" if error is None else "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        self.finish(status, error=f"{type(error).__name__}: {error}"[:2000] if status == "failed" else None)
 
     def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
         """What is not usual: other metrics than before, a full segment, a value that is no number. ``place`` is where
         in the segment the record belongs, if it was begun there."""
-        at = None if step is None else self._attempt(_step, step)
-        at = self._next_step if at is None else at
-        tried = {name: self._attempt(_value, name, value) for name, value in metrics.items()}
-        values = {name: value for name, value in tried.items() if value is not None}
+        values: dict[str, float] = {}
+        for name, value in {"step": self._next_step if step is None else step, **metrics}.items():
+            try:
+                values[name] = _step(value) if name == "step" else float(value)
+            except Exception as error:  # a typo in a metric must not end a training of hours
+                self._complain("value", f"a value was not logged: {error}")
+        at = values.pop("step", self._next_step)
         try:
             if place is not None:
                 segment.write(place, at, values)
@@ -163,13 +153,6 @@ class Run:
             self._next_step = at + 1.0
         except Exception as error:
             self._complain("journal", f"a point was not logged: {error}")
-
-    def _attempt(self, make: Callable[..., float], *of: Any) -> float | None:
-        try:
-            return make(*of)
-        except Exception as error:  # a typo in a metric must not end a training of hours
-            self._complain("value", f"a value was not logged: {error}")
-            return None
 
     def _complain(self, kind: str, what: str) -> None:
         """One warning of each kind."""
@@ -184,18 +167,9 @@ class Run:
         self.__exit__(None, getattr(sys, "last_value", None), None)
 
 
-_open_runs: weakref.WeakSet[Run] = weakref.WeakSet()
-
-
-def _forget_runs() -> None:
-    """In a fork of the training process (a data loader's worker) there is nothing to report."""
-    for forked in _open_runs:
-        forked.journal.leave()
-        forked._finished = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_runs)
+_journals: weakref.WeakSet[_Journal] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker) has nothing to report
+    os.register_at_fork(after_in_child=lambda: [*map(_Journal.leave, _journals)])
 
 
 def _json(content: Any) -> bytes:
@@ -206,12 +180,6 @@ def _step(step: float) -> float:
     if -_FARTHEST <= step <= _FARTHEST:
         return float(step)
     raise ValueError(f"step {step} is not a number from {-_FARTHEST} to {_FARTHEST}")
-
-
-def _value(name: str, value: Any) -> float:
-    if name.encode() and len(name) <= _LONGEST_NAME:
-        return float(value)
-    raise ValueError(f"the name of a metric has 1 to {_LONGEST_NAME} characters")
 
 
 class _Segment:
@@ -229,9 +197,8 @@ class _Segment:
             operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[name] for name in names]
         )
         count = max(1, size // (8 * self.record)) if size else 0
-        text = _json({"base": base, "metrics": names})
-        text += b" " * (-len(text) % 8)
-        head = MAGIC + struct.pack("<Q", len(text)) + text
+        head = _json({"seq": base, "metrics": names})
+        head += b" " * ((-1 - len(head)) % 8) + b"\n"
         total = len(head) + 8 * count * self.record
         self.buffer = memoryview(bytearray(total) if path is None else _make_file(path, head, total))
         self.cells = self.buffer.cast("d")
@@ -241,12 +208,11 @@ class _Segment:
 
     @property
     def end(self) -> int:
-        """The number after the last record that there is room for."""
         return self.base + self._count - len(self._left)
 
     @property
     def taken(self) -> int:
-        """The number after the last record that was begun."""
+        """Up to before which number records were begun."""
         return self.end - operator.length_hint(self.places)
 
     def close(self) -> None:
@@ -258,12 +224,6 @@ class _Segment:
         for cell, name in enumerate(self.names, place + 1):
             self.cells[cell] = values.get(name, MISSING)
         self.cells[place] = step or -0.0
-
-    def bytes_from(self, number: int) -> memoryview:
-        """The records from this number on that were begun, as many as go into one post."""
-        begin = 8 * (self.start + (number - self.base) * self.record)
-        count = min(self.taken - number, max(1, _SEGMENT_BYTES // (8 * self.record)))
-        return self.buffer[begin : begin + max(0, count) * 8 * self.record]
 
 
 def _make_file(path: Path, head: bytes, total: int) -> mmap.mmap:
@@ -290,61 +250,56 @@ _NOWHERE.width = -1
 class _Journal:
     """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped."""
 
-    def __init__(self, run_id: str, about: bytes, complain: Callable[[str, str], None]) -> None:
+    def __init__(self, run_id: str, introduction: bytes, complain: Callable[[str, str], None]) -> None:
         self.segment, self.segments = _NOWHERE, list[_Segment]()
         self.lock = threading.RLock()  # of whoever changes the segments
         self.acknowledged = 0
         self.folder: Path | None = None
         self._held: IO[bytes] | None = None
-        self._complain = complain
-        self._closed, self._tried = False, -math.inf  # when room was last looked for in vain
+        self._complain, self.closed = complain, False
+        self._tried = -9.0  # when room was last looked for in vain
         try:
             folder = data_folder() / "journals" / run_id
             folder.mkdir(parents=True, exist_ok=True)
             self._held = hold(folder)
-            _write_whole(folder / "run.json", about)  # only now: one that has it and is not held is a dead script's
+            (folder / "run.json").write_bytes(
+                introduction
+            )  # only now: one that has it and is not held is a dead script's
             self.folder = folder
         except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
             complain("folder", f"no journal can be kept ({error}); points wait in memory")
 
     @property
-    def taken(self) -> int:
-        """How many records were begun."""
-        return self.segments[-1].taken if self.segments else 0
+    def newest(self) -> _Segment:
+        return self.segments[-1] if self.segments else _NOWHERE
 
     def write(self, step: float, values: Mapping[str, float]) -> bool:
         """Write a record the slow way; False if there is no room for it, or the journal is closed."""
         with self.lock:
-            names = self.segments[-1].names if self.segments else ()
+            names = self.newest.names
             if not values.keys() <= set(names):
                 names = tuple(dict.fromkeys([*names, *values]))
-            if len(names) > _MOST_METRICS:
-                raise ValueError(f"a run has at most {_MOST_METRICS} metrics")
-            while segment := self.segment_for(names):
+            if len(names) > 1000 or not all(name.encode() and len(name) <= 200 for name in names):
+                raise ValueError("a run has at most 1000 metrics, with names of 1 to 200 characters")
+            while (segment := self.segment_for(names)) is not _NOWHERE:
                 place = next(segment.places, None)
                 if place is not None:
                     segment.write(place, step, values)
                     return True
             return False
 
-    def segment_for(self, names: tuple[str, ...]) -> _Segment | None:
-        """With the lock held: a segment for these metrics with room, the newest or a new one; None if none can be."""
-        if self._closed:
-            return None
-        newest = self.segments[-1] if self.segments else None
-        if newest and newest.names == names and operator.length_hint(newest.places):
-            self.segment = newest
-            return newest
-        self.segment = _NOWHERE
-        if newest:
+    def segment_for(self, names: tuple[str, ...]) -> _Segment:
+        """With the lock held: a segment with room for these metrics, the newest or a new one; else _NOWHERE."""
+        newest = self.newest
+        if not self.closed and (newest.names != names or not operator.length_hint(newest.places)):
+            self.segment = _NOWHERE
             newest.close()
-        segment = self._make_segment(names, newest.end if newest else 0)
-        if segment:
-            self.segments.append(segment)
-            self.segment = segment
-        return segment
+            newest = self._make_segment(names, newest.end)
+            self.segments += [newest] if newest is not _NOWHERE else []
+        self.segment = _NOWHERE if self.closed else newest
+        return self.segment
 
-    def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment | None:
+    def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment:
         # Each file is one that the process has open: the more there are, the longer the next.
         size = _SEGMENT_BYTES << min(len(self.segments) // 8, 4)
         if self.folder and time.monotonic() - self._tried > 1:
@@ -356,17 +311,16 @@ class _Journal:
         held = sum(len(one.buffer) for one in self.segments if one.path is None)
         if held + _SEGMENT_BYTES > _MEMORY_BYTES:
             self._complain("full", "no room is left, neither on disk nor in memory: points are lost")
-            return None
+            return _NOWHERE
         return _Segment(names, base, _SEGMENT_BYTES, None)
 
     def fill(self, end: int) -> None:
         """Before ``end``, write a record without metrics where one was begun and never written: at an interrupt."""
-        with self.lock:
-            for segment in self.segments:
-                for number in range(max(self.acknowledged, segment.base), min(end, segment.end)):
-                    place = segment.start + (number - segment.base) * segment.record
-                    if not any(segment.buffer[8 * place : 8 * place + 8]):
-                        segment.write(place, number, {})
+        for segment in self.segments:
+            for number in range(max(self.acknowledged, segment.base), min(end, segment.end)):
+                place = segment.start + (number - segment.base) * segment.record
+                if not any(segment.buffer[8 * place : 8 * place + 8]):
+                    segment.write(place, number, {})
 
     def unsent(self) -> tuple[tuple[str, ...], memoryview]:
         """Names and bytes of the oldest records that are not acknowledged; what is acknowledged is let go."""
@@ -374,68 +328,58 @@ class _Journal:
             if path := self.segments.pop(0).path:
                 with contextlib.suppress(OSError):  # it goes with the folder
                     path.unlink()
-        if not self.segments:
-            return (), memoryview(b"")
-        return self.segments[0].names, self.segments[0].bytes_from(self.acknowledged)
+        segment = self.segments[0] if self.segments else _NOWHERE
+        most = max(1, _SEGMENT_BYTES // (8 * segment.record))
+        count = max(0, min(segment.taken - self.acknowledged, most))
+        begin = 8 * (segment.start + (self.acknowledged - segment.base) * segment.record)
+        return segment.names, segment.buffer[begin : begin + 8 * count * segment.record]
 
-    def seal(self) -> None:
-        """Let nothing more be begun."""
+    def seal(self, ending: bytes) -> None:
+        """Let nothing more be begun, and keep how the run ended."""
         with self.lock:
-            self._closed, self.segment = True, _NOWHERE
-            if self.segments:
-                self.segments[-1].close()
+            self.closed, self.segment = True, _NOWHERE
+            self.newest.close()
+        with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
+            if self.folder:
+                (self.folder / "ending.json").write_bytes(ending)
 
-    def remove(self) -> None:
-        """Everything has arrived, or nobody wants it."""
-        folder = self.folder
-        if folder:
+    def leave(self, *, remove: bool = False) -> None:
+        """Touch these files no more and let go of them: in a fork they are the parent's. ``remove``: or nobody's."""
+        folder, self.lock = self.folder, threading.RLock()  # a thread of the parent's may have held the old one
+        self.closed, self.segment, self.segments, self.folder = True, _NOWHERE, [], None
+        if folder and remove:
             (folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
-        self.leave()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def leave(self) -> None:
-        """Never touch these files again, nor hold them: in a fork they are the parent's."""
-        self.lock = threading.RLock()  # another thread of the parent may have held it
-        self._closed, self.segment, self.segments, self.folder = True, _NOWHERE, [], None
         if self._held:
             self._held.close()
+        if folder and remove:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Sender(threading.Thread):
-    """Posts the journal's new bytes, and survives whatever the network does.
+    """Posts the journal's new bytes, again until they are acknowledged, and survives whatever the network does."""
 
-    What was not acknowledged is posted again, with the same numbers: the board takes each record once.
-    """
-
-    def __init__(self, run: Run, board: Board, announcement: bytes | None) -> None:
+    def __init__(self, run: Run, board: Board, introduction: bytes) -> None:
         super().__init__(name="lossboard-sender", daemon=True)
         self.board = board
         self.stop_asked = threading.Event()
         self.gone = False  # the board will take nothing more of this run
         self._path = f"/api/runs/{run.id}"
-        self._announcement, self._journal, self._params = announcement, run.journal, run.params
-        self._complain = run._complain
-        self._ending: bytes | None = None
+        self._journal, self._params, self._complain = run.journal, run.params, run._complain
+        self._introduction, self._ending = introduction, b""
         self._in_vain, self._behind = 0, 0  # posts since a record was last accepted; how many were begun then
         self._wake, self._done = threading.Event(), threading.Event()
         self.start()
 
-    def end(self, ending: bytes, seconds: float) -> bool:
-        """Have everything sent, then the ending; False if that took longer than ``seconds``."""
-        self._journal.seal()
-        with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
-            if self._journal.folder:
-                _write_whole(self._journal.folder / "ending.json", ending)
+    def end(self, ending: bytes) -> bool:
+        """Have everything sent, then the ending; False if that took too long."""
         self._ending = ending
         self._wake.set()
-        self._done.wait(seconds)
-        return self._done.is_set() and not self.gone
+        return self._done.wait(_GOODBYE) and not self.gone
 
     def run(self) -> None:
-        last_post, patience = -math.inf, 0.1
+        last_post, patience = -9.0, 0.1
         while not self._done.is_set():
-            idle = self._journal.taken <= self._journal.acknowledged and self._ending is None
+            idle = self._journal.newest.taken <= self._journal.acknowledged and not self._ending
             if idle and time.monotonic() - last_post < _HEARTBEAT:
                 self._wake.wait(_SEND_INTERVAL)
                 continue
@@ -452,16 +396,16 @@ class _Sender(threading.Thread):
 
     def _send(self) -> bool:
         """One post; whether there is more to send at once."""
-        if self._announcement is not None:
-            self.board.post("/api/runs", self._announcement)
-            self._announcement = None
+        if self._introduction:
+            self.board.post("/api/runs", self._introduction)
+            self._introduction = b""
         journal = self._journal
         names, records = journal.unsent()
         head = _json({"seq": journal.acknowledged, "metrics": names}) + b"\n"
         answer = self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE)
         self._in_vain += 1
         if answer["accepted"] > journal.acknowledged or not records:
-            self._in_vain, self._behind = 0, journal.taken
+            self._in_vain, self._behind = 0, journal.newest.taken
         elif self._in_vain > _STUCK:  # counted, not timed: the whole process may have been stopped for hours
             journal.fill(self._behind)
         journal.acknowledged = answer["accepted"]
@@ -469,23 +413,23 @@ class _Sender(threading.Thread):
         if control.get("stop"):
             self.stop_asked.set()
         self._params.update(control.get("params") or {})
-        if self._ending is not None and journal.acknowledged >= journal.taken:
+        if self._ending and journal.acknowledged >= journal.newest.taken:
             self.board.post(f"{self._path}/finish", self._ending)
             self.board.close()
-            journal.remove()
+            journal.leave(remove=True)
             self._done.set()
         return len(records) >= _SEGMENT_BYTES // 2
 
     def _note_refusal(self, error: RefusedError) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
-        if error.final:
-            self.gone = True
-            self.stop_asked.set()
-            self._journal.seal()
-            self._journal.remove()
-            self._done.set()
-        if error.status != 410:
+        arrived = self._ending and self._journal.acknowledged >= self._journal.newest.taken  # only its answer was lost
+        if error.status != 410 and not arrived:
             self._complain("refused", f"the board does not take this run's points: {error}")
+        if error.final:
+            self.gone = not arrived
+            self.stop_asked.set()
+            self._journal.leave(remove=True)
+            self._done.set()
 
 
 class RefusedError(Exception):
@@ -500,12 +444,12 @@ class RefusedError(Exception):
 class Board:
     """One kept-alive connection to the board at ``url``."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        parts = urllib.parse.urlsplit(self.url)
+    def __init__(self, url: str | None = None) -> None:
+        """``url``: LOSSBOARD_URL unless given, else port 8000 of this machine. ValueError if it is no address."""
+        self.url = url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
+        self._parts = parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {url!r} is no address of a board; send something like http://127.0.0.1:8000")
-        self._parts = parts
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
@@ -520,32 +464,18 @@ class Board:
         return json.loads(text)
 
     def close(self) -> None:
-        if self._connection is not None:
+        if self._connection:
             self._connection.close()
-            self._connection = None
-
-
-def default_url() -> str:
-    """Where the board is, unless somebody says otherwise: LOSSBOARD_URL, or port 8000 of this machine."""
-    return os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000"
+        self._connection = None
 
 
 def data_folder() -> Path:
     """LOSSBOARD_DIR, or the user's data folder for lossboard: where the board keeps its data, and scripts journals."""
     if chosen := os.environ.get("LOSSBOARD_DIR") or os.environ.get("LOSSBOARD_DATA_DIR"):
         return Path(chosen)
-    homes = {
-        "win32": os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local",
-        "darwin": Path.home() / "Library" / "Application Support",
-    }
-    home = homes.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "lossboard"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """So that whoever finds the file finds all of it."""
-    path.with_suffix(".part").write_bytes(content)
-    path.with_suffix(".part").replace(path)
+    homes = {"win32": os.environ.get("LOCALAPPDATA", "~/AppData/Local"), "darwin": "~/Library/Application Support"}
+    home = homes.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "lossboard"
 
 
 def hold(folder: Path) -> IO[bytes]:

@@ -91,13 +91,14 @@ def sync(
     LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used where an option is not given.
     """
     folder = data_dir or lossboard.data_folder()
-    url = url or lossboard.default_url()
     found = False
     try:
+        url = lossboard.Board(url).url
         for sent in leftovers.sync(folder, url):
             found = True
-            what = f"stays here: {sent.refusal}" if sent.refusal else f"has arrived at {url}"
-            typer.echo(f"{sent.name} ({sent.run_id}) {what}.")
+            verdict = "stays here" if sent.stays else "is given up"
+            what = f"{verdict}: {sent.refusal}" if sent.refusal else f"has arrived at {url}."
+            typer.echo(f"{sent.name} ({sent.run_id}) {what}")
     except ValueError as error:
         _give_up(str(error))
     except (OSError, HTTPException) as error:

@@ -23,16 +23,18 @@ from lossboard import Board, RefusedError
 log = logging.getLogger("lossboard.leftovers")
 
 _AT_ONCE = 4 << 20  # bytes in one post
+_LONGEST_HEAD = 1 << 22  # bytes of a segment's first line
 _EVERY = 10.0  # seconds between two looks of a board at its own folder
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a journal: its run's id and name, and why its points stay here, if they do."""
+    """What became of a journal: its run's id and name; if the board refused it, why, and whether its points stay."""
 
     run_id: str
     name: str
     refusal: str | None = None
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Leftovers:
     def _collect(self, run_id: str) -> None:
         try:
             for sent in sync(self._folder, self._url, run_id):
-                if sent.refusal and sent.run_id not in self._refused:
+                if sent.stays and sent.run_id not in self._refused:
                     self._refused.add(sent.run_id)
                     log.warning("the journal of run %s stays where it is: %s", sent.run_id, sent.refusal)
         except (OSError, HTTPException) as error:  # this board is ending, most likely; the next one looks again
@@ -98,10 +100,12 @@ def sync(folder: Path, url: str, run_id: str = "*") -> Iterator[Sent]:
 def send(board: Board, journal: Path) -> None:
     """Send one journal; what the board has already is left out. RefusedError, OSError, HTTPException."""
     path = f"/api/runs/{journal.name}"
-    announcement = _read(journal / "run.json").get("announcement")
+    introduction, ending = _read(journal / "run.json"), _read(journal / "ending.json")
     segments = list(_segments(journal))
-    if announcement and not (segments and segments[0].base):  # if the first points are gone, some board has them
-        board.post("/api/runs", json.dumps(announcement).encode())
+    if not (introduction or ending or segments):
+        return  # its script ended before it could log anything
+    if introduction and not (segments and segments[0].base):  # if the first points are gone, some board has them
+        board.post("/api/runs", json.dumps(introduction).encode())
     number = _post(board, path, 0, [], b"")
     for segment in segments:
         if number < segment.base:
@@ -113,20 +117,32 @@ def send(board: Board, journal: Path) -> None:
                 filler = struct.pack(f"<{rows.shape[1]}d", number, *[lossboard.MISSING] * len(segment.names))
                 accepted = _post(board, path, number, segment.names, filler)
             number = accepted
-    if ending := _read(journal / "ending.json"):
+    if ending:
         board.post(f"{path}/finish", json.dumps(ending).encode())
 
 
 def _send_and_remove(board: Board, journal: Path) -> Sent:
-    name = (_read(journal / "run.json").get("announcement") or {}).get("name", "run")
+    name = _read(journal / "run.json").get("name", "run")
+    sent = Sent(journal.name, name)
     try:
         send(board, journal)
     except RefusedError as error:
-        if not error.final:
-            return Sent(journal.name, name, str(error))
+        sent = Sent(journal.name, name, _words_of(error), stays=not error.final)
+    if sent.stays:
+        return sent
     (journal / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
     shutil.rmtree(journal, ignore_errors=True)
-    return Sent(journal.name, name)
+    return sent
+
+
+def _words_of(error: RefusedError) -> str:
+    """The sentence in a board's answer; the whole answer if it is none of ours."""
+    status, _, body = str(error).partition(" ")
+    try:
+        sentence: str = json.loads(body)["detail"][0]["msg"]
+    except (ValueError, LookupError, TypeError):
+        return f"{status} {body}"
+    return f"{status} {sentence}"
 
 
 def _segments(journal: Path) -> Iterator[Segment]:
@@ -142,13 +158,13 @@ def _segments(journal: Path) -> Iterator[Segment]:
 
 def _segment(file: Path) -> Segment | None:
     with file.open("rb") as opened:
-        magic, length = struct.unpack("<8sQ", opened.read(16).ljust(16, b"\0"))
-        if magic != lossboard.MAGIC:
-            return None  # its making was cut short: it has no records yet
-        head = json.loads(opened.read(length))
-    record = 1 + len(head["metrics"])
-    cells = np.memmap(file, "<f8", "r", offset=16 + length)
-    return Segment(head["base"], head["metrics"], cells[: len(cells) // record * record].reshape(-1, record))
+        head = opened.readline(_LONGEST_HEAD)
+    if not head.endswith(b"\n"):
+        return None  # its making was cut short: it has no records yet
+    about = json.loads(head)
+    record = 1 + len(about["metrics"])
+    cells = np.memmap(file, "<f8", "r", offset=len(head))
+    return Segment(about["seq"], about["metrics"], cells[: len(cells) // record * record].reshape(-1, record))
 
 
 def _post(board: Board, path: str, number: int, names: list[str], records: bytes) -> int:
@@ -158,9 +174,9 @@ def _post(board: Board, path: str, number: int, names: list[str], records: bytes
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON file of a journal, {} if it is not there: they are written whole or not at all."""
+    """A JSON file of a journal; {} if it is not there, or was cut short by the end of its script."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return {}
     return content

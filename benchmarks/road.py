@@ -32,15 +32,25 @@ from tests.browser.conftest import ARGUMENTS, find_chromium
 EPOCHS = {"gd": 1_000_000, "torch": 20_000}
 BARE = {
     "gd": """
-def train(epochs, x=(1.0, 2.0, 3.0), y=(2.0, 4.0, 6.0), lr=0.01, w=1.0):
+def train(epochs, x_data=(1.0, 2.0, 3.0), y_data=(2.0, 4.0, 6.0), w=1.0):
+    def forward(x):
+        return x * w
+
+    def cost(xs, ys):
+        cost = 0
+        for x, y in zip(xs, ys):
+            cost += (forward(x) - y) ** 2
+        return cost / len(xs)
+
+    def gradient(xs, ys):
+        grad = 0
+        for x, y in zip(xs, ys):
+            grad += 2 * x * (x * w - y)
+        return grad / len(xs)
+
     for epoch in range(epochs):
-        loss = gradient = 0.0
-        for x_val, y_val in zip(x, y):
-            residual = x_val * w - y_val
-            loss += residual * residual
-            gradient += 2 * x_val * residual
-        loss /= len(x)
-        w -= lr * gradient / len(x)
+        cost_val = cost(x_data, y_data)
+        w -= 0.01 * gradient(x_data, y_data)
 """,
     "torch": """
 import torch

@@ -33,13 +33,13 @@ class WorkerRun(lossboard.Run):
         with journal.lock:
             while done < len(table):
                 segment = journal.segment_for(names)
-                if segment is None:
-                    raise OSError("there is no room for more points, neither on disk nor in memory")
                 places = list(islice(segment.places, len(table) - done))
+                if not places:
+                    raise OSError("there is no room for more points, neither on disk nor in memory")
                 cells = np.frombuffer(segment.cells, np.float64, len(places) * segment.record, 8 * places[0])
                 rows = cells.reshape(-1, segment.record)
                 rows[:, 1:] = table[done : done + len(rows), 1:]
                 rows[:, 0] = steps[done : done + len(rows)]  # last: a record with a step is whole
                 done += len(rows)
-        while journal.taken - journal.acknowledged > MOST_WAITING and not self.should_stop:
+        while journal.newest.taken - journal.acknowledged > MOST_WAITING and not self.should_stop:
             self.wait(0.005)
