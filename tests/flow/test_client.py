@@ -155,3 +155,46 @@ def test_an_address_that_is_none() -> None:
 
 def test_the_board_serves_the_client(board: BoardProcess) -> None:
     assert board.client.get("/lossboard.py").content == (ROOT / "lossboard.py").read_bytes()
+
+
+def test_names_and_steps_that_no_board_takes_spoil_nothing_else(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        run = lossboard.run("odd names")
+        run.log(loss=0.0)
+        run.log(step=float("nan"), loss=1.0)
+        run.log(step=1e300, loss=2.0)
+        run.log(**{"": 1.0})
+        run.log(**{"x" * 201: 1.0})
+        run.log(**{chr(0xD800): 1.0})
+        run.log(**{f"m{i}": 1.0 for i in range(1001)})
+        run.log(loss=3.0)
+        run.log(step=-1, loss=4.0)
+        run.log(loss=5.0)
+        assert run.finish()
+        """,
+        board.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("UserWarning") == 2
+    points = board.get(f"/api/runs/{newest(board)['id']}/points")
+    assert points["step"] == [0, 1, 2, 3, -1, 0]
+    assert points["metrics"] == {"loss": [0, 1, 2, 3, 4, 5]}
+
+
+def test_warnings_that_are_errors_do_not_end_a_training(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        import warnings
+        warnings.simplefilter("error")
+        run = lossboard.run("strict")
+        run.log(loss="much")
+        run.log(loss=1)
+        assert run.finish()
+        """,
+        board.url,
+    )
+    assert (done.returncode, done.stderr) == (
+        0,
+        "lossboard: a value was not logged: could not convert string to float: 'much'\n",
+    )

@@ -136,3 +136,52 @@ def test_a_run_that_has_ended_takes_no_more_points(board: BoardProcess, external
     assert answer.status_code == 409
     assert "has ended" in answer.json()["detail"][0]["msg"]
     assert board.client.post("/api/runs/nonesuch/points", json=columns(0, [1])).status_code == 404
+
+
+def binary(seq: int, losses: list[float]) -> bytes:
+    """As the client sends it: a step of 0 is -0.0."""
+    rows = array.array("d", [value for at, loss in enumerate(losses, seq) for value in (at or -0.0, loss)])
+    return json.dumps({"seq": seq, "metrics": ["loss"]}).encode() + b"\n" + rows.tobytes()
+
+
+BINARY = {"Content-Type": lossboard.CONTENT_TYPE}
+
+
+def test_two_writers_of_the_same_numbers(board: BoardProcess, external: str) -> None:
+    """Whoever comes first is believed, record by record; nothing is mixed within one."""
+    bodies = [binary(0, [float(writer)] * 1000) for writer in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda body: board.client.post(f"{external}/points", content=body, headers=BINARY), bodies)
+        )
+    assert {answer.json()["accepted"] for answer in answers} == {1000}
+    points = board.get(f"{external}/points")
+    assert points["total"] == 1000
+    assert len(set(points["metrics"]["loss"])) == 1
+
+
+def test_a_batch_cut_in_half(board: BoardProcess, external: str) -> None:
+    whole = binary(0, [float(i) for i in range(100)])
+    head = whole.index(b"\n") + 1
+    cut = board.client.post(f"{external}/points", content=whole[: head + 50 * 16 + 8], headers=BINARY)
+    assert (cut.status_code, board.get(f"{external}/points")["total"]) == (422, 0)
+    half = board.client.post(f"{external}/points", content=whole[: head + 50 * 16], headers=BINARY)
+    assert half.json()["accepted"] == 50
+    unwritten = whole[: head + 70 * 16] + bytes(16) + whole[head + 71 * 16 :]
+    assert board.client.post(f"{external}/points", content=unwritten, headers=BINARY).json()["accepted"] == 70
+    assert board.client.post(f"{external}/points", content=whole, headers=BINARY).json()["accepted"] == 100
+    assert board.get(f"{external}/points")["metrics"]["loss"] == list(range(100))
+
+
+def test_batches_out_of_order(board: BoardProcess, external: str) -> None:
+    """Each is refused until those before it have come; the answer says which are wanted."""
+    pieces = {seq: binary(seq, [float(seq + i) for i in range(10)]) for seq in range(0, 100, 10)}
+    waiting, wanted = sorted(pieces, key=lambda seq: seq * 7 % 100), 0
+    for seq in [*waiting, *waiting, *sorted(pieces)]:
+        answer = board.client.post(f"{external}/points", content=pieces[seq], headers=BINARY)
+        if seq > wanted:
+            assert (answer.status_code, answer.json()["wanted"]) == (409, wanted)
+        else:
+            wanted = max(wanted, seq + 10)
+            assert answer.json()["accepted"] == wanted
+    assert board.get(f"{external}/points")["metrics"]["loss"] == list(range(100))

@@ -169,8 +169,8 @@ def test_the_board_has_what_was_logged() -> None:
             warnings.simplefilter("ignore", UserWarning)  # the client says that its board is away: it is
             machine = Reporting.TestCase
             machine.settings = settings(
-                max_examples=6,
-                stateful_step_count=15,
+                max_examples=4,
+                stateful_step_count=12,
                 deadline=None,
                 derandomize=True,
                 database=None,
