@@ -52,7 +52,7 @@ MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
 _SEGMENT_BYTES = 4 << 20  # of records in one file, and at most in one post
 _MEMORY_BYTES = 64 << 20  # of records kept in memory where no file can be had
-_SEND_INTERVAL, _HEARTBEAT = 0.05, 0.2  # seconds between two posts, while points come and while none do
+_LOOK, _PAUSE, _HEARTBEAT = 0.05, 0.1, 0.2  # seconds: between two looks for points; after a post; until an empty one
 _TIMEOUT, _GOODBYE = 10.0, 10.0  # seconds to wait for one answer; that finish() waits for the last to arrive
 _STUCK = 100  # posts in vain after which a record that was begun and never written is given up
 _FARTHEST = 2**53  # the largest step: beyond it float64 cannot tell whole numbers apart
@@ -381,12 +381,14 @@ class _Sender(threading.Thread):
         while not self._done.is_set():
             idle = self._journal.newest.taken <= self._journal.acknowledged and not self._ending
             if idle and time.monotonic() - last_post < _HEARTBEAT:
-                self._wake.wait(_SEND_INTERVAL)
+                self._wake.wait(_LOOK)
                 continue
             try:
+                began = time.monotonic()
                 more = self._send() or self._ending
                 last_post, patience = time.monotonic(), 0.1
-                self._wake.wait(0 if more else _SEND_INTERVAL)
+                busy = min(4 * (last_post - began), _HEARTBEAT)  # where many report, each does so less often
+                self._wake.wait(0 if more else max(busy, _PAUSE))
             except Exception as error:  # whatever it is, the next try may fare better
                 self.board.close()
                 if isinstance(error, RefusedError):

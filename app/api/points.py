@@ -28,6 +28,8 @@ BATCHES_AT_ONCE = 100  # stored batches that the CSV reads at once
 ROWS_AT_ONCE = 1000  # of the CSV
 MAX_NUMBERS = 10_000_000  # in one answer: 200 MB of JSON
 
+SHORT = 16_384  # bytes of a body that is read at once: to hand it to a thread would take longer
+
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
 FromStep = Annotated[float | None, Query(allow_inf_nan=False)]
 _BODY = {
@@ -51,7 +53,8 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     parse = {lossboard.CONTENT_TYPE: _parse_binary, "application/json": _parse_json}.get(kind)
     if parse is None:  # a browser lets any website post text: what is not declared is not read
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
-    batch = await asyncio.to_thread(parse, await request.body())
+    body = await request.body()
+    batch = parse(body) if len(body) <= SHORT else await asyncio.to_thread(parse, body)
     known = (await services.runs.get(run_id)).last
     if len(known.keys() | batch.names) > MAX_METRICS:
         raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
