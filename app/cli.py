@@ -27,7 +27,6 @@ from app.settings import Settings
 
 commands = typer.Typer(
     add_completion=False,
-    help="Watch gradient descent happen, live.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -53,7 +52,7 @@ def serve(
         typer.Option(help="Runs at full speed at once; more queue.", show_default="number of cores"),
     ] = None,
 ) -> None:
-    """Start the board and open its page.
+    """Watch gradient descent happen, live: start the board and open its page.
 
     Every option is also an environment variable: LOSSBOARD_HOST, LOSSBOARD_PORT, LOSSBOARD_DIR (the data folder),
     LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; the README names a few more.
@@ -86,9 +85,9 @@ def sync(
     ] = None,
     url: Annotated[str | None, typer.Option(help="Address of the board.", show_default="http://127.0.0.1:8000")] = None,
 ) -> None:
-    """Send to a board what scripts have logged while none answered, or that were killed; scripts that run are left out.
+    """Send a board what dead scripts have left in their journals.
 
-    LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used where an option is not given.
+    Scripts that still run are left to send theirs. LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used where an option is not given.
     """
     folder = data_dir or lossboard.data_folder()
     found = False
