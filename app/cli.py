@@ -87,7 +87,8 @@ def sync(
 ) -> None:
     """Send a board what dead scripts have left in their journals.
 
-    Scripts that still run are left to send theirs. LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used where an option is not given.
+    Scripts that still run are left to send theirs. LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used
+    where an option is not given.
     """
     folder = data_dir or lossboard.data_folder()
     found = False
