@@ -4,39 +4,36 @@
 
     run = lossboard.run("digits", params={"lr": 0.1})
     for batch in loader:
-        loss = train(batch, lr=run.params["lr"])
-        run.log(loss=loss)
+        run.log(loss=train(batch, lr=run.params["lr"]))
         run.wait_while_paused()
         if run.should_stop:
             break
     run.finish()
 
-What people ask for on the board comes back with the points' acknowledgements: ``run.params`` holds every numeric
-parameter as it was last set there, ``run.should_stop`` tells that someone pressed Stop, and ``run.wait_while_paused()``
-returns at once unless someone pressed Pause; then it waits for Resume, Stop, or Step, which lets one call through.
-Nothing else ever waits: a script that does not call it cannot be paused.
-
-``log()`` raises nothing and never waits for the network: it appends to a list that a sender thread empties every
-50 ms. When the board is away, points wait in memory and are sent when it is back.
+``log()`` writes into a memory-mapped journal in the data folder: no lock, no network, nothing raised. What is in it
+survives a kill -9 and a board that is away. A thread posts its bytes as they are; ``lossboard sync``, or the next board
+on the same folder, sends what a dead script left behind. Only ``wait_while_paused()`` ever waits, once someone has
+pressed Pause: for Resume, Stop, or Step, which lets one call through.
 
 The binary form of ``POST /api/runs/{id}/points`` (content type ``application/vnd.lossboard.points``): one line of
-JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then the records, each ``1 + len(metrics)`` little-endian float64: the
-step, then the metrics in that order. A metric that a step lacks is the NaN with the bit pattern ``MISSING_BITS``;
-every other NaN is a NaN that was logged. ``seq`` is the number of the first record; an empty batch is a heartbeat.
-
-Each answer says all that the board asks of the run, however often: ``{"accepted": 2, "control": {"stop": false,
-"pause": true, "hold": "5f0c", "steps": 3, "params": {"lr": 0.2}}}``. A paused run may take ``steps`` steps, counted
-from where it was when it first saw this ``hold``. ``POST /api/runs/{id}/changes`` with ``{"step": 57, "params": {"lr":
-0.2}}`` tells the board from which step on a changed parameter holds.
+JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then records of ``1 + len(metrics)`` little-endian float64: the step,
+then the metrics in that order. ``seq`` is the number of the first record. A metric that a step lacks is the NaN with
+the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a record that begins with eight zero bytes is
+not written yet, and the batch ends before it.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import http.client
+import importlib
 import json
 import math
+import mmap
+import operator
 import os
+import shutil
 import struct
 import sys
 import threading
@@ -44,350 +41,460 @@ import time
 import urllib.parse
 import uuid
 import warnings
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
-
-__all__ = ["Run", "run"]
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, Self
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
-_SEND_INTERVAL = 0.05  # seconds between two batches while points come
-_MAX_BATCH = 1 << 20  # bytes of records in one post
-_TIMEOUT = 10.0  # seconds to wait for one answer
-_GOODBYE = 10.0  # seconds that finish() waits for the last points to arrive
-
-Packed = tuple[tuple[str, ...], bytes]  # the names of the metrics, and records of 1 + len(names) float64
-
-
-def run(
-    name: str = "run",
-    *,
-    params: Mapping[str, Any] | None = None,
-    url: str | None = None,
-    group: str | None = None,
-) -> Run:
-    """Start reporting a run called ``name`` to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here).
-
-    ``params`` are shown beside the curve; the board may change the numeric ones while the run goes on, and
-    ``run.params`` always holds what it last asked for. The call returns at once, whether or not a board is there.
-    """
-    return Run(name, params=params, url=url, group=group)
+_SEGMENT_BYTES = 4 << 20  # of records in one file, and at most in one post
+_MEMORY_BYTES = 64 << 20  # of records kept in memory where no file can be had
+_LOOK, _PAUSE, _HEARTBEAT = 0.05, 0.1, 0.2  # seconds: between two looks for points; after a post; until an empty one
+_TIMEOUT, _GOODBYE = 10.0, 10.0  # seconds to wait for one answer; that finish() waits for the last to arrive
+_STUCK = 100  # posts in vain after which a record that was begun and never written is given up
+_FARTHEST = 2**53  # the largest step: beyond it float64 cannot tell whole numbers apart
 
 
 class Run:
-    """A run that is being reported. Also a context manager: an exception inside it makes the run ``failed``.
+    """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here); there may be none yet.
 
-    Attributes: ``id`` (32 hex digits), ``url`` (the run's address in the board's API), ``params`` (the parameters,
-    as the board last asked for them), ``should_stop`` (someone pressed Stop).
+    ``params`` are shown beside the curve; the board may change the numeric ones. ``run.id`` is 32 hex digits,
+    ``run.url`` its address in the board's API. Also a context manager: an exception makes the run ``failed``.
     """
 
     def __init__(
-        self,
-        name: str = "run",
-        *,
-        params: Mapping[str, Any] | None = None,
-        url: str | None = None,
-        group: str | None = None,
-        attach_to: str | None = None,
-        heartbeat: float = 1.0,
-        control: Mapping[str, Any] | None = None,
+        self, name: str = "run", *, params: Mapping[str, Any] | None = None, url: str | None = None, attach_to: str = ""
     ) -> None:
-        """``attach_to`` reports to a run that the board already knows, and has asked ``control`` of; ``heartbeat`` is
-        in seconds."""
+        """``attach_to``: the id of a run that the board knows already."""
         self.id = attach_to or uuid.uuid4().hex
         self.params: dict[str, Any] = dict(params or {})
-        self.control: Mapping[str, Any] = control or {}
-        self._asked = threading.Event()  # the board asks for something else than before
-        self._hold = ""
-        self._held_at = 0
-        self._passed = 0  # calls of wait_while_paused() that have returned
-        self._board = _Board(url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000")
-        self.url = f"{self._board.url}/api/runs/{self.id}"
-        self._announcement: dict[str, Any] | None = None
-        self._is_script = attach_to is None  # a worker takes and reports changes between its steps, itself
-        if self._is_script:
-            self._announcement = {"method": "external", "id": self.id, "name": name, "params": self.params}
-            if group:
-                self._announcement["group"] = group
-        self._next_step = 0
-        self._complained = False
-        self._finished = False
-        self._sender = _Sender(self._board, self.id, self._announcement, self._take_control, heartbeat)
+        self.control: Mapping[str, Any] = {}  # what the board asks, as in its last answer
+        self.asked = threading.Event()  # it asks for something else than before
+        self._hold, self._held_at, self._passed = "", 0, 0  # _passed: calls of wait_while_paused() that have returned
+        self.board = Board(url)
+        self._path = f"/api/runs/{self.id}"
+        self.url = self.board.url + self._path
+        about = {"method": "external", "id": self.id, "name": name, "params": self.params}
+        self._introduction, self._ending = b"" if attach_to else _json(about), b""
+        self._next_step: float = 0
+        self._complained: set[str] = set()
+        self._gone = False  # the board will take nothing more of this run
+        self._in_vain, self._behind = 0, 0  # posts since a record was last accepted; how many were begun then
+        self._wake, self._done = threading.Event(), threading.Event()
+        self.journal = _Journal(self.id, self._introduction, self._complain)
+        _journals.add(self.journal)
+        self.sender = threading.Thread(target=self._report, name="lossboard-sender", daemon=True)
+        self.sender.start()
         atexit.register(self._exit)
 
     @property
     def should_stop(self) -> bool:
         """Whether the board asked this run to end (someone pressed Stop, or deleted it)."""
-        return self._sender.stop_asked.is_set()
+        return bool(self.control.get("stop"))
 
     def log(self, step: float | None = None, **metrics: float) -> None:
         """Log one point. ``step`` counts by itself unless given; metrics are numbers (anything ``float()`` takes)."""
+        segment, place = self.journal.segment, None
         try:
-            number = self._next_step if step is None else step
-            self._next_step = int(number) + 1
-            self._sender.queue.append((tuple(metrics), struct.pack(f"<{1 + len(metrics)}d", number, *metrics.values())))
-        except Exception as error:  # a typo in a metric must not end a training of hours
-            if not self._complained:
-                self._complained = True
-                warnings.warn(f"lossboard: this point was not logged: {error}", stacklevel=2)
-
-    def log_packed(self, names: Sequence[str], records: bytes) -> None:
-        """Log many points at once, packed as the board takes them: per record the step, then a value per name.
-
-        Waits while the board is far behind, so that memory stays bounded: for workers, which may.
-        """
-        self._sender.queue.append((tuple(names), records))
-        while len(self._sender.queue) > 1000 and not self.should_stop:
-            self._sender.stop_asked.wait(0.01)
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, but wake up at once when the board asks for something else than before."""
-        self._asked.wait(seconds)
-        self._asked.clear()
+            if len(metrics) == segment.width:
+                values = segment.pick(metrics)  # KeyError if the metrics are others than before
+                at = self._next_step if step is None else _step(step)
+                cell = place = next(segment.places)  # StopIteration if the segment is full
+                cells = segment.cells
+                for value in values:
+                    cell += 1
+                    cells[cell] = value
+                cells[place] = at or -0.0
+                self._next_step = at + 1.0
+                return
+        except Exception:  # noqa: S110  (whatever it was, the slow road meets it again and says so)
+            pass
+        self._log_slowly(segment, place, step, metrics)
 
     def wait_while_paused(self) -> None:
-        """Wait while the board holds this run; once a step, between two steps. Each Step lets one call return."""
+        """Wait while somebody holds this run on the board: call it once a step. Each Step lets one call through."""
         while not self.should_stop and self.steps_left(self._passed) <= 0:
             self.wait(60)
         self._passed += 1
 
     def steps_left(self, taken: int) -> float:
-        """How many more steps the board lets this run take, of which ``taken`` are taken: math.inf unless it is paused.
-
-        For the thread that takes the steps: a pause counts from where that thread is when it first sees it.
-        """
+        """How many steps more than the ``taken`` ones the board lets this run take: math.inf unless it is paused."""
         control = self.control
-        if not control.get("pause"):
-            self._hold = ""
-            return math.inf
-        if control.get("hold") != self._hold:
+        if control.get("hold", "") != self._hold:
             self._hold, self._held_at = control.get("hold", ""), taken
-        left: int = self._held_at + control.get("steps", 0) - taken
-        return left
+        return self._held_at + control.get("steps", 0) - taken if control.get("pause") else math.inf
 
-    def report_change(self, step: float, params: Mapping[str, Any]) -> None:
-        """Tell the board that these parameters hold from this step on."""
-        self._sender.reports.append(json.dumps({"step": step, "params": params}).encode())
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake up at once when the board asks for something else than before."""
+        self.asked.wait(seconds)
+        self.asked.clear()
 
     def finish(
         self, status: str = "finished", result: Mapping[str, Any] | None = None, error: str | None = None
     ) -> bool:
-        """Send what is left and say how the run ended: finished, failed, stopped or diverged.
+        """Send what is left, for at most ten seconds, and say how the run ended: finished, failed, stopped, diverged.
 
-        Waits for the last points for at most ten seconds. True if the board has acknowledged everything.
+        True if the board has acknowledged everything; if not, the rest stays in the journal, for ``lossboard sync``.
         """
-        if self._finished:
-            return True
-        self._finished = True
+        if self.journal.closed:
+            return not self._gone
         atexit.unregister(self._exit)
-        if status == "finished" and self.should_stop:
-            status = "stopped"
-        ending: dict[str, Any] = {"status": status}
-        if result is not None:
-            ending["result"] = {key: _jsonable(value) for key, value in result.items()}
-        if error is not None:
-            ending["error"] = error
-        done = self._sender.end(ending, _GOODBYE)
-        if not done and not self._sender.gone:
-            warnings.warn(f"lossboard: no board answered at {self._board.url}; points were lost", stacklevel=2)
-        return done
+        status = "stopped" if status == "finished" and self.should_stop else status
+        ending = _json({"status": status, "result": result or {}, "error": error})
+        self.journal.seal(ending)
+        self._ending = ending
+        self._wake.set()
+        if not self._done.wait(_GOODBYE):
+            kept = f"; `lossboard sync` sends what is in {self.journal.folder}" if self.journal.folder else ""
+            self._complain("away", f"no board answered at {self.board.url}{kept}")
+        return self._done.is_set() and not self._gone
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.finish()
-        elif isinstance(error, KeyboardInterrupt):
-            self.finish("stopped")
-        else:
-            self.finish("failed", error=f"{type(error).__name__}: {error}"[:2000])
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        status = "finished" if error is None else "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        self.finish(status, error=f"{type(error).__name__}: {error}"[:2000] if status == "failed" else None)
 
-    def _take_control(self, control: Mapping[str, Any]) -> None:
-        if control == self.control:
-            return
-        self.control = control
-        missing = object()
-        new = {key: value for key, value in control.get("params", {}).items() if self.params.get(key, missing) != value}
-        self.params.update(new)
-        if new and self._is_script:
-            self.report_change(self._next_step, new)
-        self._asked.set()
+    def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
+        """What is not usual: other metrics than before, no number, no room. ``place``: where the record was begun."""
+        values: dict[str, float] = {}
+        for name, value in {"step": self._next_step if step is None else step, **metrics}.items():
+            try:
+                values[name] = _step(value) if name == "step" else float(value)
+            except Exception as error:  # a typo in a metric must not end a training of hours
+                self._complain("value", f"a value was not logged: {error}")
+        at = values.pop("step", self._next_step)
+        try:
+            if place is not None:
+                segment.write(place, at, values)
+            elif (metrics and not values) or not self.journal.write(at, values):
+                return
+            self._next_step = at + 1.0
+        except Exception as error:
+            self._complain("journal", f"a point was not logged: {error}")
 
-    def _exit(self) -> None:
-        error = getattr(sys, "last_value", None)
-        if error is None:
-            self.finish()
-        else:
-            self.finish("failed", error=f"{type(error).__name__}: {error}"[:2000])
+    def _complain(self, kind: str, what: str) -> None:
+        """One warning of each kind."""
+        try:
+            if kind not in self._complained:
+                self._complained.add(kind)
+                warnings.warn(f"lossboard: {what}", stacklevel=4)
+        except Warning:  # where warnings are made errors, not even this may end a training
+            sys.stderr.write(f"lossboard: {what}\n")
 
-
-class _Sender(threading.Thread):
-    """Empties the queue of records into posts, and survives whatever the network does.
-
-    A post is repeated, with the same numbers, until it is acknowledged: the board takes each record once.
-    """
-
-    def __init__(
-        self,
-        board: _Board,
-        run_id: str,
-        announcement: dict[str, Any] | None,
-        take_control: Callable[[Mapping[str, Any]], None],
-        heartbeat: float,
-    ) -> None:
-        super().__init__(name="lossboard-sender", daemon=True)
-        self.queue: deque[Packed] = deque()
-        self.reports: deque[bytes] = deque()  # of changed parameters
-        self.stop_asked = threading.Event()
-        self.gone = False  # the board will take nothing more of this run
-        self._post: bytes | None = None  # the body that is not acknowledged yet
-        self._acknowledged = 0  # how many records are
-        self._board = board
-        self._run_id = run_id
-        self._announcement = announcement
-        self._take_control = take_control
-        self._heartbeat = heartbeat
-        self._ending: dict[str, Any] | None = None
-        self._wake = threading.Event()
-        self._done = threading.Event()
-        self._pid = os.getpid()
-        self.start()
-
-    def end(self, ending: dict[str, Any], seconds: float) -> bool:
-        """Have everything sent, then the ending; False if that took longer than ``seconds``."""
-        if os.getpid() != self._pid:  # a fork of the training process has no sender thread and nothing to report
-            return False
-        self._ending = ending
-        self._wake.set()
-        self._done.wait(seconds)
-        return self._done.is_set() and not self.gone
-
-    def run(self) -> None:
-        last_post = 0.0
-        patience = 0.1
+    def _report(self) -> None:
+        """In a thread: post the journal's new bytes, again until they are acknowledged, whatever the network does."""
+        last_post, patience = -9.0, 0.1
         while not self._done.is_set():
-            idle = time.monotonic() - last_post < self._heartbeat
-            if not self.queue and not self.reports and self._ending is None and idle:
-                self._wake.wait(_SEND_INTERVAL)
+            idle = self.journal.newest.taken <= self.journal.acknowledged and not self._ending
+            if idle and time.monotonic() - last_post < _HEARTBEAT:
+                self._wake.wait(_LOOK)
                 continue
             try:
-                self._send()
-                last_post = time.monotonic()
-                patience = 0.1
+                began = time.monotonic()
+                more = self._send() or self._ending
+                last_post, patience = time.monotonic(), 0.1
+                busy = min(4 * (last_post - began), _HEARTBEAT)  # where many report, each does so less often
+                self._wake.wait(0 if more else max(busy, _PAUSE))
             except Exception as error:  # whatever it is, the next try may fare better
-                self._board.close()
-                if isinstance(error, _BoardRefusedError) and error.final:
-                    self._give_up(error)
+                self.board.close()
+                if isinstance(error, RefusedError):
+                    self._note_refusal(error)
                 self._done.wait(patience)
                 patience = min(2 * patience, 2.0)
-                continue
-            if self._ending is None:
-                self._wake.wait(_SEND_INTERVAL)
 
-    def _send(self) -> None:
-        if self._announcement is not None:
-            self._board.call("POST", "/api/runs", json.dumps(self._announcement, default=str).encode())
-            self._announcement = None
-        while self.reports:
-            self._board.call("POST", f"/api/runs/{self._run_id}/changes", self.reports[0])
-            self.reports.popleft()
-        if self._post is None:
-            self._post = encode(self._acknowledged, self._take())
-        answer = self._board.call("POST", f"/api/runs/{self._run_id}/points", self._post, CONTENT_TYPE)
-        self._post = None
-        self._acknowledged = answer["accepted"]
-        control = answer.get("control") or {}
-        if control.get("stop"):
-            self.stop_asked.set()
-        self._take_control(control)
-        if self._ending is not None and not self.queue and not self.reports:
-            self._board.call("POST", f"/api/runs/{self._run_id}/finish", json.dumps(self._ending).encode())
-            self._board.close()
+    def _send(self) -> bool:
+        """One post; whether there is more to send at once."""
+        if self._introduction:
+            self.board.post("/api/runs", self._introduction)
+            self._introduction = b""
+        journal = self.journal
+        names, records = journal.unsent()
+        head = _json({"seq": journal.acknowledged, "metrics": names}) + b"\n"
+        answer = self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE)
+        self._in_vain += 1
+        if answer["accepted"] > journal.acknowledged or not records:
+            self._in_vain, self._behind = 0, journal.newest.taken
+        elif self._in_vain > _STUCK:  # counted, not timed: the whole process may have been stopped for hours
+            journal.fill(self._behind)
+        journal.acknowledged = answer["accepted"]
+        self._take_control(answer.get("control") or {})
+        if self._ending and journal.acknowledged >= journal.newest.taken:
+            self.board.post(f"{self._path}/finish", self._ending)
+            self.board.close()
+            journal.leave(remove=True)
+            self._done.set()
+        return len(records) >= _SEGMENT_BYTES // 2
+
+    def _take_control(self, control: Mapping[str, Any]) -> None:
+        if control != self.control:
+            self.control = control
+            self.params.update(control.get("params") or {})
+            self.asked.set()
+
+    def _note_refusal(self, error: RefusedError) -> None:
+        """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
+        arrived = self._ending and self.journal.acknowledged >= self.journal.newest.taken  # only its answer was lost
+        if error.status != 410 and not arrived:
+            self._complain("refused", f"the board does not take this run's points: {error}")
+        if error.final:
+            self._gone = not arrived
+            self._take_control({"stop": True})
+            self.journal.leave(remove=True)
             self._done.set()
 
-    def _take(self) -> list[Packed]:
-        taken: list[Packed] = []
-        size = 0
-        while self.queue and size < _MAX_BATCH:
-            taken.append(self.queue.popleft())
-            size += len(taken[-1][1])
-        return taken
-
-    def _give_up(self, error: _BoardRefusedError) -> None:
-        self.gone = True
-        self.stop_asked.set()
-        self._take_control({"stop": True})
-        self.queue.clear()
-        self._post = None
-        self._done.set()
-        if error.status != 410:
-            warnings.warn(f"lossboard: the board refuses this run: {error}", stacklevel=2)
+    def _exit(self) -> None:  # of the interpreter
+        self.__exit__(None, getattr(sys, "last_value", None), None)
 
 
-class _BoardRefusedError(Exception):
-    """The board answered with something other than success."""
+_journals: weakref.WeakSet[_Journal] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker) has nothing to report
+    os.register_at_fork(after_in_child=lambda: [*map(_Journal.leave, _journals)])
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, default=str).encode()
+
+
+def _step(step: float) -> float:
+    if -_FARTHEST <= step <= _FARTHEST:
+        return float(step)
+    raise ValueError(f"step {step} is not a number from {-_FARTHEST} to {_FARTHEST}")
+
+
+class _Segment:
+    """Consecutive records, numbered from ``base`` to before ``end``, in one file or, failing that, in memory.
+
+    Whoever takes the next of ``places`` owns the record there, without a lock. A closed segment has none left.
+    """
+
+    def __init__(self, names: tuple[str, ...], base: int, size: int, path: Path | None) -> None:
+        """``size`` is that of all records in bytes, about. OSError if the file cannot be made in its full size."""
+        self.names, self.base, self.path = names, base, path
+        self.width, self.record = len(names), 1 + len(names)  # cells of the metrics, and of a whole record
+        self.pick: Callable[[Mapping[str, float]], Iterable[float]] = (
+            operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[name] for name in names]
+        )
+        count = max(1, size // (8 * self.record)) if size else 0
+        head = _json({"seq": base, "metrics": names})
+        head += b" " * ((-1 - len(head)) % 8) + b"\n"
+        total = len(head) + 8 * count * self.record
+        self.buffer = memoryview(bytearray(total) if path is None else _make_file(path, head, total))
+        self.cells = self.buffer.cast("d")
+        self.start = len(head) // 8  # the cell of the first record
+        self.places = iter(range(self.start, self.start + count * self.record, self.record))
+        self._count, self._left = count, list[int]()  # places that nobody gets any more
+
+    @property
+    def end(self) -> int:
+        return self.base + self._count - len(self._left)
+
+    @property
+    def taken(self) -> int:
+        """Up to before which number records were begun."""
+        return self.end - operator.length_hint(self.places)
+
+    def close(self) -> None:
+        """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
+        self._left.extend(self.places)
+
+    def write(self, place: int, step: float, values: Mapping[str, float]) -> None:
+        """Write a record; what it lacks is MISSING."""
+        for cell, name in enumerate(self.names, place + 1):
+            self.cells[cell] = values.get(name, MISSING)
+        self.cells[place] = step or -0.0
+
+
+def _make_file(path: Path, head: bytes, total: int) -> mmap.mmap:
+    """A file of zeros behind ``head``, really allocated: a sparse one on a full disk would end the training."""
+    with path.open("w+b") as file:  # there may be one that an interrupt left behind
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, total)
+            else:
+                file.write(bytes(total))
+            file.seek(0)
+            file.write(head)
+            file.flush()
+            return mmap.mmap(file.fileno(), total)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+_NOWHERE = _Segment((), 0, 0, None)  # what a journal writes to when the fast road is closed
+_NOWHERE.width = -1
+
+
+class _Journal:
+    """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped."""
+
+    def __init__(self, run_id: str, introduction: bytes, complain: Callable[[str, str], None]) -> None:
+        self.segment, self.segments = _NOWHERE, list[_Segment]()
+        self.lock = threading.RLock()  # of whoever changes the segments
+        self.acknowledged = 0
+        self.folder: Path | None = None
+        self._held: IO[bytes] | None = None
+        self._complain, self.closed = complain, False
+        self._tried = -9.0  # when room was last looked for in vain
+        try:
+            folder = data_folder() / "journals" / run_id
+            folder.mkdir(parents=True, exist_ok=True)
+            self._held = hold(folder)
+            # Only now: a folder that has it, and is not held, is a dead script's.
+            (folder / "run.json").write_bytes(introduction)
+            self.folder = folder
+        except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
+            complain("folder", f"no journal can be kept ({error}); points wait in memory")
+
+    @property
+    def newest(self) -> _Segment:
+        return self.segments[-1] if self.segments else _NOWHERE
+
+    def write(self, step: float, values: Mapping[str, float]) -> bool:
+        """Write a record the slow way; False if there is no room for it, or the journal is closed."""
+        with self.lock:
+            names = self.newest.names
+            if not values.keys() <= set(names):
+                names = tuple(dict.fromkeys([*names, *values]))
+            if len(names) > 1000 or not all(name.encode() and len(name) <= 200 for name in names):
+                raise ValueError("a run has at most 1000 metrics, with names of 1 to 200 characters")
+            while (segment := self.segment_for(names)) is not _NOWHERE:
+                place = next(segment.places, None)
+                if place is not None:
+                    segment.write(place, step, values)
+                    return True
+            return False
+
+    def segment_for(self, names: tuple[str, ...]) -> _Segment:
+        """With the lock held: a segment with room for these metrics, the newest or a new one; else _NOWHERE."""
+        newest = self.newest
+        if not self.closed and (newest.names != names or not operator.length_hint(newest.places)):
+            self.segment = _NOWHERE
+            newest.close()
+            newest = self._make_segment(names, newest.end)
+            self.segments += [newest] if newest is not _NOWHERE else []
+        self.segment = _NOWHERE if self.closed else newest
+        return self.segment
+
+    def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment:
+        # Each file is one that the process has open: the more there are, the longer the next.
+        size = _SEGMENT_BYTES << min(len(self.segments) // 8, 4)
+        if self.folder and time.monotonic() - self._tried > 1:
+            try:
+                return _Segment(names, base, size, self.folder / f"{base:015d}.points")
+            except OSError as error:
+                self._tried = time.monotonic()
+                self._complain("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
+        held = sum(len(one.buffer) for one in self.segments if one.path is None)
+        if held + _SEGMENT_BYTES > _MEMORY_BYTES:
+            self._complain("full", "no room is left, neither on disk nor in memory: points are lost")
+            return _NOWHERE
+        return _Segment(names, base, _SEGMENT_BYTES, None)
+
+    def fill(self, end: int) -> None:
+        """Before ``end``, write a record without metrics where one was begun and never written: at an interrupt."""
+        for segment in self.segments:
+            for number in range(max(self.acknowledged, segment.base), min(end, segment.end)):
+                place = segment.start + (number - segment.base) * segment.record
+                if not any(segment.buffer[8 * place : 8 * place + 8]):
+                    segment.write(place, number, {})
+
+    def unsent(self) -> tuple[tuple[str, ...], memoryview]:
+        """Names and bytes of the oldest records that are not acknowledged; what is acknowledged is let go."""
+        while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
+            if path := self.segments.pop(0).path:
+                with contextlib.suppress(OSError):  # it goes with the folder
+                    path.unlink()
+        segment = self.segments[0] if self.segments else _NOWHERE
+        most = max(1, _SEGMENT_BYTES // (8 * segment.record))
+        count = max(0, min(segment.taken - self.acknowledged, most))
+        begin = 8 * (segment.start + (self.acknowledged - segment.base) * segment.record)
+        return segment.names, segment.buffer[begin : begin + 8 * count * segment.record]
+
+    def seal(self, ending: bytes) -> None:
+        """Let nothing more be begun, and keep how the run ended."""
+        with self.lock:
+            self.closed, self.segment = True, _NOWHERE
+            self.newest.close()
+        with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
+            if self.folder:
+                (self.folder / "ending.json").write_bytes(ending)
+
+    def leave(self, *, remove: bool = False) -> None:
+        """Touch these files no more and let go of them: in a fork they are the parent's. ``remove``: or nobody's."""
+        folder, self.lock = self.folder, threading.RLock()  # a thread of the parent's may have held the old one
+        self.closed, self.segment, self.segments, self.folder = True, _NOWHERE, [], None
+        if folder and remove:
+            (folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
+        if self._held:
+            self._held.close()
+        if folder and remove:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class RefusedError(Exception):
+    """The board answered with something other than success; ``final`` if the run has ended or was deleted."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status} {text}")
         self.status = status
-        self.final = 400 <= status < 500 and status not in (408, 429)
+        self.final = status == 410 or (status == 409 and '"wanted"' not in text)
 
 
-class _Board:
+class Board:
     """One kept-alive connection to the board at ``url``."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        parts = urllib.parse.urlsplit(self.url)
+    def __init__(self, url: str | None = None) -> None:
+        """``url``: LOSSBOARD_URL unless given, else port 8000 of this machine. ValueError if it is no address."""
+        self.url = url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
+        self._parts = parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {url!r} is no address of a board; send something like http://127.0.0.1:8000")
-        self._parts = parts
         self._connection: http.client.HTTPConnection | None = None
 
-    def call(self, verb: str, path: str, body: bytes, content_type: str = "application/json") -> Any:
+    def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
             self._connection = kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT)
-        self._connection.request(verb, self._parts.path + path, body, {"Content-Type": content_type})
+        self._connection.request("POST", self._parts.path + path, body, {"Content-Type": content_type})
         response = self._connection.getresponse()
         text = response.read()
         if response.status >= 300:
-            raise _BoardRefusedError(response.status, text[:500].decode(errors="replace"))
+            raise RefusedError(response.status, text[:500].decode(errors="replace"))
         return json.loads(text)
 
     def close(self) -> None:
-        if self._connection is not None:
+        if self._connection:
             self._connection.close()
-            self._connection = None
+        self._connection = None
 
 
-def encode(seq: int, packed: Sequence[Packed]) -> bytes:
-    """The body of a post (see the top of this file): ``packed`` in one table, a metric that a record lacks MISSING."""
-    names = tuple(dict.fromkeys(name for part, _ in packed for name in part))
-    table = [records if part == names else _widen(part, names, records) for part, records in packed]
-    return json.dumps({"seq": seq, "metrics": names}).encode() + b"\n" + b"".join(table)
+def data_folder() -> Path:
+    """LOSSBOARD_DIR, or the user's data folder for lossboard: where the board keeps its data, and scripts journals."""
+    if chosen := os.environ.get("LOSSBOARD_DIR") or os.environ.get("LOSSBOARD_DATA_DIR"):
+        return Path(chosen)
+    homes = {"win32": os.environ.get("LOCALAPPDATA", "~/AppData/Local"), "darwin": "~/Library/Application Support"}
+    home = homes.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "lossboard"
 
 
-def _widen(part: tuple[str, ...], names: tuple[str, ...], records: bytes) -> bytes:
-    """Records with the metrics ``part`` as records with all ``names``."""
-    place = {name: column for column, name in enumerate(part, 1)}
-    columns = [place.get(name) for name in names]
-    rows = struct.iter_unpack(f"<{1 + len(part)}d", records)
-    return b"".join(
-        struct.pack(f"<{1 + len(names)}d", row[0], *(MISSING if at is None else row[at] for at in columns))
-        for row in rows
-    )
+def hold(folder: Path) -> IO[bytes]:
+    """Hold a folder until the file is closed, at most until this process ends. OSError if it is held."""
+    lock = (folder / "lock").open("ab")
+    try:
+        if sys.platform == "win32":
+            importlib.import_module("msvcrt").locking(lock.fileno(), 2, 1)  # LK_NBLCK
+        else:
+            importlib.import_module("fcntl").flock(lock, 6)  # LOCK_EX | LOCK_NB
+    except OSError:
+        lock.close()
+        raise
+    return lock
 
 
-def _jsonable(value: Any) -> Any:
-    """Numbers that JSON lacks travel as "NaN", "Infinity" and "-Infinity"."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+run = Run  # as scripts read best: lossboard.run("digits")

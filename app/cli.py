@@ -1,4 +1,4 @@
-"""The command `lossboard`: starts a board and keeps it until Ctrl-C."""
+"""The command `lossboard`: starts a board and keeps it until Ctrl-C; `lossboard sync` sends what was left behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -16,7 +17,8 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
-from app import assets
+import lossboard
+from app import assets, leftovers
 from app.database import DatabaseError
 from app.folder import FolderError, claim
 from app.guard import is_loopback
@@ -25,14 +27,14 @@ from app.settings import Settings
 
 commands = typer.Typer(
     add_completion=False,
-    help="Watch gradient descent happen, live.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-@commands.command()
+@commands.callback(invoke_without_command=True)
 def serve(
+    context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None,
@@ -50,12 +52,14 @@ def serve(
         typer.Option(help="Runs at full speed at once; more queue.", show_default="number of cores"),
     ] = None,
 ) -> None:
-    """Start the board and open its page.
+    """Watch gradient descent happen, live: start the board and open its page.
 
     Every option is also an environment variable: LOSSBOARD_HOST, LOSSBOARD_PORT, LOSSBOARD_DIR (the data folder),
     LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; the README names a few more.
     """
-    given = {name: value for name, value in locals().items() if value is not None}
+    if context.invoked_subcommand:
+        return
+    given = {name: value for name, value in locals().items() if value is not None and name != "context"}
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         settings = Settings(**given)
@@ -72,6 +76,35 @@ def serve(
     code = BoardServer(settings).serve_on(listener)
     lock.release()
     raise typer.Exit(code)
+
+
+@commands.command()
+def sync(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the journals.", show_default="the user's data folder")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the board.", show_default="http://127.0.0.1:8000")] = None,
+) -> None:
+    """Send a board what dead scripts have left in their journals.
+
+    Scripts that still run are left to send theirs. LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used
+    where an option is not given.
+    """
+    folder = data_dir or lossboard.data_folder()
+    found = False
+    try:
+        url = lossboard.Board(url).url
+        for sent in leftovers.sync(folder, url):
+            found = True
+            verdict = "stays here" if sent.stays else "is given up"
+            what = f"{verdict}: {sent.refusal}" if sent.refusal else f"has arrived at {url}."
+            typer.echo(f"{sent.name} ({sent.run_id}) {what}")
+    except ValueError as error:
+        _give_up(str(error))
+    except (OSError, HTTPException) as error:
+        _give_up(f"No board answers at {url} ({error}). Start one, or name another with --url.")
+    if not found:
+        typer.echo(f"Nothing was left behind in {folder}.")
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:

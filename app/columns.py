@@ -141,7 +141,7 @@ def parse_binary(body: bytes) -> Batch:
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= MAX_WHOLE:
         raise ValueError(f"seq must be a whole number from 0 to {MAX_WHOLE}")
     _check_names(names)
-    batch = from_blob(seq, names, blob)
+    batch = _written(from_blob(seq, names, blob))
     if not (np.abs(batch.rows[:, 0]) <= MAX_WHOLE).all():
         raise ValueError(f"every step must be a finite number from {-MAX_WHOLE} to {MAX_WHOLE}")
     return batch
@@ -158,3 +158,14 @@ def _check_names(names: object) -> None:
         "".join(names).encode()
     except UnicodeEncodeError:
         raise ValueError("metrics must be names in Unicode; half of a surrogate pair is no character") from None
+
+
+def _written(batch: Batch) -> Batch:
+    """The records up to the first that begins with zeros: that one was still being written. Step -0.0 becomes 0.0."""
+    unwritten = np.flatnonzero(batch.rows[:, 0].view(np.uint64) == 0)
+    rows = batch.rows[: unwritten[0]] if len(unwritten) else batch.rows
+    zero = np.flatnonzero(rows[:, 0] == 0)
+    if len(zero):
+        rows = rows.copy()
+        rows[zero, 0] = 0.0
+    return Batch(batch.seq, batch.names, rows)

@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.active import EXTERNAL, Active, Limits
@@ -16,11 +17,12 @@ from app.colours import shades
 from app.columns import Batch
 from app.errors import ConflictError, GoneError, NotFoundError
 from app.feed import Feed
+from app.leftovers import Leftovers
 from app.overlay import Overlay
 from app.plans import Plan, check_change
 from app.progress import note_points
 from app.reasons import why_of
-from app.schemas import Accepted, ChangeIn, Ending
+from app.schemas import Accepted, ChangeIn, Control, Ending
 from app.store import GapError, RunRecord, Status, Store
 from app.workers.engine import Engine, Job
 
@@ -51,16 +53,20 @@ class Runs:
     def __init__(
         self,
         url: str,
+        folder: Path,
         store: Store,
         overlay: Overlay,
         feed: Feed,
         engine: Engine,
+        leftovers: Leftovers,
         views: Sequence[View],
         limits: Limits,
     ) -> None:
-        """``url`` is where workers report to."""
+        """``url`` is where workers report to, ``folder`` where they keep their journals."""
         self.active: dict[str, Active] = {}
         self._url = url
+        self._folder = folder
+        self._leftovers = leftovers
         self._store = store
         self._overlay = overlay
         self._feed = feed
@@ -242,7 +248,18 @@ class Runs:
     async def ingest(self, run_id: str, batch: Batch) -> Accepted:
         """Take in a batch: each record once, on disk before the answer. ConflictError if records before it are missing
         or the run has ended, GoneError if it was deleted."""
-        active = self.active.get(run_id) or await self._revive(run_id)
+        active = self.active.get(run_id)
+        if active is None:
+            record = await self.get(run_id)
+            if not record.ended:  # it is being deleted
+                raise GoneError(f"The run {run_id} was deleted.")
+            if record.status != "interrupted":
+                raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+            if record.method != EXTERNAL:  # its journal is being read: nothing goes on
+                accepted = await self._append(Active(record, ending=True), batch)
+                await self._store.save_run(record)
+                return Accepted(accepted=accepted, control=Control(stop=True))
+            active = await self._revive(record)
         active.heard_at = time.monotonic()
         record = active.record
         if record.started_at is None:
@@ -272,11 +289,8 @@ class Runs:
         active = self.active.get(run_id)
         if active is None or self._closed:
             return
-        if active.stop_asked:
-            self._tend(self._end(active, "stopped"))
-            return
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        self._tend(self._end(active, "failed", f"Its worker process {how} before the run was done."))
+        self._tend(self._end_without_worker(active, f"Its worker process {how} before the run was done."))
 
     async def watch_silence(self) -> None:
         """Interrupt external runs that have been silent for too long; runs for ever."""
@@ -356,15 +370,10 @@ class Runs:
             record.changes = [*record.changes, {"step": int(step) if float(step).is_integer() else step, "params": new}]
             await self._save(record)
 
-    async def _revive(self, run_id: str) -> Active:
-        record = await self.get(run_id)
-        if not record.ended:  # it is being deleted
-            raise GoneError(f"The run {run_id} was deleted.")
-        if record.status != "interrupted" or record.method != EXTERNAL:
-            raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+    async def _revive(self, record: RunRecord) -> Active:
         record.status, record.ended_at, record.error = "running", None, None
         active = Active(record, launched=True)
-        self.active[run_id] = active
+        self.active[record.id] = active
         await self._save(record)
         return active
 
@@ -385,6 +394,14 @@ class Runs:
         self._show(record)
         await self._start_waiting()
 
+    async def _end_without_worker(self, active: Active, error: str) -> None:
+        """First what the worker had logged and could not send any more, maybe even how it ended; then its status."""
+        await self._leftovers.collect(active.record.id)
+        if active.stop_asked:
+            await self._end(active, "stopped")
+        else:
+            await self._end(active, "failed", error)
+
     async def _save(self, record: RunRecord) -> None:
         await self._store.save_run(record)
         self._show(record)
@@ -404,7 +421,8 @@ class Runs:
                 record = active.record
                 control = active.control.model_dump()
                 try:
-                    await self._engine.run(Job(record.id, record.method, record.params, self._url, control))
+                    job = Job(record.id, record.method, record.params, self._url, str(self._folder), control)
+                    await self._engine.run(job)
                 except OSError as error:
                     await self._end(active, "failed", f"No worker process could be started: {error}.")
 

@@ -248,7 +248,7 @@ class Run(Answer):
             ended_at=None if record.ended_at is None else _time(record.ended_at),
             last=record.last,
             changes=record.changes,
-            result=record.result,
+            result={name: _in_json(value) for name, value in record.result.items()},
             error=record.error,
             why=record.why,
             group=record.group,
@@ -467,6 +467,12 @@ class Removed(Answer):
 def env_of(run_id: str) -> str:
     """The name of a run's own Visdom env."""
     return f"run-{run_id[:12]}"
+
+
+def _in_json(value: Any) -> Any:
+    """A number that JSON lacks as its string: of what is declared as Any, pydantic makes null."""
+    lacking = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return lacking.get(str(value), value) if isinstance(value, float) else value
 
 
 def _time(seconds: float) -> datetime:

@@ -14,6 +14,7 @@ from app.active import Limits
 from app.board import Board, load_board, save_board
 from app.database import DATABASE_FILE, Database
 from app.feed import Feed
+from app.leftovers import Leftovers
 from app.overlay import Overlay
 from app.runs import Runs
 from app.schemas import VisdomState
@@ -81,7 +82,8 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     spawning = settings.workers == "spawn"
     engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
-    runs = Runs(settings.url, store, overlay, feed, engine, [overlay, publisher], limits)
+    leftovers = Leftovers(settings.data_dir, settings.url)
+    runs = Runs(settings.url, settings.data_dir, store, overlay, feed, engine, leftovers, [overlay, publisher], limits)
     services = Services(settings, store, feed, runs, visdom, publisher, overlay)
 
     def visdom_changed(state: str) -> None:
@@ -95,7 +97,9 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     await engine.start(runs.worker_ended)
     await runs.recover()
     await visdom.start()
-    async with _in_background(runs.watch_silence(), publisher.publish_shared(), publisher.publish_own()):
+    async with _in_background(
+        leftovers.watch(), runs.watch_silence(), publisher.publish_shared(), publisher.publish_own()
+    ):
         try:
             yield services
         finally:

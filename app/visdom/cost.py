@@ -13,7 +13,6 @@ from app.visdom.lines import is_wild
 from app.visdom.plot import (
     CURVE,
     FARTHEST,
-    POINTS,
     Look,
     Trace,
     Window,
@@ -27,6 +26,7 @@ from trainers import METHODS
 from trainers.problem import Parabola
 
 PARABOLA_POINTS = 160
+PATH_POINTS = 600  # of all paths: each is a dot, and a browser takes as long for one as for twenty of a line
 
 
 def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
@@ -44,7 +44,7 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
         return Window("cost", "Cost curve", *empty(layout, "Start a run to watch it<br>descend its cost curve here."))
     parabola = one_parameter[-1].parabola
     sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
-    paths = [_path(one, (POINTS - PARABOLA_POINTS) // len(sharing) - 2) for one in sharing]
+    paths = [_path(one, PATH_POINTS // len(sharing) - 2) for one in sharing]
     assert parabola is not None  # noqa: S101  (it is one of those that have one)
     calm = [path for one, path in zip(sharing, paths, strict=True) if not is_wild(one, "w") and len(path)]
     ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])

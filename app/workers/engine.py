@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know: the run to report, and the board's address to report it to; ``control`` is what the
-    board asks of the run already, as in the answers to its points."""
+    """What a worker needs to know: the run to report, the board's address to report it to, and its data folder;
+    ``control`` is what the board asks of the run already, as in the answers to its points."""
 
     run_id: str
     method: str
     params: dict[str, Any]
     url: str
+    folder: str
     control: dict[str, Any] = field(default_factory=dict)
 
 

@@ -160,9 +160,10 @@ def _apart() -> dict[str, Any]:
 
 
 async def _start_program(module: str, *arguments: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", module, *arguments, stdin=PIPE, stdout=PIPE, **_apart()
-    )
+    # Runs share the cores: more threads for one product of matrices only take them from the others.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    command = (sys.executable, "-P", "-m", module, *arguments)
+    return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment, **_apart())
 
 
 async def _end_program(process: Process, patience: float = 1) -> None:

@@ -33,7 +33,8 @@ def main() -> None:
     if "torch" in preload:
         with _ending_with(int(board)):
             _preload_torch()
-    Nursery().serve()
+    with suppress(BrokenPipeError):  # the board is gone: its workers end as their pipe closes with this process
+        Nursery().serve()
     os._exit(0)  # torch takes a second and more to take itself apart
 
 

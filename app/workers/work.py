@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import lossboard
 from app.workers.engine import Job
+from app.workers.report import WorkerRun
 from trainers import METHODS
 from trainers.method import Method
 from trainers.params import Params
@@ -29,7 +30,6 @@ from trainers.problem import Data, make_data
 CHUNK_STEPS = 1000
 CHUNK_SECONDS = 0.05
 BEYOND = 1e150  # w or loss this large has diverged
-HEARTBEAT = 0.15  # seconds; the client looks every 0.05 whether it is time, so no post is later than 0.2
 LONG = 60.0  # seconds to wait at once: at 1e-300 steps a second, the next is further than time reaches
 
 type Row = tuple[float | None, ...]
@@ -38,6 +38,7 @@ type Row = tuple[float | None, ...]
 def work(job: Job) -> None:
     """Run a job to its end and report how it ended. Failures are reported, never raised."""
     method = METHODS[job.method]
+    os.environ["LOSSBOARD_DIR"] = job.folder  # for its journal: where the next board finds it, should this one die
     try:
         params = method.params.model_validate(job.params)
         data = _fetch_data(job)
@@ -46,10 +47,10 @@ def work(job: Job) -> None:
             torch.set_num_threads(1)  # runs share the cores: more threads for one only take them from the others
         before = method.predict(method.initial(params), params.predict_at)
     except Exception as error:
-        run = lossboard.Run(attach_to=job.run_id, url=job.url, heartbeat=HEARTBEAT)
+        run = WorkerRun(job)
         run.finish("failed", error=_sentence(error))
         return
-    run = lossboard.Run(attach_to=job.run_id, url=job.url, heartbeat=HEARTBEAT, control=job.control)
+    run = WorkerRun(job)
     training = Training(run, method, params, data, {"predict_before": before})
     try:
         status = training.go()
@@ -64,7 +65,7 @@ def work(job: Job) -> None:
 class Training:
     """One trainer on its way, and the result it has so far."""
 
-    run: lossboard.Run
+    run: WorkerRun
     method: Method[Any]
     params: Params
     data: Data
@@ -121,7 +122,7 @@ class Training:
 
     def _take_changes(self) -> None:
         """Take the parameters that were changed on the board: they hold from the next step on."""
-        asked: dict[str, Any] = self.run.control.get("params", {})
+        asked: dict[str, Any] = self.run.control.get("params") or {}
         changed = {name: value for name, value in asked.items() if getattr(self.params, name) != value}
         for name, value in changed.items():
             setattr(self.params, name, value)
@@ -140,7 +141,7 @@ class Training:
         bad = np.flatnonzero(~(np.abs(watched) <= BEYOND).all(axis=1))
         if len(bad):
             table = table[: bad[0] + 1]
-        self.run.log_packed(names, table.astype("<f8", copy=False).tobytes())
+        self.run.log_table(names, table)
         self._update_result(names, table)
         return len(bad) > 0
 
@@ -167,7 +168,7 @@ def _take(steps: Iterator[Row], count: int) -> tuple[list[Row], bool]:
 
 
 def _table(first: int, rows: list[Row]) -> NDArray[np.float64]:
-    """Records as the client packs them: the step, then the values, None as MISSING."""
+    """A row per point: the step, then the values, None as MISSING."""
     table = np.empty((len(rows), 1 + len(rows[0])))
     table[:, 0] = np.arange(first, first + len(rows))
     table[:, 1:] = rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,13 @@ from tests.boards import BoardProcess, wait_for
 ROOT = Path(__file__).parents[2]
 
 
-def run_script(body: str, url: str, *, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+def run_script(
+    body: str, url: str, *, folder: str = tempfile.mkdtemp(), timeout: float = 30
+) -> subprocess.CompletedProcess[str]:
     """A script that has the client beside it and nothing else of ours."""
     return subprocess.run(
         [sys.executable, "-c", "import lossboard\n" + textwrap.dedent(body)],
-        env={"LOSSBOARD_URL": url, "PATH": "", "PYTHONPATH": str(ROOT)},
+        env={"LOSSBOARD_URL": url, "LOSSBOARD_DIR": folder, "PATH": "", "PYTHONPATH": str(ROOT)},
         cwd="/",
         capture_output=True,
         text=True,
@@ -36,7 +39,7 @@ def newest(board: BoardProcess) -> dict:
 def test_a_script_reports_its_run(board: BoardProcess) -> None:
     done = run_script(
         """
-        with lossboard.run("digits", params={"lr": 0.1}, group="mine") as run:
+        with lossboard.run("digits", params={"lr": 0.1}) as run:
             for i in range(1000):
                 run.log(loss=1 / (i + 1), w=i)
             print(run.id, run.url, run.should_stop, run.params["lr"])
@@ -46,7 +49,7 @@ def test_a_script_reports_its_run(board: BoardProcess) -> None:
     assert done.stderr == ""
     run = newest(board)
     assert done.stdout.split() == [run["id"], f"{board.url}/api/runs/{run['id']}", "False", "0.1"]
-    assert (run["name"], run["group"], run["status"], run["step"]) == ("digits", "mine", "finished", 999)
+    assert (run["name"], run["status"], run["step"]) == ("digits", "finished", 999)
     points = board.get(f"/api/runs/{run['id']}/points")
     assert points["metrics"]["loss"] == [1 / (i + 1) for i in range(1000)]
     assert points["step"] == list(range(1000))
@@ -105,7 +108,7 @@ def test_a_deleted_run_stops_quietly(board: BoardProcess) -> None:
 
 def test_what_cannot_be_logged_is_warned_of_once_and_never_raises(board: BoardProcess) -> None:
     run = lossboard.run("clumsy", url=board.url)
-    with pytest.warns(UserWarning, match="this point was not logged"):
+    with pytest.warns(UserWarning, match="a value was not logged"):
         run.log(loss="much")  # type: ignore[arg-type]
     run.log(loss="much")  # type: ignore[arg-type]  # a second warning would be an error here
     run.log(loss=2)
@@ -152,3 +155,46 @@ def test_an_address_that_is_none() -> None:
 
 def test_the_board_serves_the_client(board: BoardProcess) -> None:
     assert board.client.get("/lossboard.py").content == (ROOT / "lossboard.py").read_bytes()
+
+
+def test_names_and_steps_that_no_board_takes_spoil_nothing_else(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        run = lossboard.run("odd names")
+        run.log(loss=0.0)
+        run.log(step=float("nan"), loss=1.0)
+        run.log(step=1e300, loss=2.0)
+        run.log(**{"": 1.0})
+        run.log(**{"x" * 201: 1.0})
+        run.log(**{chr(0xD800): 1.0})
+        run.log(**{f"m{i}": 1.0 for i in range(1001)})
+        run.log(loss=3.0)
+        run.log(step=-1, loss=4.0)
+        run.log(loss=5.0)
+        assert run.finish()
+        """,
+        board.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("UserWarning") == 2
+    points = board.get(f"/api/runs/{newest(board)['id']}/points")
+    assert points["step"] == [0, 1, 2, 3, -1, 0]
+    assert points["metrics"] == {"loss": [0, 1, 2, 3, 4, 5]}
+
+
+def test_warnings_that_are_errors_do_not_end_a_training(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        import warnings
+        warnings.simplefilter("error")
+        run = lossboard.run("strict")
+        run.log(loss="much")
+        run.log(loss=1)
+        assert run.finish()
+        """,
+        board.url,
+    )
+    assert (done.returncode, done.stderr) == (
+        0,
+        "lossboard: a value was not logged: could not convert string to float: 'much'\n",
+    )

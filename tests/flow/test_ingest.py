@@ -36,7 +36,7 @@ def test_a_resend_changes_nothing_and_a_gap_is_refused(board: BoardProcess, exte
     assert post(columns(2, [9, 2, 1]))[1]["accepted"] == 5  # its first record is known, the others are new
     assert post(columns(0, []))[1] == {
         "accepted": 5,
-        "control": {"stop": False, "pause": False, "steps": 0, "params": {}},
+        "control": {"stop": False, "pause": False, "hold": "", "steps": 0, "params": {}},
     }
     status, refusal = post(columns(7, [0]))
     assert (status, refusal["wanted"]) == (409, 5)
@@ -56,11 +56,13 @@ def test_the_clients_binary_form_keeps_every_bit(board: BoardProcess, external: 
     odd = [math.nan, math.inf, -0.0, 5e-324, lossboard.MISSING]
     rows = array.array("d")
     for step, value in enumerate(odd):
-        rows.extend([step, value, 1 / 3])
+        rows.extend([step or -0.0, value, 1 / 3])
     body = json.dumps({"seq": 0, "metrics": ["loss", "w"]}).encode() + b"\n" + rows.tobytes()
     headers = {"Content-Type": lossboard.CONTENT_TYPE}
     assert board.client.post(f"{external}/points", content=body, headers=headers).json()["accepted"] == 5
-    metrics = board.get(f"{external}/points")["metrics"]
+    points = board.get(f"{external}/points")
+    metrics = points["metrics"]
+    assert (points["step"], math.copysign(1, points["step"][0])) == ([0, 1, 2, 3, 4], 1)
     assert metrics["w"] == [1 / 3] * 5
     assert metrics["loss"] == ["NaN", "Infinity", -0.0, 5e-324, None]
     assert math.copysign(1, metrics["loss"][2]) == -1
@@ -134,3 +136,52 @@ def test_a_run_that_has_ended_takes_no_more_points(board: BoardProcess, external
     assert answer.status_code == 409
     assert "has ended" in answer.json()["detail"][0]["msg"]
     assert board.client.post("/api/runs/nonesuch/points", json=columns(0, [1])).status_code == 404
+
+
+def binary(seq: int, losses: list[float]) -> bytes:
+    """As the client sends it: a step of 0 is -0.0."""
+    rows = array.array("d", [value for at, loss in enumerate(losses, seq) for value in (at or -0.0, loss)])
+    return json.dumps({"seq": seq, "metrics": ["loss"]}).encode() + b"\n" + rows.tobytes()
+
+
+BINARY = {"Content-Type": lossboard.CONTENT_TYPE}
+
+
+def test_two_writers_of_the_same_numbers(board: BoardProcess, external: str) -> None:
+    """Whoever comes first is believed, record by record; nothing is mixed within one."""
+    bodies = [binary(0, [float(writer)] * 1000) for writer in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda body: board.client.post(f"{external}/points", content=body, headers=BINARY), bodies)
+        )
+    assert {answer.json()["accepted"] for answer in answers} == {1000}
+    points = board.get(f"{external}/points")
+    assert points["total"] == 1000
+    assert len(set(points["metrics"]["loss"])) == 1
+
+
+def test_a_batch_cut_in_half(board: BoardProcess, external: str) -> None:
+    whole = binary(0, [float(i) for i in range(100)])
+    head = whole.index(b"\n") + 1
+    cut = board.client.post(f"{external}/points", content=whole[: head + 50 * 16 + 8], headers=BINARY)
+    assert (cut.status_code, board.get(f"{external}/points")["total"]) == (422, 0)
+    half = board.client.post(f"{external}/points", content=whole[: head + 50 * 16], headers=BINARY)
+    assert half.json()["accepted"] == 50
+    unwritten = whole[: head + 70 * 16] + bytes(16) + whole[head + 71 * 16 :]
+    assert board.client.post(f"{external}/points", content=unwritten, headers=BINARY).json()["accepted"] == 70
+    assert board.client.post(f"{external}/points", content=whole, headers=BINARY).json()["accepted"] == 100
+    assert board.get(f"{external}/points")["metrics"]["loss"] == list(range(100))
+
+
+def test_batches_out_of_order(board: BoardProcess, external: str) -> None:
+    """Each is refused until those before it have come; the answer says which are wanted."""
+    pieces = {seq: binary(seq, [float(seq + i) for i in range(10)]) for seq in range(0, 100, 10)}
+    waiting, wanted = sorted(pieces, key=lambda seq: seq * 7 % 100), 0
+    for seq in [*waiting, *waiting, *sorted(pieces)]:
+        answer = board.client.post(f"{external}/points", content=pieces[seq], headers=BINARY)
+        if seq > wanted:
+            assert (answer.status_code, answer.json()["wanted"]) == (409, wanted)
+        else:
+            wanted = max(wanted, seq + 10)
+            assert answer.json()["accepted"] == wanted
+    assert board.get(f"{external}/points")["metrics"]["loss"] == list(range(100))

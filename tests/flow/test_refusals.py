@@ -396,7 +396,7 @@ def test_a_curve_of_many_metrics_is_read_in_little_memory(board: BoardProcess) -
     path = f"/api/runs/{external(board)}/points"
     names = [f"m{number}" for number in range(1000)]
     board.client.post(path, json={"seq": 0, "step": [0], "metrics": {name: [1.0] for name in names}})
-    table = struct.pack("<20d", *(float(number) for number in range(20))) * 100_000
+    table = struct.pack("<20d", *(float(number) for number in range(1, 21))) * 100_000
     body = json.dumps({"seq": 1, "metrics": ["m0"]}).encode() + b"\n" + table
     assert send(board, "POST", path, body, lossboard.CONTENT_TYPE).json()["accepted"] == 1_000_001
     before = memory(board)

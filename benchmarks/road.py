@@ -1,0 +1,191 @@
+"""What the whole road costs a run, and what it carries: `uv run python -m benchmarks.road`.
+
+gd and torch through POST /api/runs, with the page open in Chromium, against the same mathematics in a bare loop in a
+process of its own, in turns, medians; that every point came back to the last bit; then how many points a second ingest
+acknowledges, which is when they are on disk, and in how many bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+from playwright.sync_api import sync_playwright
+
+import lossboard
+from app.database import DATABASE_FILE
+from app.leftovers import Board
+from tests.boards import BoardProcess
+from tests.browser.conftest import ARGUMENTS, find_chromium
+
+EPOCHS = {"gd": 1_000_000, "torch": 20_000}
+BARE = {
+    "gd": """
+def train(epochs, x_data=(1.0, 2.0, 3.0), y_data=(2.0, 4.0, 6.0), w=1.0):
+    def forward(x):
+        return x * w
+
+    def cost(xs, ys):
+        cost = 0
+        for x, y in zip(xs, ys):
+            cost += (forward(x) - y) ** 2
+        return cost / len(xs)
+
+    def gradient(xs, ys):
+        grad = 0
+        for x, y in zip(xs, ys):
+            grad += 2 * x * (x * w - y)
+        return grad / len(xs)
+
+    for epoch in range(epochs):
+        cost_val = cost(x_data, y_data)
+        w -= 0.01 * gradient(x_data, y_data)
+""",
+    "torch": """
+import torch
+torch.set_num_threads(1)
+x, y = (torch.tensor(v, dtype=torch.float32).reshape(-1, 1) for v in ((1.0, 2.0, 3.0), (2.0, 4.0, 6.0)))
+def train(epochs):
+    model = torch.nn.Linear(1, 1)
+    criterion = torch.nn.MSELoss(reduction="sum")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for epoch in range(epochs):
+        loss = criterion(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        point = model.weight.item(), loss.item(), model.weight.grad.item(), model.bias.item(), model.bias.grad.item()
+""",
+}
+TIMED = """
+import sys, time
+train(100)
+began, used = time.perf_counter(), time.process_time()
+train(int(sys.argv[1]))
+print(time.perf_counter() - began, time.process_time() - used)
+"""
+POINTS, AT_ONCE = 5_000_000, 170_000
+
+
+def main() -> None:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tries", type=int, default=5)
+    parser.add_argument("--no-page", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder), LOSSBOARD_PRELOAD_TORCH="true") as board:
+        board.wait_for_visdom()
+        board.wait_until(board.run("torch")["id"], seconds=300)
+        with contextlib.nullcontext() if options.no_page else an_open_page(board):
+            for method, epochs in EPOCHS.items():
+                compare(board, method, epochs, options.tries)
+        print_ingest(board, Path(folder))
+
+
+@contextlib.contextmanager
+def an_open_page(board: BoardProcess) -> Iterator[None]:
+    """The board's page in a browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=ARGUMENTS)
+        browser.new_page().goto(board.url)
+        yield
+        browser.close()
+
+
+def compare(board: BoardProcess, method: str, epochs: int, tries: int) -> None:
+    """The run on the board against the bare loop, in turns."""
+    bare, shown, ratios, own = [], [], [], []
+    for _ in range(tries):
+        command = [sys.executable, "-c", BARE[method] + TIMED, str(epochs)]
+        printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        bare_wall, bare_own = map(float, printed.split())
+        run = board.run(method, epochs=epochs)
+        own.append(processor_time(board, run["id"]) / bare_own)
+        run = board.get(f"/api/runs/{run['id']}")
+        assert (run["status"], run["step"]) == ("finished", epochs - 1), run
+        began, ended = (datetime.fromisoformat(run[key]) for key in ("started_at", "ended_at"))
+        bare.append(bare_wall)
+        shown.append((ended - began).total_seconds())
+        ratios.append(shown[-1] / bare[-1])
+    print(f"{method}: {epochs:,} epochs, bare {statistics.median(bare):.2f} s, here {statistics.median(shown):.2f} s")
+    print(f"    ratio {statistics.median(ratios):.3f}, the median of {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
+    print(f"    processor time {statistics.median(own):.3f}, of {', '.join(f'{ratio:.3f}' for ratio in own)}")
+    if method == "gd":
+        check_every_bit(board, run["id"], epochs)
+
+
+def processor_time(board: BoardProcess, run_id: str) -> float:
+    """Seconds of a processor that a run's worker has used until it ended, all its threads together.
+
+    On a machine that others use this says more than the time that passed.
+    """
+    used: dict[int, float] = {}
+    before = {process.pid for process in board.children()}
+    while not board.get(f"/api/runs/{run_id}")["ended_at"]:
+        for process in board.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used[process.pid] = times.user + times.system
+        time.sleep(0.05)
+    return sum(seconds for pid, seconds in used.items() if pid not in before or not psutil.pid_exists(pid))
+
+
+def check_every_bit(board: BoardProcess, run_id: str, epochs: int) -> None:
+    """All points came back: in order, once, and as the trainer made them."""
+    points = board.get(f"/api/runs/{run_id}/points", max_points=1_000_000)
+    w, expected = 0.0, []
+    params = board.get(f"/api/runs/{run_id}")["params"]
+    w = params["w0"]
+    for _ in range(epochs):
+        gradient = 0.0
+        for x, y in ((1.0, 2.0), (2.0, 4.0), (3.0, 6.0)):
+            gradient += 2 * x * (x * w - y)
+        w -= params["lr"] * (gradient / 3)
+        expected.append(w)
+    assert points["step"] == list(range(epochs))
+    assert points["metrics"]["w"] == expected
+    print(f"    all {epochs:,} points came back to the last bit, in order, once")
+
+
+def print_ingest(board: BoardProcess, folder: Path) -> None:
+    """Points a second from the first post to the last acknowledgement, and what they take on disk."""
+    before = size_on_disk(folder)
+    connection = Board(board.url)
+    run = connection.post("/api/runs", b'{"method": "external"}')["id"]
+    rows = np.random.default_rng(1).random((POINTS, 3))
+    rows[:, 0] = np.arange(1, POINTS + 1)
+    rates = []
+    for begin in range(0, POINTS, 10 * AT_ONCE):
+        began = time.perf_counter()
+        for seq in range(begin, min(begin + 10 * AT_ONCE, POINTS), AT_ONCE):
+            head = json.dumps({"seq": seq, "metrics": ["w", "loss"]}).encode() + b"\n"
+            body = head + rows[seq : seq + AT_ONCE].tobytes()
+            accepted = connection.post(f"/api/runs/{run}/points", body, lossboard.CONTENT_TYPE)["accepted"]
+        rates.append((accepted - begin) / (time.perf_counter() - began))
+    assert accepted == POINTS
+    connection.close()
+    print(f"ingest: {statistics.median(rates) / 1e6:.2f} million points of two metrics a second acknowledged, on disk")
+    sent = struct.calcsize("<3d")
+    kept = (size_on_disk(folder) - before) / POINTS
+    print(f"bytes a point and metric: {sent / 2:.1f} on the way, {kept / 2:.1f} in the database with its log")
+
+
+def size_on_disk(folder: Path) -> int:
+    """Bytes of the database and its write-ahead log."""
+    return sum(path.stat().st_size for path in folder.glob(f"{DATABASE_FILE}*"))
+
+
+if __name__ == "__main__":
+    main()
