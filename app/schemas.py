@@ -392,6 +392,9 @@ class StabilityOut(Answer):
     """What theory says of the learning rate on this data; null and no zones where it has nothing to say."""
 
     curvature: Annotated[Shown | None, Field(description="The largest second derivative λ that an update sees.")]
+    shallowest: Annotated[
+        Shown | None, Field(description="With two parameters, the second derivative across that direction.")
+    ]
     lr_limit: Annotated[float | None, Field(description="From here on it does not converge: 2/λ for a batch.")]
     lr_best: Annotated[float | None, Field(description="1/λ: beyond it updates overshoot.")]
     zones: list[ZoneOut]
@@ -402,6 +405,7 @@ class StabilityOut(Answer):
         """The theory as people see it."""
         return StabilityOut(
             curvature=theory.curvature,
+            shallowest=theory.shallowest,
             lr_limit=theory.lr_limit,
             lr_best=theory.lr_best,
             zones=[ZoneOut.model_validate({"name": z.name, "from": z.start, "to": z.end}) for z in theory.zones],

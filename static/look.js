@@ -19,17 +19,22 @@ const sample = document.querySelector("#look-sample");
 
 let run = null;
 let at = null; // the step that is shown; null: the last
+let chosen = null; // the step that was chosen on this page
+let valued = ""; // the run and the step whose values are shown
 let moving = false; // while a person moves the slider, what the board tells of it is behind
 
-/** Make the bar work. `change` is called with what a person switches, { at: 37 } say, and returns a promise. */
-export function setUpLook(change) {
+let change = null;
+
+/** Make the bar work. `tell` is called with what a person switches, { at: 37 } say, and returns a promise. */
+export function setUpLook(tell) {
+  change = tell;
   const ask = throttled(OFTEN, async (step) => {
     await change({ at: step });
     moving = at !== step;
   });
   slider.addEventListener("input", () => {
     moving = true;
-    at = Number(slider.value);
+    at = chosen = Number(slider.value);
     showValues();
     ask(at);
   });
@@ -52,6 +57,7 @@ export function renderLook(board, looked) {
   }
   if (other) {
     moving = false;
+    chosen = null;
     offerSamples(run, board.sample);
   }
   if (!moving) {
@@ -81,20 +87,30 @@ function showValues() {
   latest.setAttribute("aria-pressed", String(at === null));
   if (at === null) {
     say(run.step, run.last);
-  } else {
+    valued = "";
+  } else if (valued !== `${run.id} ${at}`) {
+    valued = `${run.id} ${at}`;
     fetchValues(run.id, at);
   }
 }
 
-/** The values of a step are its own points; an answer that is overtaken is dropped. */
+/**
+ * The values of a step are its own points; an answer that is overtaken is dropped. A script may have left out the step
+ * that was chosen: then the next one is, or the windows would show the one before.
+ */
 const fetchValues = throttled(OFTEN, async (id, step) => {
   try {
     const points = await api("GET", `/runs/${id}/points?from_step=${step}&max_points=2`);
     if (id === run?.id && step === at && points.step.length) {
+      if (step === chosen && points.step[0] !== step) {
+        at = points.step[0];
+        change({ at });
+      }
       say(points.step[0], Object.fromEntries(Object.entries(points.metrics).map(([name, column]) => [name, column[0]])));
     }
   } catch {
-    say(step, {}); // the board is away; its next event brings them
+    say(step, {});
+    valued = ""; // the board is away; its next event asks again
   }
 });
 

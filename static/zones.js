@@ -92,14 +92,14 @@ export class Zones {
 }
 
 /** "Converges below 2/λ = 0.214, fastest at 0.107.", or why there is no such number. */
-function sentenceOf({ curvature, lr_limit: limit, lr_best: best, note }) {
+function sentenceOf({ curvature, shallowest, lr_limit: limit, lr_best: best, note }) {
   if (limit === null) {
     return note;
   }
-  if (Math.abs(limit * curvature - 2) < 1e-9) {
-    return `Converges below 2/λ = ${short(limit)}, fastest at ${short(best)}.`;
-  }
-  return `Converges below ${short(limit)}; from ${short(best)} on the steepest sample overshoots.`;
+  const hasOneCurvature = Math.abs(limit * curvature - 2) < 1e-9;
+  // with more curvatures than one, what is best along the steepest is not best along the others
+  const isBest = hasOneCurvature && shallowest === null;
+  return `Converges below ${hasOneCurvature ? "2/λ = " : ""}${short(limit)}, ${isBest ? "fastest at" : "overshoots from"} ${short(best)}.`;
 }
 
 function rangeOf(from, to) {

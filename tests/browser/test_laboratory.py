@@ -71,6 +71,7 @@ def test_the_slider_is_coloured_by_theory_and_says_the_numbers(form_page: BoardP
     expect(theory).to_contain_text("2/λ = 0.0536")
     page.page.select_option("#method", "torch")
     expect(theory).to_contain_text(f"2/λ = {stability(board, 'torch', x=[2.0, 4.0, 6.0])['lr_limit']:.3g}")
+    expect(theory).to_contain_text("overshoots from")
     page.page.select_option("#method", "sgd")
     expect(theory).to_contain_text("no limit")
     expect(page.page.locator(".legend")).to_be_hidden()
@@ -255,6 +256,18 @@ def test_a_run_is_looked_at_step_by_step_by_everyone(
     for shown in (page, other):
         expect(shown.page.locator("#look")).to_be_hidden()
         wait_for(lambda shown=shown: "Loss" in shown.plots(), PATIENCE, "the shared windows")
+
+
+def test_a_step_that_a_script_left_out_is_not_looked_at(page: BoardPage, board: BoardProcess) -> None:
+    run = board.client.post("/api/runs", json={"method": "external", "name": "every tenth"}).json()
+    points = {"seq": 0, "step": [0, 10, 20], "metrics": {"loss": [3.0, 2.0, 1.0]}}
+    board.client.post(f"/api/runs/{run['id']}/points", json=points)
+    board.client.post(f"/api/runs/{run['id']}/finish", json={"status": "finished"})
+    board.client.patch("/api/board", json={"run": run["id"]})
+    expect(page.page.locator("#look-values")).to_have_text("step 20  ·  loss 1")
+    page.page.get_by_role("slider", name="Step shown").fill("4")
+    expect(page.page.locator("#look-values")).to_have_text("step 10  ·  loss 2")
+    wait_for(lambda: board.get("/api/board")["at"] == 10, PATIENCE, "a step that there is")
 
 
 def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProcess) -> None:
