@@ -65,7 +65,8 @@ def plan_race(wanted: RaceIn) -> list[Plan]:
         except InvalidError as error:
             raise _of_variant(error, key, at) from None
         chosen = method.name if key == "method" else getattr(plan.params, key)
-        what = method.title if key == "method" else f"{key} {chosen}"
+        said = f"{chosen:g}" if isinstance(chosen, float) else chosen
+        what = method.title if key == "method" else f"{key} {said}"
         name = f"{wanted.name[:100]}, {what}" if wanted.name else what
         plans.append(dataclasses.replace(plan, name=name, varied={key: chosen}))
     return plans

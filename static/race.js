@@ -169,12 +169,15 @@ const update = throttled(OFTEN, async (group, racing) => {
 function renderTable(group, places, racing) {
   const [thing] = Object.keys([...racing.values()][0].varied);
   ranking.querySelector("summary").textContent = `Ranking of ${group}`;
-  const head = [thing === "lr" ? "Learning rate" : thing, "Steps to 1 %", "Loss now"];
+  const head = [{ lr: "Learning rate", method: "Method" }[thing] ?? thing, "Steps to 1 %", "Loss now"];
   ranking.querySelector("thead").replaceChildren(make("tr", {}, ...head.map((text) => make("th", { textContent: text, scope: "col" }))));
-  ranking.querySelector("tbody").replaceChildren(...places.map((place) => rowOf(place, racing.get(place.run))));
+  ranking.querySelector("tbody").replaceChildren(...places.map((place) => {
+    const what = thing === "method" ? place.name : figure(place.value ?? place.name);
+    return rowOf(what, place, racing.get(place.run));
+  }));
 }
 
-function rowOf(place, run) {
+function rowOf(what, place, run) {
   const chip = make("span", { className: "chip" });
   chip.style.backgroundColor = run?.colour ?? "transparent";
   const loss = place.status === "diverged" ? "diverged" : figure(place.final_loss ?? "–");
@@ -182,7 +185,7 @@ function rowOf(place, run) {
   return make(
     "tr",
     {},
-    make("th", { scope: "row" }, chip, figure(place.value ?? place.name)),
+    make("th", { scope: "row" }, chip, what),
     make("td", { textContent: steps === null ? "–" : whole(steps) }),
     make("td", { textContent: loss }),
   );

@@ -65,12 +65,21 @@ function isElsewhere() {
 
 /** Visdom's page does not always find back by itself: when its websocket is closed for good, it stays offline. */
 setInterval(() => {
+  makeRoom();
   looks = state === "up" && shown && !isAlive() ? looks + 1 : 0;
   if (looks >= PATIENCE) {
     looks = 0;
     load();
   }
 }, CHECK);
+
+/** Tell the style sheet how many windows there are: on a phone the frame is as high as they need. */
+function makeRoom() {
+  const count = pageInFrame()?.querySelectorAll(".react-grid-item").length ?? 0;
+  const graphs = count && pageInFrame().querySelectorAll(".tracegraph").length; // of twice the height
+  frame.style.setProperty("--windows", Math.max(3, count + graphs));
+  frame.style.setProperty("--rows", Math.max(2, Math.ceil(count / 2) + graphs));
+}
 
 /** Set the switches as the board has them. */
 export function renderBoard(board) {

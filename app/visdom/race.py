@@ -13,7 +13,7 @@ from app.store import RunRecord
 from app.visdom.plot import Look, Window, make_layout
 
 WIN = "race"
-LABEL = 0.1  # of the height: what the limit's label takes, at the bottom
+LABEL = 0.15  # of the height: what the limit's label takes, at the bottom
 EDGE = 0.05  # of the height, above the topmost
 ROOM = 10.0  # times the largest loss: where those that have diverged are marked
 
