@@ -13,8 +13,7 @@ from app.store import RunRecord
 from app.visdom.plot import Look, Window, make_layout
 
 WIN = "race"
-LABEL = 0.15  # of the height: what the limit's label takes, at the bottom
-EDGE = 0.05  # of the height, above the topmost
+LABEL = 0.12  # of the height: what the limit's label takes, at the top
 ROOM = 10.0  # times the largest loss: where those that have diverged are marked
 
 
@@ -61,9 +60,8 @@ def _plot(title: str, racing: list[Drawn]) -> Window:
         _marks("diverged", lost, [top] * len(lost), "triangle-up"),
     ]
     layout = make_layout("learning rate", "loss now", Look("log", "log"))
-    height = top / bottom
-    # no run lies on the label, and none is cut at the top edge
-    layout["yaxis2"]["autorangeoptions"] = {"include": [bottom * height**-LABEL, top * height**EDGE]}
+    room = top * (top / bottom) ** LABEL  # no run lies on the label, and none is cut at the edge
+    layout["yaxis2"]["autorangeoptions"] = {"include": [bottom, room]}
     del layout["xaxis2"]["dtick"]
     if limit := next((one.lr_limit for one in racing if one.lr_limit), None):
         layout |= _limit(limit)
@@ -100,9 +98,9 @@ def _limit(lr: float) -> dict[str, list[dict[str, Any]]]:
     label = {
         **common,
         "x": math.log10(lr),
-        "y": 0,
+        "y": 1,
         "xanchor": "right",
-        "yanchor": "bottom",
+        "yanchor": "top",
         "text": f"converges below {lr:.3g}",
         "showarrow": False,
         "font": {"size": 11},
