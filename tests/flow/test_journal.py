@@ -77,7 +77,7 @@ def test_an_ending_that_could_not_be_told_is_told_later(board: BoardProcess, fol
 
 def test_a_board_killed_again_and_again_loses_nothing(new_board: Callable[..., BoardProcess], folder: Path) -> None:
     """More often in `python -m benchmarks.kills`."""
-    killings(new_board(), folder, times=8)
+    killings(new_board(), folder, times=20)
 
 
 def test_threads_may_log_at_once(board: BoardProcess, folder: Path) -> None:

@@ -45,14 +45,14 @@ def test_the_windows_are_there_before_any_run_and_then_follow_it(new_board: Call
 
 def test_windows_are_replaced_at_most_ten_times_a_second(board: BoardProcess) -> None:
     board.wait_for_visdom()
-    made = board.run("gd", epochs=1000, steps_per_second=500)
+    made = board.run("gd", epochs=1_000_000, steps_per_second=500)
     with watch(board) as watcher:
         watcher.until(lambda windows: trace_of(windows.get("loss") or {"content": {"data": []}}, f"#{made['number']}"))
         began, shown = time.monotonic(), 0
         while time.monotonic() - began < 1.5:
             shown += watcher.next_window()["id"] == "loss"
-        assert 5 <= shown <= 10 * (time.monotonic() - began) + 2
-    board.wait_until(made["id"])
+        assert 2 <= shown <= 10 * (time.monotonic() - began) + 2
+    board.client.delete(f"/api/runs/{made['id']}")
 
 
 def test_axes_switch_for_everyone(board: BoardProcess) -> None:
