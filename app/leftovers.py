@@ -119,7 +119,7 @@ def send(board: Board, journal: Path) -> None:
             rows = segment.rows[number - segment.base :][: max(1, _AT_ONCE // segment.rows[0].nbytes)]
             accepted = _post(board, path, number, segment.names, rows.tobytes())
             if accepted == number:  # begun when the script ended, in one of several threads: nothing was written
-                filler = struct.pack(f"<{rows.shape[1]}d", number, *[lossboard.MISSING] * len(segment.names))
+                filler = struct.pack(f"<{rows.shape[1]}d", number or -0.0, *[lossboard.MISSING] * len(segment.names))
                 accepted = _post(board, path, number, segment.names, filler)
             number = accepted
     if ending:
@@ -133,6 +133,8 @@ def _send_and_remove(board: Board, journal: Path) -> Sent:
         send(board, journal)
     except RefusedError as error:
         sent = Sent(journal.name, name, _words_of(error), stays=not error.final)
+    except (ValueError, LookupError, TypeError) as error:
+        sent = Sent(journal.name, name, f"a file in {journal} is damaged ({error})", stays=True)
     if sent.stays:
         return sent
     (journal / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
@@ -181,7 +183,7 @@ def _post(board: Board, path: str, number: int, names: list[str], records: bytes
 def _read(path: Path) -> dict[str, Any]:
     """A JSON file of a journal; {} if it is not there, or was cut short by the end of its script."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return content
+    return content if isinstance(content, dict) else {}

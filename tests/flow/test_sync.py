@@ -62,6 +62,27 @@ def test_sync_without_a_board_is_a_sentence(tmp_path: Path) -> None:
     assert "send something like http://" in sync("--data-dir", str(tmp_path), "--url", "nonsense").stderr
 
 
+def test_a_first_record_that_was_begun_and_never_written_holds_nothing_up(board: BoardProcess, tmp_path: Path) -> None:
+    run_id = leave_behind(tmp_path)
+    (file,) = (tmp_path / "journals" / run_id).glob("*.points")
+    head, newline, records = file.read_bytes().partition(b"\n")
+    file.write_bytes(head + newline + bytes(16) + records[16:])
+    done = sync("--data-dir", str(tmp_path), "--url", board.url)
+    assert f"killed ({run_id}) has arrived" in done.stdout
+    assert losses(board, run_id) == [None, *range(1, 1000)]
+
+
+def test_a_damaged_journal_stays_and_is_named(board: BoardProcess, tmp_path: Path) -> None:
+    damaged, sound = leave_behind(tmp_path), leave_behind(tmp_path)
+    (file,) = (tmp_path / "journals" / damaged).glob("*.points")
+    file.write_bytes(b"nonsense\n" + bytes(100))
+    done = sync("--data-dir", str(tmp_path), "--url", board.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"killed ({damaged}) stays here: a file in" in done.stdout
+    assert file.exists()
+    assert losses(board, sound) == list(range(1000))
+
+
 def test_a_journal_whose_beginning_another_board_has_stays(board: BoardProcess, tmp_path: Path) -> None:
     run_id = leave_behind(tmp_path)
     journal = tmp_path / "journals" / run_id
