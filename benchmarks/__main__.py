@@ -25,6 +25,7 @@ MODULES = (
     "memory",
     "trainers",
     "crowd",
+    "steering",
     "kills",
     "start",
     "busy",

@@ -12,32 +12,39 @@ import statistics
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import lossboard
+from benchmarks.figures import Figure, show
 
 STEPS = 1_000_000
 TRIES = 7
 MILLIONS = 10
 
 
-def main() -> None:
-    """Print seconds per million steps, and the two ratios."""
-    warnings.simplefilter("ignore")  # that no board answers is meant
-    times: dict[str, list[float]] = {"append": [], "log": []}
+def main() -> list[Figure]:
+    """Print microseconds a step, and the two ratios."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no board answers is meant
+        return show(measured())
+
+
+def measured() -> Iterator[Figure]:
+    """The figures, as they come."""
+    times: dict[str, list[float]] = {"list.append": [], "log": []}
     for _ in range(TRIES):
         bare = nothing()
-        times["append"].append(appending() - bare)
+        times["list.append"].append(appending() - bare)
         times["log"].append(logging(1)[0] - bare)
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     for name, taken in times.items():
-        print(f"{name:<8} {medians[name]:.3f} µs a step   ({min(taken):.3f} to {max(taken):.3f}, {TRIES} tries)")
-    print(f"log() adds {medians['log'] / medians['append']:.2f} times what append adds")
+        note = f"{min(taken):.3f} to {max(taken):.3f} in {TRIES} tries"
+        yield Figure(f"{name}() of a step with two metrics", medians[name], "µs", note=note)
+    yield Figure("log() against list.append()", medians["log"] / medians["list.append"], "×", at_most=5)
     early, late = zip(*((taken[0], taken[-1]) for taken in (logging(MILLIONS) for _ in range(3))), strict=True)
-    print(
-        f"a step of the first million {statistics.median(early):.3f} µs, of the million before ten million"
-        f" {statistics.median(late):.3f} µs (with the loop): {statistics.median(late) / statistics.median(early):.2f}"
-    )
+    ratio = statistics.median(late) / statistics.median(early)
+    yield Figure("the million steps before ten million against the first", ratio, "×", at_most=1.1)
 
 
 def nothing() -> float:

@@ -7,7 +7,6 @@ acknowledges, which is when they are on disk, and in how many bytes.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import statistics
@@ -27,10 +26,13 @@ from playwright.sync_api import sync_playwright
 import lossboard
 from app.database import DATABASE_FILE
 from app.leftovers import Board
+from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess
 from tests.browser.conftest import ARGUMENTS, find_chromium
 
-EPOCHS = {"gd": 1_000_000, "torch": 20_000}
+EPOCHS = {"gd": 1_000_000, "torch": 40_000}
+GOALS = {"gd": 1.3, "torch": 1.02}
+TRIES = 3
 BARE = {
     "gd": """
 def train(epochs, x_data=(1.0, 2.0, 3.0), y_data=(2.0, 4.0, 6.0), w=1.0):
@@ -79,19 +81,17 @@ print(time.perf_counter() - began, time.process_time() - used)
 POINTS, AT_ONCE = 5_000_000, 170_000
 
 
-def main() -> None:
-    """Print the ratios."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tries", type=int, default=5)
-    parser.add_argument("--no-page", action="store_true")
-    options = parser.parse_args()
+def main() -> list[Figure]:
+    """Print the ratios, with a page open on the same cores and without, and how fast points come in."""
     with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder), LOSSBOARD_PRELOAD_TORCH="true") as board:
         board.wait_for_visdom()
         board.wait_until(board.run("torch")["id"], seconds=300)
-        with contextlib.nullcontext() if options.no_page else an_open_page(board):
-            for method, epochs in EPOCHS.items():
-                compare(board, method, epochs, options.tries)
-        print_ingest(board, Path(folder))
+        figures = []
+        for page, where in ((an_open_page(board), "with an open page"), (contextlib.nullcontext(), "without a page")):
+            with page:
+                for method, epochs in EPOCHS.items():
+                    figures += show(compare(board, method, epochs, where))
+        return figures + show(ingest(board, Path(folder)))
 
 
 @contextlib.contextmanager
@@ -104,10 +104,10 @@ def an_open_page(board: BoardProcess) -> Iterator[None]:
         browser.close()
 
 
-def compare(board: BoardProcess, method: str, epochs: int, tries: int) -> None:
+def compare(board: BoardProcess, method: str, epochs: int, where: str) -> Iterator[Figure]:
     """The run on the board against the bare loop, in turns."""
-    bare, shown, ratios, own = [], [], [], []
-    for _ in range(tries):
+    ratios, own = [], []
+    for _ in range(TRIES):
         command = [sys.executable, "-c", BARE[method] + TIMED, str(epochs)]
         printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
         bare_wall, bare_own = map(float, printed.split())
@@ -116,12 +116,10 @@ def compare(board: BoardProcess, method: str, epochs: int, tries: int) -> None:
         run = board.get(f"/api/runs/{run['id']}")
         assert (run["status"], run["step"]) == ("finished", epochs - 1), run
         began, ended = (datetime.fromisoformat(run[key]) for key in ("started_at", "ended_at"))
-        bare.append(bare_wall)
-        shown.append((ended - began).total_seconds())
-        ratios.append(shown[-1] / bare[-1])
-    print(f"{method}: {epochs:,} epochs, bare {statistics.median(bare):.2f} s, here {statistics.median(shown):.2f} s")
-    print(f"    ratio {statistics.median(ratios):.3f}, the median of {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
-    print(f"    processor time {statistics.median(own):.3f}, of {', '.join(f'{ratio:.3f}' for ratio in own)}")
+        ratios.append((ended - began).total_seconds() / bare_wall)
+    note = ", ".join(f"{ratio:.2f}" for ratio in ratios) + f"; its processor time {statistics.median(own):.2f} ×"
+    name = f"{method}, {epochs:,} epochs through the board, against the bare loop, {where}"
+    yield Figure(name, statistics.median(ratios), "×", at_most=GOALS[method], note=note)
     if method == "gd":
         check_every_bit(board, run["id"], epochs)
 
@@ -159,7 +157,7 @@ def check_every_bit(board: BoardProcess, run_id: str, epochs: int) -> None:
     print(f"    all {epochs:,} points came back to the last bit, in order, once")
 
 
-def print_ingest(board: BoardProcess, folder: Path) -> None:
+def ingest(board: BoardProcess, folder: Path) -> Iterator[Figure]:
     """Points a second from the first post to the last acknowledgement, and what they take on disk."""
     before = size_on_disk(folder)
     connection = Board(board.url)
@@ -176,10 +174,10 @@ def print_ingest(board: BoardProcess, folder: Path) -> None:
         rates.append((accepted - begin) / (time.perf_counter() - began))
     assert accepted == POINTS
     connection.close()
-    print(f"ingest: {statistics.median(rates) / 1e6:.2f} million points of two metrics a second acknowledged, on disk")
-    sent = struct.calcsize("<3d")
+    yield Figure("points a second, acknowledged and on disk", statistics.median(rates) / 1e6, "million", at_least=1)
     kept = (size_on_disk(folder) - before) / POINTS
-    print(f"bytes a point and metric: {sent / 2:.1f} on the way, {kept / 2:.1f} in the database with its log")
+    yield Figure("a point and metric on the way", struct.calcsize("<3d") / 2, "bytes", at_most=20)
+    yield Figure("a point and metric on disk, with the log", kept / 2, "bytes", at_most=20)
 
 
 def size_on_disk(folder: Path) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess
 
 TIMES = 20
@@ -24,8 +25,9 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def main() -> None:
+def main() -> list[Figure]:
     """Print the median and the worst of each effect on each kind of run."""
+    figures = []
     with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder)) as board:
         for _ in range(4):
             board.run("gd", epochs=1_000_000, steps_per_second=25)
@@ -38,10 +40,10 @@ def main() -> None:
                     times.setdefault(effect, []).append(seconds)
             board.client.post(f"/api/runs/{run}/stop")
             for effect, taken in times.items():
-                print(
-                    f"{kind:<16} {effect:<28} median {statistics.median(taken) * 1000:4.0f} ms"
-                    f"   worst {max(taken) * 1000:4.0f} ms"
-                )
+                note = f"worst {max(taken) * 1000:.0f}"
+                figure = Figure(f"{kind}: {effect}", statistics.median(taken) * 1000, "ms", at_most=300, note=note)
+                figures += show([figure])
+    return figures
 
 
 def steer(board: BoardProcess, run: str) -> dict[str, float]:
