@@ -196,10 +196,10 @@ class Run:
                 continue
             try:
                 began = time.monotonic()
-                more = self._send() or self._ending
+                sent = self._send()
                 last_post, patience = time.monotonic(), 0.1
                 busy = min(4 * (last_post - began), _HEARTBEAT)  # where many report, each does so less often
-                self._wake.wait(0 if more else max(busy, _PAUSE))
+                self._wake.wait(max(busy, _PAUSE) if 0 < sent < _SEGMENT_BYTES // 2 and not self._ending else 0)
             except Exception as error:  # whatever it is, the next try may fare better
                 self.board.close()
                 if isinstance(error, RefusedError):
@@ -207,8 +207,8 @@ class Run:
                 self._done.wait(patience)
                 patience = min(2 * patience, 2.0)
 
-    def _send(self) -> bool:
-        """One post; whether there is more to send at once."""
+    def _send(self) -> int:
+        """One post; how many bytes of records were in it."""
         if self._introduction:
             self.board.post("/api/runs", self._introduction)
             self._introduction = b""
@@ -228,7 +228,7 @@ class Run:
             self.board.close()
             journal.leave(remove=True)
             self._done.set()
-        return len(records) >= _SEGMENT_BYTES // 2
+        return len(records)
 
     def _take_control(self, control: Mapping[str, Any]) -> None:
         if control != self.control:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import socket
@@ -24,6 +25,8 @@ from app.folder import FolderError, claim
 from app.guard import is_loopback
 from app.main import create_app
 from app.settings import Settings
+
+M_ARENA_MAX = -8  # of glibc's mallopt
 
 commands = typer.Typer(
     add_completion=False,
@@ -183,8 +186,17 @@ def _give_up(reason: str) -> None:
     raise typer.Exit(1)
 
 
+def _share_memory_and_time() -> None:
+    """Of large batches glibc would keep the memory in a heap of each thread's own: two heaps do. And who waits for
+    another thread's turn to end waits a millisecond, where Python would have it be five."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_ARENA_MAX, 2)
+    sys.setswitchinterval(0.001)
+
+
 def main() -> None:
     """The entry point of the command."""
+    _share_memory_and_time()
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # until uvicorn listens to both
     commands()
 

@@ -25,7 +25,6 @@ MODULES = (
     "memory",
     "trainers",
     "crowd",
-    "steering",
     "kills",
     "start",
     "busy",
