@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from app.database import Database
+from app.store import Store
 from tests.boards import BoardProcess
 
 
@@ -30,3 +32,16 @@ def new_board(tmp_path: Path) -> Iterator[Callable[..., BoardProcess]]:
     for one in made:
         if hasattr(one, "process"):
             one.stop()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """An empty store, on disk."""
+    store = Store(Database(tmp_path / "db"))
+    yield store
+    store.close()

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.database import Database
 from app.overlay import Overlay
 from app.store import RunRecord, Store
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(Database(tmp_path / "db"))
-    yield store
-    store.close()
 
 
 def run(number: int, **record: Any) -> RunRecord:

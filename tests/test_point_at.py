@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import lossboard
 from app.columns import Batch, Point
-from app.database import Database
 from app.store import RunRecord, Store
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = Store(Database(tmp_path / "db"))
-    yield store
-    store.close()
 
 
 async def stored(store: Store, steps: list[float], size: int) -> RunRecord:
