@@ -159,8 +159,12 @@ class Runs:
         self, *, status: str | None, group: str | None, limit: int, offset: int
     ) -> tuple[list[RunRecord], int]:
         """Runs newest first, and how many there are in all."""
+        if status is not None:  # which may have just changed: what was shown is found
+            await self._store.settle()
         stored, total = await self._store.list_runs(status=status, group=group, limit=limit, offset=offset)
-        return [self._newest(record) for record in stored], total
+        newest = [self._newest(record) for record in stored]
+        still = [record for record in newest if status in (None, record.status)]
+        return still, total - len(newest) + len(still)
 
     async def some(self, run_ids: set[str]) -> list[RunRecord]:
         """Those of these runs that exist, oldest first."""

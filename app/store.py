@@ -108,6 +108,10 @@ class Store:
         """Store what changed in a run."""
         await self._database.write(lambda db: _save(db, record))
 
+    async def settle(self) -> None:
+        """Return once everything that was to be written until now can be read."""
+        await self._database.write(lambda _: None)
+
     async def get_run(self, run_id: str) -> RunRecord | None:
         """The run, or None."""
 

@@ -16,6 +16,8 @@ from typing import Any, Self
 import httpx2
 import psutil
 
+from app.board import Board
+
 ENDED = {"finished", "stopped", "diverged", "failed", "interrupted"}
 
 
@@ -124,6 +126,14 @@ class BoardProcess:
         run = wait_for(reached, seconds, f"run {run_id} {statuses or 'ended'}")
         assert run is not None
         return run
+
+    def clear(self) -> None:
+        """Delete every run, and show the board as it is when it is new."""
+        while runs := self.get("/api/runs", limit=1000)["items"]:
+            for run in runs:
+                assert self.client.delete(f"/api/runs/{run['id']}").status_code == 204
+        fresh = Board().model_dump()
+        assert self.client.patch("/api/board", json=fresh).json() == fresh
 
     def wait_for_visdom(self) -> None:
         """Return once Visdom is up."""

@@ -13,10 +13,17 @@ from tests.boards import BoardProcess
 
 
 @pytest.fixture(scope="session")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
-    """A board that many tests use, one after the other."""
+def shared_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
+    """The board of ``board``."""
     with BoardProcess(tmp_path_factory.mktemp("board")) as running:
         yield running
+
+
+@pytest.fixture
+def board(shared_board: BoardProcess) -> Iterator[BoardProcess]:
+    """A board that many tests use, one after the other; each finds it without runs, and as it is when it is new."""
+    yield shared_board
+    shared_board.clear()
 
 
 @pytest.fixture

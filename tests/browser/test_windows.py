@@ -54,7 +54,6 @@ def test_a_zoom_survives_new_points_and_a_change_of_the_axis(page: BoardPage, bo
     assert page.plots()[trace]["y"]["range"] != pytest.approx(zoomed)
     page.page.get_by_role("checkbox", name="w", exact=True).uncheck()
     wait_for(lambda: page.plots()[trace]["y"]["type"] == "linear", 10, "a linear axis")
-    board.client.delete(f"/api/runs/{run['id']}")
 
 
 def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: BoardProcess) -> None:
@@ -86,7 +85,6 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
     wait_for(lambda: 19_999 <= max(page.plots()["Loss"]["traces"][-1]["x"]) < 20_000, 10, "epochs")
     board.client.patch("/api/board", json={"x": "step", "smoothing": 0})
     expect(page.page.get_by_label("Average")).to_have_value("0")
-    board.client.delete(f"/api/runs/{run['id']}")
 
 
 def drag_zoom(page: BoardPage, window: str) -> None:

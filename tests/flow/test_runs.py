@@ -122,6 +122,18 @@ def test_runs_beyond_the_slots_queue_and_slowed_ones_take_none(new_board: Callab
     board.wait_until(second["id"], "stopped")
 
 
+def test_a_run_is_listed_under_the_status_that_it_shows(board: BoardProcess) -> None:
+    made = {board.run("gd", epochs=1000, steps_per_second=5)["id"] for _ in range(8)}
+    running: set[str] = set()
+    while running != made:
+        for status in ("queued", "running"):
+            assert {run["status"] for run in board.get("/api/runs", status=status)["items"]} <= {status}
+        running = {run["id"] for run in board.get("/api/runs")["items"] if run["status"] == "running"}
+        page = board.get("/api/runs", status="running")
+        assert running <= {run["id"] for run in page["items"]}
+        assert page["total"] == len(page["items"])
+
+
 def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callable[..., BoardProcess]) -> None:
     board = new_board().start()
     slowed = [board.run("gd", epochs=2000, steps_per_second=50) for _ in range(2)]
@@ -236,8 +248,10 @@ def test_kill_9_of_the_board_ends_its_children_and_a_restart_shows_every_run(
     board.stop(signal.SIGKILL)
     wait_for(lambda: not alive(children), 2, "every child gone")
     board.start()
+    assert board.get(f"/api/runs/{made['id']}")["status"] == "interrupted"
+    journals = board.folder / "journals"
+    wait_for(lambda: not list(journals.glob("*/*")), 15, "the journal that it left behind, read")
     run = board.get(f"/api/runs/{made['id']}")
-    assert run["status"] == "interrupted"
     assert run["step"] >= queued_step
     assert board.get(f"/api/runs/{made['id']}/points")["total"] == run["step"] + 1
     assert board.get(f"/api/runs/{done['id']}") == done
