@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from app.workers.background import step_back
 from app.workers.engine import Job
 from app.workers.work import work
 
-NICENESS = 5  # of a worker: where the cores are all taken, the board and its pages come first
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal to get when the parent ends
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     """Serve until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal: the board decides what ends
     board, *preload = sys.argv[1:]
+    step_back()
     if "torch" in preload:
         with _ending_with(int(board)):
             _preload_torch()
@@ -127,7 +128,6 @@ class Nursery:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(self._life_end)
-        os.nice(NICENESS)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)  # what a trainer prints must not look like the nursery's own words

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lossboard
+from app.workers.background import step_back
 from app.workers.engine import Job
 from app.workers.report import WorkerRun
 from trainers import METHODS
@@ -195,6 +196,7 @@ def _sentence(error: Exception) -> str:
 
 def main() -> None:
     """A worker started as a program of its own, where processes cannot be forked: the job comes on standard input."""
+    step_back()
     job = Job(**json.loads(sys.stdin.readline()))
     os.dup2(2, 1)  # nobody reads our output: a trainer that prints much would stand still
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.boards import BoardProcess, alive, wait_for
@@ -147,6 +150,16 @@ def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callabl
     assert run["error"] == "Its worker process was killed by signal 9 before the run was done."
     step = wait_for(lambda: board.get(f"/api/runs/{slowed[1]['id']}")["step"])
     wait_for(lambda: board.get(f"/api/runs/{slowed[1]['id']}")["step"] > step)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no niceness")
+def test_workers_stay_in_the_background(board: BoardProcess) -> None:
+    board.wait_until(board.run("gd", epochs=1000, steps_per_second=5)["id"], "running")
+    nursery = next(child for child in board.children() if "app.workers.nursery" in child.cmdline())
+    own = psutil.Process(board.process.pid).nice()
+    assert {process.nice() for process in (nursery, *nursery.children())} == {min(own + 10, 19)}
+    session = Path(f"/proc/{nursery.pid}/autogroup")
+    assert not session.exists() or session.read_text().endswith("nice 10\n")
 
 
 def test_a_killed_nursery_is_replaced(new_board: Callable[..., BoardProcess]) -> None:
