@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import lossboard
-from benchmarks.busy import listen
+from benchmarks.answers import answers, listen
 from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess, wait_for
 
 RUNS, PAGES, PROCESSES = 50, 20, 2
-CALLS = ("/api/runs?limit=50", "/api/health", "/api/methods", "/api/runs/{id}", "/api/runs/{id}/points")
-
-
 SECONDS, RATE = 20.0, 20.0  # of reporting; points a second of each run
 
 
@@ -32,9 +26,7 @@ def main() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder) / "board") as board:
         board.wait_for_visdom()
         os.environ["LOSSBOARD_DIR"] = str(Path(folder) / "scripts")
-        stop = threading.Event()
-        for _ in range(PAGES):
-            threading.Thread(target=listen, args=(board.url, stop), daemon=True).start()
+        stop = listen(board.url, PAGES)
         context = multiprocessing.get_context("spawn")
         logged: multiprocessing.Queue[tuple[str, int]] = context.Queue()
         arguments = (board.url, RUNS // PROCESSES, SECONDS + 5, RATE, logged)
@@ -42,7 +34,8 @@ def main() -> list[Figure]:
         for script in scripts:
             script.start()
         wait_for(lambda: board.get("/api/runs?limit=1")["total"] == RUNS, 30, "every run's beginning")
-        figures = show(ask(board, SECONDS))
+        newest = board.get("/api/runs", limit=1)["items"][0]["id"]
+        figures = show(answers(board, newest, SECONDS, at_most=100))
         stop.set()
         counts = [logged.get() for _ in range(RUNS)]
         for script in scripts:
@@ -71,23 +64,6 @@ def report(url: str, runs: int, seconds: float, rate: float, logged: multiproces
     for run in open_runs:
         assert run.finish()
         logged.put((run.id, count))
-
-
-def ask(board: BoardProcess, seconds: float) -> Iterator[Figure]:
-    """Call the API, one call after the other; how long each took."""
-    run_id = board.get("/api/runs", limit=1)["items"][0]["id"]
-    times: dict[str, list[float]] = {call: [] for call in CALLS}
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        for call, taken in times.items():
-            began = time.perf_counter()
-            board.get(call.replace("{id}", run_id))
-            taken.append(time.perf_counter() - began)
-            time.sleep(0.01)
-    for call, taken in [*times.items(), ("all calls", [one for each in times.values() for one in each])]:
-        slowest = sorted(taken)
-        note = f"median {statistics.median(taken) * 1000:.1f}, worst {slowest[-1] * 1000:.1f}, {len(taken)} calls"
-        yield Figure(f"{call}, 99th percentile", slowest[int(len(slowest) * 0.99)] * 1000, "ms", at_most=100, note=note)
 
 
 if __name__ == "__main__":

@@ -84,11 +84,11 @@ def look(frame: Frame, when: str) -> Iterator[Figure]:
     seen: dict[str, Any] = frame.evaluate(COUNT)
     for title in WINDOWS:
         times = seen["painted"].get(title, 0) / SECONDS
-        yield Figure(f"{title} redrawn {when}", times, "times a second")
+        yield Figure(f"{title} redrawn {when}", times, "times a second", at_least=8)
     yield Figure(f"frames {when}", seen["frames"] / SECONDS, "a second")
     long = [task for task in seen["tasks"] if task > 100]
     words = f"the longest task {max(seen['tasks'], default=0):.0f} ms, in {SECONDS} s"
-    yield Figure(f"tasks over 100 ms {when}", len(long), note=words)
+    yield Figure(f"tasks over 100 ms {when}", len(long), at_most=0, note=words)
 
 
 if __name__ == "__main__":

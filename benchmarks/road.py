@@ -30,54 +30,9 @@ from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess
 from tests.browser.conftest import ARGUMENTS, find_chromium
 
-EPOCHS = {"gd": 1_000_000, "torch": 40_000}
+EPOCHS = {"gd": 1_000_000, "torch": 60_000}
 GOALS = {"gd": 1.3, "torch": 1.02}
 TRIES = 3
-BARE = {
-    "gd": """
-def train(epochs, x_data=(1.0, 2.0, 3.0), y_data=(2.0, 4.0, 6.0), w=1.0):
-    def forward(x):
-        return x * w
-
-    def cost(xs, ys):
-        cost = 0
-        for x, y in zip(xs, ys):
-            cost += (forward(x) - y) ** 2
-        return cost / len(xs)
-
-    def gradient(xs, ys):
-        grad = 0
-        for x, y in zip(xs, ys):
-            grad += 2 * x * (x * w - y)
-        return grad / len(xs)
-
-    for epoch in range(epochs):
-        cost_val = cost(x_data, y_data)
-        w -= 0.01 * gradient(x_data, y_data)
-""",
-    "torch": """
-import torch
-torch.set_num_threads(1)
-x, y = (torch.tensor(v, dtype=torch.float32).reshape(-1, 1) for v in ((1.0, 2.0, 3.0), (2.0, 4.0, 6.0)))
-def train(epochs):
-    model = torch.nn.Linear(1, 1)
-    criterion = torch.nn.MSELoss(reduction="sum")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    for epoch in range(epochs):
-        loss = criterion(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        point = model.weight.item(), loss.item(), model.weight.grad.item(), model.bias.item(), model.bias.grad.item()
-""",
-}
-TIMED = """
-import sys, time
-train(100)
-began, used = time.perf_counter(), time.process_time()
-train(int(sys.argv[1]))
-print(time.perf_counter() - began, time.process_time() - used)
-"""
 POINTS, AT_ONCE = 5_000_000, 170_000
 
 
@@ -108,7 +63,7 @@ def compare(board: BoardProcess, method: str, epochs: int, where: str) -> Iterat
     """The run on the board against the bare loop, in turns."""
     ratios, own = [], []
     for _ in range(TRIES):
-        command = [sys.executable, "-c", BARE[method] + TIMED, str(epochs)]
+        command = [sys.executable, "-m", "benchmarks.textbook", method, str(epochs)]
         printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
         bare_wall, bare_own = map(float, printed.split())
         run = board.run(method, epochs=epochs)

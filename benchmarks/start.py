@@ -36,17 +36,20 @@ def starting(folder: Path) -> Iterator[Figure]:
         board.wait_for_visdom()
         windows.append(time.perf_counter() - began)
         board.stop()
-    yield spread("command to answering page", pages, "s")
+    yield spread("command to answering page", pages, "s", at_most=3)
     yield spread("command to Visdom up", windows, "s")
 
 
 def first_points(folder: Path) -> Iterator[Figure]:
     """From POST /api/runs to the first point on disk, while torch is being preloaded and after; then the memory."""
     with BoardProcess(folder, LOSSBOARD_PRELOAD_TORCH="true") as board:
-        yield spread("POST to first point, gd, torch being preloaded", first_point(board, "gd"), "s")
+        yield spread("POST to first point, gd, torch being preloaded", first_point(board, "gd"), "s", at_most=0.3)
         board.wait_until(board.run("torch")["id"], seconds=120)
         for method in ("gd", "sgd", "sweep", "backprop", "autograd", "torch"):
-            yield spread(f"POST to first point, {method}, torch preloaded", first_point(board, method), "s")
+            goal = 1 if method in ("autograd", "torch") else 0.3
+            yield spread(
+                f"POST to first point, {method}, torch preloaded", first_point(board, method), "s", at_most=goal
+            )
         board.wait_for_visdom()
         yield from memory(board)
 
@@ -71,7 +74,7 @@ def memory(board: BoardProcess) -> Iterator[Figure]:
         "memory of the torch nursery": lambda line: line[-1] == "torch",
     }
     app = psutil.Process(board.process.pid)
-    yield Figure("memory of the app", megabytes(app), "MB")
+    yield Figure("memory of the app", megabytes(app), "MB", at_most=120)
     for child in app.children():  # workers are children of theirs
         for name, is_it in kinds.items():
             if is_it(child.cmdline()):

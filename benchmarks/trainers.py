@@ -1,16 +1,19 @@
 """What a trainer's step costs against the bare loop: `uv run python -m benchmarks.trainers`.
 
-The trainers' generators are run as they are, without a board; the bare loops are what a textbook has.
+The trainers' generators are run as they are, without a board, beside the loops of benchmarks/textbook.py.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
+from benchmarks import textbook
 from benchmarks.figures import Figure, show, spread
 from trainers.descent import gd
 from trainers.linear import TorchParams, train_linear
@@ -18,7 +21,7 @@ from trainers.params import OneWeightParams
 from trainers.problem import TEXTBOOK, make_data
 
 TRIES = 7
-LR = 0.01
+LR = textbook.LR
 
 
 def main() -> list[Figure]:
@@ -27,21 +30,10 @@ def main() -> list[Figure]:
 
 
 def three_samples(steps: int) -> Iterator[Figure]:
-    """gd on the textbook's data, and the textbook's loop."""
-    xs, ys = [1.0, 2.0, 3.0], [2.0, 4.0, 6.0]
-
-    def textbook() -> None:
-        w = 1.0
-        for _ in range(steps):
-            loss = gradient = 0.0
-            for x, y in zip(xs, ys):  # noqa: B905  (a textbook has no strict)
-                residual = x * w - y
-                loss += residual * residual
-                gradient += 2 * x * residual
-            loss /= 3
-            w -= LR * gradient / 3
-
-    yield from compare("gd at 3 samples", "the textbook loop", steps, lambda: run_gd(TEXTBOOK, steps), textbook, 1.2)
+    """gd on the textbook's data, the textbook's loop, and the fastest one that Python has."""
+    others = {"the textbook loop": textbook.gd, "the same in one pass, inline": textbook.inline}
+    bare = {name: partial(loop, steps) for name, loop in others.items()}
+    yield from compare("gd at 3 samples", steps, lambda: run_gd(TEXTBOOK, steps), bare, {"the textbook loop": 1.0})
 
 
 def a_million_samples(steps: int) -> Iterator[Figure]:
@@ -55,51 +47,39 @@ def a_million_samples(steps: int) -> Iterator[Figure]:
         for _ in range(steps):
             matrix @ weights
 
-    yield from compare(
-        "gd at 1,000,000 samples", "one product X @ w", steps, lambda: run_gd(data, steps), products, 1.2
-    )
+    name = "one product X @ w"
+    yield from compare("gd at 1,000,000 samples", steps, lambda: run_gd(data, steps), {name: products}, {name: 1.2})
 
 
 def torch_steps(steps: int) -> Iterator[Figure]:
-    """The torch trainer, and the loop of any torch script."""
-    import torch  # noqa: PLC0415  (after the others: their workers have none, nor its threads)
-
-    torch.set_num_threads(1)  # as in a worker
+    """The torch trainer, which gives its values at every step, and a loop that looks at none."""
     params = TorchParams(lr=LR, epochs=steps, device="cpu")
-    x = torch.tensor(TEXTBOOK.x).reshape(-1, 1)
-    y = torch.tensor(TEXTBOOK.y).reshape(-1, 1)
-
-    def bare() -> None:
-        model = torch.nn.Linear(1, 1)
-        criterion = torch.nn.MSELoss(reduction="sum")
-        optimizer = torch.optim.SGD(model.parameters(), lr=LR)
-        for _ in range(steps):
-            loss = criterion(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
+    name, bare = "the bare torch loop", partial(textbook.torch, steps, values=False)
     yield from compare(
-        "torch at 3 samples", "the bare torch loop", steps, lambda: drain(train_linear(TEXTBOOK, params)), bare, 1.1
+        "torch at 3 samples", steps, lambda: drain(train_linear(TEXTBOOK, params)), {name: bare}, {name: 1.1}
     )
 
 
 def compare(
-    name: str, other: str, steps: int, ours: Callable[[], object], bare: Callable[[], object], at_most: float
+    name: str,
+    steps: int,
+    ours: Callable[[], object],
+    bare: Mapping[str, Callable[[], object]],
+    goals: Mapping[str, float],
 ) -> Iterator[Figure]:
-    """Both in turns, and how the medians compare."""
-    times: tuple[list[float], list[float]] = ([], [])
+    """All in turns, and how the median of ours compares with each of the others."""
+    works = {name: ours, **bare}
+    times: dict[str, list[float]] = {one: [] for one in works}
     for _ in range(TRIES):
-        for work, taken in zip((ours, bare), times, strict=True):
+        for one, work in works.items():
             began = time.perf_counter()
             work()
-            taken.append((time.perf_counter() - began) / steps)
-    mine = spread(f"{name}, a step", times[0], "µs", scale=1e6)
-    theirs = spread(f"{other}, a step", times[1], "µs", scale=1e6)
-    yield from (mine, theirs)
-    assert isinstance(mine.value, float)
-    assert isinstance(theirs.value, float)
-    yield Figure(f"{name} against {other}", mine.value / theirs.value, "×", at_most=at_most)
+            times[one].append((time.perf_counter() - began) / steps)
+    for one, taken in times.items():
+        yield spread(f"{one}, a step", taken, "µs", scale=1e6)
+    mine = statistics.median(times[name])
+    for one in bare:
+        yield Figure(f"{name} against {one}", mine / statistics.median(times[one]), "×", at_most=goals.get(one))
 
 
 def run_gd(data: object, steps: int) -> None:
