@@ -37,7 +37,6 @@ class Active:
     record: RunRecord
     launched: bool = False
     stop_asked: bool = False
-    ending: bool = False
     heard_at: float = 0.0  # time.monotonic() of its last post
     changed: dict[str, Any] = field(default_factory=dict)  # parameters changed since it was launched, as they are now
     untold: dict[str, Any] = field(default_factory=dict)  # those of a script that it has not heard of
@@ -57,7 +56,7 @@ class Active:
     @property
     def wants_to_start(self) -> bool:
         """Whether it waits for a worker: one that was paused in the queue does not, until a step is asked of it."""
-        return not self.launched and (not self.paused or self._steps > 0)
+        return not self.launched and not self.stop_asked and (not self.paused or self._steps > 0)
 
     @property
     def control(self) -> Control:

@@ -149,7 +149,7 @@ def _some(db: sqlite3.Connection, run: int, first: int, names: tuple[str, ...], 
 
 def _extremes(batch: Batch) -> bytes | None:
     """What ``extremes`` holds; None where that would be little less than all records."""
-    if len(batch) < 4 * STRETCH or 8 * len(batch.names) > STRETCH:
+    if not batch.names or len(batch) < 4 * STRETCH or 8 * len(batch.names) > STRETCH:
         return None
     places = extremes_of_stretches(batch.rows[:, 1:], STRETCH)
     return np.column_stack([places, batch.rows[places]]).astype("<f8", copy=False).tobytes()

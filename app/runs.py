@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import sqlite3
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from app.active import EXTERNAL, Active, Limits
 from app.colours import shades
@@ -74,6 +76,7 @@ class Runs:
         self._views = views
         self._limits = limits
         self._making = asyncio.Lock()  # one new run at a time: each takes a colour that no other has
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Lock()
         self._closed = False
@@ -123,7 +126,7 @@ class Runs:
         Returns the run, and whether it is new. GoneError if a run of this id was deleted.
         """
         run_id = run_id or uuid.uuid4().hex
-        async with self._making:
+        async with self._turn(run_id), self._making:
             with contextlib.suppress(NotFoundError):
                 return await self.get(run_id), False
             now = time.time()
@@ -140,7 +143,7 @@ class Runs:
             )
             await self._store.add_run(record)
             self.active[run_id] = Active(record, launched=True, heard_at=time.monotonic())
-        await self._overlay.show(record)
+            await self._overlay.show(record)
         self._feed.changed(run_id)
         return record, True
 
@@ -178,72 +181,77 @@ class Runs:
 
     async def rename(self, run_id: str, name: str) -> RunRecord:
         """Give a run another name."""
-        record = await self.get(run_id)
-        await self._store.save_run(dataclasses.replace(record, name=name))
-        record.name = name
-        self._show(record)
-        return record
+        async with self._turn(run_id):
+            record = await self.get(run_id)
+            await self._store.save_run(dataclasses.replace(record, name=name))
+            record.name = name
+            self._show(record)
+            return record
 
     async def pause(self, run_id: str) -> RunRecord:
         """Hold a run; one that waits in the queue waits on until it is resumed. ConflictError if it has ended."""
-        active = await self._to_steer(run_id, "paused")
-        active.pause()
-        return await self._steered(active)
+        async with self._steering(run_id, "paused") as active:
+            active.pause()
+        return active.record
 
     async def resume(self, run_id: str) -> RunRecord:
         """Let a run go on; one that is not held does. ConflictError if it has ended."""
-        active = await self._to_steer(run_id, "resumed")
-        if active.paused:
-            active.resume()
-        return await self._steered(active)
+        async with self._steering(run_id, "resumed") as active:
+            if active.paused:
+                active.resume()
+        return active.record
 
     async def step(self, run_id: str, steps: int) -> RunRecord:
         """Let a run take so many steps, then hold it. ConflictError if it has ended."""
-        active = await self._to_steer(run_id, "stepped")
-        active.step(steps)
-        return await self._steered(active)
+        async with self._steering(run_id, "stepped") as active:
+            active.step(steps)
+        return active.record
 
     async def change(self, run_id: str, values: dict[str, Any]) -> RunRecord:
         """Ask a run for other parameters; they hold from a coming step on. InvalidError if they may not be changed, or
         not to this; ConflictError if the run has ended."""
-        active = await self._to_steer(run_id, "changed")
-        if len(active.record.changes) >= MAX_CHANGES:
-            raise ConflictError(f"This run was changed {MAX_CHANGES} times; that is as often as is recorded.")
-        active.change(check_change(active.record, values))
-        return await self._steered(active)
+        async with self._steering(run_id, "changed") as active:
+            if len(active.record.changes) >= MAX_CHANGES:
+                raise ConflictError(f"This run was changed {MAX_CHANGES} times; that is as often as is recorded.")
+            active.change(check_change(active.record, values))
+        return active.record
 
     async def note_change(self, run_id: str, change: ChangeIn) -> RunRecord:
         """A run says from which step on changed parameters hold."""
-        active = self.active.get(run_id)
-        if active is None or active.ending:
-            return await self.get(run_id)
-        active.confirm(change.params)
-        active.record.why = await why_of(self._store, active.record)
-        await self._record_change(active.record, change.step, change.params)
-        return active.record
+        async with self._turn(run_id):
+            active = self.active.get(run_id)
+            if active is None:
+                return await self.get(run_id)
+            active.confirm(change.params)
+            active.record.why = await why_of(self._store, active.record)
+            await self._record_change(active.record, change.step, change.params)
+            return active.record
 
     async def stop(self, run_id: str) -> RunRecord:
         """Ask a run to end; one that has ended stays as it is."""
-        active = self.active.get(run_id)
-        if active is None:
-            return await self.get(run_id)
-        if not active.launched:
-            await self._end(active, "stopped")
-        elif not active.stop_asked:
-            active.stop_asked = True
-            if active.record.method != EXTERNAL:
+        async with self._turn(run_id):
+            active = self.active.get(run_id)
+            if active is None:
+                return await self.get(run_id)
+            asked, active.stop_asked = active.stop_asked, True
+            if not active.launched:
+                return await self._end(active, "stopped")
+            if not asked and active.record.method != EXTERNAL:
                 self._tend(self._kill_after_grace(active))
-        return await self.get(run_id)
+            return active.record
 
     async def delete(self, run_id: str) -> None:
         """Stop a run and forget it."""
-        record = await self.get(run_id)
-        self.active.pop(run_id, None)
-        await self._engine.kill(run_id)
-        await self._store.delete_run(record)
-        await self._overlay.load({key: active.record for key, active in self.active.items()})
-        for view in self._views:
-            view.removed(run_id)
+        async with self._turn(run_id):
+            record = await self.get(run_id)
+            if active := self.active.get(run_id):
+                active.stop_asked = True  # should it wait in the queue, nothing starts it now
+            await self._engine.kill(run_id)
+            await self._store.delete_run(record)
+            self.active.pop(run_id, None)
+            await self._overlay.load({key: active.record for key, active in self.active.items()})
+            for view in self._views:
+                view.removed(run_id)
         self._feed.removed(run_id)
         await self._start_waiting()
 
@@ -252,41 +260,40 @@ class Runs:
     async def ingest(self, run_id: str, batch: Batch) -> Accepted:
         """Take in a batch: each record once, on disk before the answer. ConflictError if records before it are missing
         or the run has ended, GoneError if it was deleted."""
-        active = self.active.get(run_id)
-        if active is None:
-            record = await self.get(run_id)
-            if not record.ended:  # it is being deleted
-                raise GoneError(f"The run {run_id} was deleted.")
-            if record.status != "interrupted":
-                raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
-            if record.method != EXTERNAL:  # its journal is being read: nothing goes on
-                accepted = await self._append(Active(record, ending=True), batch)
-                await self._store.save_run(record)
-                return Accepted(accepted=accepted, control=Control(stop=True))
-            active = await self._revive(record)
-        active.heard_at = time.monotonic()
-        record = active.record
-        if record.started_at is None:
-            record.started_at = time.time()
-            if not active.paused:
-                record.status = "running"
-            await self._save(record)
-            await self._overlay.show(record)
-        if record.method == EXTERNAL and (silent := active.tell()):
-            await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
-        next_seq = await self._append(active, batch)
-        return Accepted(accepted=next_seq, control=active.control)
+        async with self._turn(run_id):
+            active = self.active.get(run_id)
+            if active is None:
+                record = await self.get(run_id)
+                if record.status != "interrupted":
+                    raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+                if record.method != EXTERNAL:  # its journal is being read: nothing goes on
+                    accepted = await self._append(record, batch)
+                    await self._store.save_run(record)
+                    return Accepted(accepted=accepted, control=Control(stop=True))
+                active = await self._revive(record)
+            active.heard_at = time.monotonic()
+            record = active.record
+            if record.started_at is None:
+                record.started_at = time.time()
+                if not active.paused:
+                    record.status = "running"
+                await self._save(record)
+                await self._overlay.show(record)
+            if record.method == EXTERNAL and (silent := active.tell()):
+                await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
+            next_seq = await self._append(record, batch)
+            return Accepted(accepted=next_seq, control=active.control)
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
         """A run says how it ended; one that has ended stays as it is, unless it was thought lost."""
-        active = self.active.get(run_id)
-        if active is None:
-            record = await self.get(run_id)
-            if record.status != "interrupted":
-                return record
-            active = Active(record)
-        await self._end(active, ending.status, ending.error, dict(ending.result))
-        return await self.get(run_id)
+        async with self._turn(run_id):
+            active = self.active.get(run_id)
+            if active is None:
+                record = await self.get(run_id)
+                if record.status != "interrupted":
+                    return record
+                active = Active(record)
+            return await self._end(active, ending.status, ending.error, dict(ending.result))
 
     def worker_ended(self, run_id: str, code: int) -> None:
         """A worker is gone; if its run has not ended, that is how it ended."""
@@ -303,7 +310,7 @@ class Runs:
             for active in list(self.active.values()):
                 silent = time.monotonic() - active.heard_at
                 if active.record.method == EXTERNAL and silent > SILENCE:
-                    await self._end(active, "interrupted", f"Nothing was heard of it for {SILENCE:.0f} s.")
+                    await self._give_up(active, "interrupted", f"Nothing was heard of it for {SILENCE:.0f} s.")
 
     async def close(self) -> None:
         """The board shuts down: what is under way is interrupted. Again is no error."""
@@ -313,9 +320,13 @@ class Runs:
             self._closed = True
             await self._engine.stop()
             for active in list(self.active.values()):
-                await self._end(active, "interrupted", LEFT_BEHIND)
+                await self._give_up(active, "interrupted", LEFT_BEHIND)
 
     # --- within -----------------------------------------------------------------------------------------------------
+
+    def _turn(self, run_id: str) -> asyncio.Lock:
+        """Held by whoever changes a run: what one stores, no other undoes. Nobody who holds one waits for another's."""
+        return self._turns.setdefault(run_id, asyncio.Lock())
 
     async def _unused_group(self) -> str:
         number = await self._store.next_number()  # that of the race's first run, unless somebody has used that name
@@ -333,8 +344,7 @@ class Runs:
         active = self.active.get(stored.id)
         return active.record if active else stored
 
-    async def _append(self, active: Active, batch: Batch) -> int:
-        record = active.record
+    async def _append(self, record: RunRecord, batch: Batch) -> int:
         try:
             appended = await self._store.append(record, batch)
         except GapError as gap:
@@ -344,50 +354,46 @@ class Runs:
                 wanted=gap.wanted,
             ) from None
         if appended.new is not None:
-            if note_points(record, appended.new) and not active.ending:
+            if note_points(record, appended.new):
                 await self._store.save_run(record)
             for view in self._views:
                 view.append(record, appended.new)
             self._feed.changed(record.id)
         return appended.next_seq
 
-    async def _to_steer(self, run_id: str, doing: str) -> Active:
-        active = self.active.get(run_id)
-        if active is None or active.ending:
-            record = await self.get(run_id)
-            how = f" ({record.status})" if record.ended else ""
-            raise ConflictError(f"This run has ended{how}; it can no longer be {doing}. Start another one.")
-        if active.stop_asked:
-            raise ConflictError(f"This run was asked to stop; it can no longer be {doing}.")
-        return active
-
-    async def _steered(self, active: Active) -> RunRecord:
-        """Something else is asked of a run: store it, and start what there may be room for now."""
-        await self._save(active.record)
+    @contextlib.asynccontextmanager
+    async def _steering(self, run_id: str, doing: str) -> AsyncIterator[Active]:
+        """A run of which something else is asked: stored at the end, and what there may be room for now is started.
+        ConflictError if it has ended, or soon will have."""
+        async with self._turn(run_id):
+            active = self.active.get(run_id)
+            if active is None:
+                how = (await self.get(run_id)).status
+                raise ConflictError(f"This run has ended ({how}); it can no longer be {doing}. Start another one.")
+            if active.stop_asked:
+                raise ConflictError(f"This run was asked to stop; it can no longer be {doing}.")
+            yield active
+            await self._save(active.record)
         await self._start_waiting()
-        return active.record
 
     async def _record_change(self, record: RunRecord, step: float, params: dict[str, Any]) -> None:
         known = {name: value for change in record.changes for name, value in change["params"].items()}
         new = {name: value for name, value in params.items() if name not in known or known[name] != value}
-        if new:  # and not told again
+        if new and len(record.changes) < MAX_CHANGES:  # and not told again
             record.changes = [*record.changes, {"step": int(step) if float(step).is_integer() else step, "params": new}]
             await self._save(record)
 
     async def _revive(self, record: RunRecord) -> Active:
         record.status, record.ended_at, record.error = "running", None, None
-        active = Active(record, launched=True)
+        active = Active(record, launched=True, heard_at=time.monotonic())
         self.active[record.id] = active
         await self._save(record)
         return active
 
     async def _end(
         self, active: Active, status: Status, error: str | None = None, result: dict[str, Any] | None = None
-    ) -> None:
-        """Give a run its terminal status: on disk first, then for all to see."""
-        if active.ending:
-            return
-        active.ending = True
+    ) -> RunRecord:
+        """Give a run, whose turn it is, its terminal status: on disk first, then for all to see."""
         now = time.time()
         record = dataclasses.replace(active.record, status=status, error=error, ended_at=now, result=result or {})
         record.started_at = record.started_at or (now if active.launched else None)
@@ -396,15 +402,25 @@ class Runs:
         await self._store.save_run(record)
         self.active.pop(record.id, None)
         self._show(record)
-        await self._start_waiting()
+        self._tend(self._start_waiting())
+        return record
+
+    async def _give_up(self, active: Active, status: Status, error: str | None = None) -> None:
+        """End a run that has not ended by itself."""
+        async with self._turn(active.record.id):
+            if self.active.get(active.record.id) is active:
+                try:
+                    await self._end(active, status, error)
+                except sqlite3.Error as failure:  # on a full disk it stays as it is; the next board interrupts it
+                    log.warning("the end of run %s could not be stored: %s", active.record.id, failure)
 
     async def _end_without_worker(self, active: Active, error: str) -> None:
         """First what the worker had logged and could not send any more, maybe even how it ended; then its status."""
         await self._leftovers.collect(active.record.id)
         if active.stop_asked:
-            await self._end(active, "stopped")
+            await self._give_up(active, "stopped")
         else:
-            await self._end(active, "failed", error)
+            await self._give_up(active, "failed", error)
 
     async def _save(self, record: RunRecord) -> None:
         await self._store.save_run(record)
@@ -420,7 +436,8 @@ class Runs:
         if self._closed:
             return
         for active in sorted(self.active.values(), key=lambda active: active.record.number):
-            if active.wants_to_start and self._limits.have_room_for(active, self.active.values()):
+            under_way = self.active.get(active.record.id) is active  # it may have ended while another was started
+            if under_way and active.wants_to_start and self._limits.have_room_for(active, self.active.values()):
                 active.launched = True
                 record = active.record
                 control = active.control.model_dump()
@@ -428,7 +445,7 @@ class Runs:
                     job = Job(record.id, record.method, record.params, self._url, str(self._folder), control)
                     await self._engine.run(job)
                 except OSError as error:
-                    await self._end(active, "failed", f"No worker process could be started: {error}.")
+                    await self._give_up(active, "failed", f"No worker process could be started: {error}.")
 
     async def _kill_after_grace(self, active: Active) -> None:
         await asyncio.sleep(GRACE)

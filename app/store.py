@@ -100,13 +100,14 @@ class Store:
                     (record.id, record.status, record.group),
                 )
                 record.number, record.data_hash = cursor.lastrowid or 0, data_hash
-                _save(db, record)
+                db.execute(_UPDATE, _row(record))
 
         await self._database.write(work)
 
     async def save_run(self, record: RunRecord) -> None:
-        """Store what changed in a run."""
-        await self._database.write(lambda db: _save(db, record))
+        """Store what changed in a run, as it is now."""
+        row = _row(record)  # before anyone changes it again
+        await self._database.write(lambda db: db.execute(_UPDATE, row))
 
     async def settle(self) -> None:
         """Return once everything that was to be written until now can be read."""
@@ -280,11 +281,11 @@ class Store:
         self._database.close()
 
 
-def _save(db: sqlite3.Connection, record: RunRecord) -> None:
-    db.execute(
-        "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?",
-        (json.dumps(dataclasses.asdict(record)), record.status, record.group, record.data_hash, record.number),
-    )
+_UPDATE = "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?"
+
+
+def _row(record: RunRecord) -> tuple[Any, ...]:
+    return json.dumps(dataclasses.asdict(record)), record.status, record.group, record.data_hash, record.number
 
 
 def _load(text: str) -> RunRecord:
