@@ -31,7 +31,7 @@ def rank(records: Iterable[RunRecord]) -> list[RunRecord]:
     those that have diverged, and those that have no loss yet, last."""
 
     def place(record: RunRecord) -> tuple[bool, bool, int, float, int]:
-        loss = record.last.get("loss", math.inf)
+        loss = math.inf if record.final_loss is None else record.final_loss
         lost = record.status == "diverged" or not math.isfinite(loss)
         reached = record.steps_to_1_percent
         return lost, reached is None, reached or 0, math.inf if math.isnan(loss) else loss, record.number

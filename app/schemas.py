@@ -346,7 +346,7 @@ class Place(Answer):
     steps_to_1_percent: Annotated[
         int | None, Field(description="The first step whose loss is at most 1 % of the run's first loss.")
     ]
-    final_loss: Annotated[Shown | None, Field(description="The last loss so far.")]
+    final_loss: Annotated[Shown | None, Field(description="The last loss so far; of a sweep that has ended, the best.")]
 
     @staticmethod
     def of(record: RunRecord) -> Place:
@@ -357,7 +357,7 @@ class Place(Answer):
             value=next(iter(record.varied.values()), None),
             status=record.status,
             steps_to_1_percent=record.steps_to_1_percent,
-            final_loss=record.last.get("loss"),
+            final_loss=record.final_loss,
         )
 
 

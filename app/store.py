@@ -59,6 +59,11 @@ class RunRecord:
     def ended(self) -> bool:
         return self.status in TERMINAL
 
+    @property
+    def final_loss(self) -> float | None:
+        """The last loss so far; of a finished search, that of the best candidate."""
+        return self.result.get("best_loss", self.last.get("loss"))
+
 
 @dataclass(frozen=True)
 class Appended:

@@ -134,6 +134,9 @@ function rememberInput(event) {
   }
   const field = allFields().find(({ element }) => element.contains(event.target));
   field?.accept();
+  if (dataFields.includes(field)) {
+    dataFields.forEach((one) => one.accept()); // what was wrong may have been that one is longer than the other
+  }
   if (fields.includes(field)) {
     try {
       typed[field.name] = field.read();

@@ -102,7 +102,8 @@ class Row {
     this.part("name").title = run.name;
     this.part("number").textContent = `#${run.number}`;
     this.part("status").textContent = statusOf(run);
-    for (const [part, label] of [["look", "Look closer at"], ["reuse", "Use the settings of"], ["delete", "Delete"]]) {
+    const deleting = this.part("delete").textContent; // which asks back
+    for (const [part, label] of [["look", "Look closer at"], ["reuse", "Use the settings of"], ["delete", deleting]]) {
       this.part(part).setAttribute("aria-label", `${label} ${name}`);
     }
     this.part("own").setAttribute("aria-label", `Own windows of ${name}, in a new tab`);
@@ -180,9 +181,13 @@ function stepsOf(run) {
 /** Let a button act on its second click, so that nothing is lost by a slip. */
 function confirmed(button, act) {
   let timer;
+  const say = (before, now) => {
+    button.textContent = now;
+    button.setAttribute("aria-label", (button.getAttribute("aria-label") ?? before).replace(before, now));
+  };
   const calm = () => {
     clearTimeout(timer);
-    button.textContent = "Delete";
+    say("Really delete?", "Delete");
     button.classList.remove("asking");
   };
   button.addEventListener("blur", calm);
@@ -193,7 +198,7 @@ function confirmed(button, act) {
       return;
     }
     button.classList.add("asking");
-    button.textContent = "Really delete?";
+    say("Delete", "Really delete?");
     timer = setTimeout(calm, REALLY);
   });
 }

@@ -21,6 +21,7 @@ export class Steering {
     this.end = this.button("Stop", () => actions.stop(this.run));
     this.end.classList.add("stop");
     this.inputs = new Map();
+    this.refused = new Map(); // by parameter: what is wrong with it
     this.refusal = make("p", { className: "error", hidden: true });
     this.refusal.setAttribute("role", "alert");
     this.element = make("div", { className: "steer" }, this.hold, this.single, this.end, this.refusal);
@@ -90,7 +91,8 @@ export class Steering {
       await this.actions.change(this.run, { [parameter]: value });
       input.classList.remove("wrong");
       input.removeAttribute("aria-invalid");
-      this.refusal.hidden = true;
+      this.refused.delete(parameter);
+      this.renderRefusals();
     } catch (error) {
       this.refuse(input, error.message);
     }
@@ -99,8 +101,14 @@ export class Steering {
   refuse(input, words) {
     input.classList.add("wrong");
     input.setAttribute("aria-invalid", "true");
-    this.refusal.textContent = words;
-    this.refusal.hidden = false;
+    this.refused.set(input.name, words);
+    this.renderRefusals();
+  }
+
+  renderRefusals() {
+    const words = [...this.refused].map(([parameter, one]) => `${FIELDS[parameter].label}: ${one}`);
+    this.refusal.textContent = words.join(" ");
+    this.refusal.hidden = !words.length;
   }
 }
 

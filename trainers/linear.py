@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from trainers import formulas
@@ -100,9 +101,15 @@ def _stability(p: TorchParams, data: Data) -> Stability:
     limit = lr_limit(steepest)
     if limit is None:
         return of_one_curvature(steepest)
-    shallowest = smallest_curvature(data, reduction=p.reduction)
     note = (
         f"The cost bends most with λ = {steepest:.3g}, along w and b together: below 2/λ = {limit:.3g} it converges. "
+    )
+    x, _ = data.arrays()
+    if np.all(x == x[0]):
+        note += "Across that direction it is flat, as all x are the same: a whole line of w and b fits equally well."
+        return of_one_curvature(steepest, note)
+    shallowest = smallest_curvature(data, reduction=p.reduction)
+    note += (
         f"Across that direction it bends with {shallowest:.3g} only, so that even at 1/λ = {limit / 2:.3g} a step "
         f"takes away {100 * shallowest / steepest:.2g} % of the distance there."
     )

@@ -110,10 +110,9 @@ def of_random(data: Data, what: str) -> Stability:
     largest = float(curvatures.max())
     if np.all(curvatures == largest):  # whichever is drawn, it sees the same
         return of_one_curvature(largest)
-    note = f"{what}: theory has no limit to give, and none is invented."
-    if safe := lr_limit(largest):
-        note += f" Sure is that below 1/max x² = {safe:.3g} no update lands further from its samples' own minimum."
-    return Stability(note)
+    safe = lr_limit(largest)
+    sure = f"Below 1/max x² = {safe:.3g} no update lands further from its samples' own minimum. " if safe else ""
+    return Stability(f"{sure}{what}: theory has no limit to give, and none is invented.")
 
 
 def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean") -> float:

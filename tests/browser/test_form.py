@@ -98,6 +98,8 @@ def test_data_that_is_no_list_of_numbers_is_refused_in_words(form_page: BoardPag
     page.fill(y="2, 4")
     start.click()
     expect(page.error("y")).to_contain_text("x has 3 values and y has 2")
+    page.fill(x="1, 2")  # which mends it as well
+    expect(page.error("y")).to_be_hidden()
     page.fill(y="")
     start.click()
     expect(page.error("y")).to_contain_text("y is empty")

@@ -101,7 +101,7 @@ def test_settings_can_be_used_again_and_a_run_deleted(form_page: BoardPage, boar
     expect(page.page.get_by_label("Full speed")).to_be_checked()
 
     row.get_by_role("button", name="Delete").click()
-    row.get_by_role("button", name="Delete").click()
+    row.get_by_role("button", name="Really delete?").click()
     expect(row).to_have_count(0)
     assert board.client.get(f"/api/runs/{run['id']}").status_code == 410
 

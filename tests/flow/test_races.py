@@ -57,6 +57,14 @@ def test_methods_are_raced(board: BoardProcess) -> None:
     assert board.client.get("/api/races/nonesuch").status_code == 404
 
 
+def test_a_sweep_is_ranked_by_its_best_candidate(board: BoardProcess) -> None:
+    made = race(board, vary={"method": ["gd", "sweep"]})
+    ended = {run["method"]: board.wait_until(run["id"]) for run in made["runs"]}
+    losses = {place["run"]: place["final_loss"] for place in board.get(f"/api/races/{made['group']}")}
+    assert ended["sweep"]["last"]["loss"] > 18  # of its last candidate
+    assert losses == {ended["sweep"]["id"]: 0.0, ended["gd"]["id"]: ended["gd"]["last"]["loss"]}
+
+
 def test_choices_are_raced(board: BoardProcess) -> None:
     made = race(board, method="sgd", vary={"order": ["random", "sequential"]})
     assert [run["name"] for run in made["runs"]] == ["order random", "order sequential"]

@@ -53,6 +53,13 @@ def test_a_valley_is_walked_slowly_where_it_is_flat():
     assert "along the steepest direction each step overshoots" in reason("torch", lr=0.07)
 
 
+def test_a_valley_that_is_flat_is_not_called_slow():
+    one_x = make_data([2, 2, 2], [1, 2, 9])
+    assert reason("torch", lr=0.01, data=one_x) is None
+    assert "each step overshoots the minimum" in reason("torch", lr=0.05, data=one_x)
+    assert train("torch", data=one_x, lr=0.01, epochs=50)[-1]["loss"] == pytest.approx(38)
+
+
 @pytest.mark.parametrize(
     ("lr", "words"),
     [
