@@ -18,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json, to_json
 
 from app.board import MAX_SPAN, Axes, Detail, Horizontal, Step
 from app.colours import hex_of
@@ -239,7 +239,7 @@ class Run(Answer):
             number=record.number,
             name=record.name,
             method=record.method,
-            params=record.params,
+            params=_in_json(record.params),
             status=record.status,
             step=record.step,
             total_steps=record.total_steps,
@@ -247,12 +247,12 @@ class Run(Answer):
             started_at=None if record.started_at is None else _time(record.started_at),
             ended_at=None if record.ended_at is None else _time(record.ended_at),
             last=record.last,
-            changes=record.changes,
-            result={name: _in_json(value) for name, value in record.result.items()},
+            changes=_in_json(record.changes),
+            result=_in_json(record.result),
             error=record.error,
             why=record.why,
             group=record.group,
-            varied=record.varied,
+            varied=_in_json(record.varied),
             colour=hex_of(record),
             visdom=Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
         )
@@ -474,9 +474,11 @@ def env_of(run_id: str) -> str:
 
 
 def _in_json(value: Any) -> Any:
-    """A number that JSON lacks as its string: of what is declared as Any, pydantic makes null."""
-    lacking = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-    return lacking.get(str(value), value) if isinstance(value, float) else value
+    """Numbers that JSON lacks as their strings, at any depth: of what is declared as Any, pydantic makes null.
+
+    Written and read again by pydantic's own code: a page has many runs, and each may have many thousand numbers.
+    """
+    return from_json(to_json(value, inf_nan_mode="strings"))
 
 
 def _time(seconds: float) -> datetime:

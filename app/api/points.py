@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -119,7 +119,7 @@ def _with_none(values: Floats) -> list[float | None]:
 
 async def _csv(store: Store, record: RunRecord) -> AsyncIterator[str]:
     names = await store.metric_names(record)
-    yield ",".join(["step", *(_quoted(name) for name in names)]) + "\r\n"
+    yield _written([["step", *names]])
     start = 0
     while batches := await store.some_batches(record, start, BATCHES_AT_ONCE):
         for batch in batches:
@@ -131,14 +131,11 @@ async def _csv(store: Store, record: RunRecord) -> AsyncIterator[str]:
 def _csv_rows(present: Sequence[str], rows: Floats, names: list[str]) -> str:
     place = {name: column for column, name in enumerate(present, 1)}
     values = [_with_none(rows[:, place[name]]) if name in place else [None] * len(rows) for name in names]
-    text = io.StringIO()
-    writer = csv.writer(text)
     steps = (int(step) if step.is_integer() else step for step in rows[:, 0].tolist())
-    writer.writerows(zip(steps, *values, strict=True))
-    return text.getvalue()
+    return _written(zip(steps, *values, strict=True))
 
 
-def _quoted(name: str) -> str:
+def _written(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([name])
+    csv.writer(text).writerows(rows)
     return text.getvalue()

@@ -64,14 +64,16 @@ class NurseryProcess:
         self.ready = asyncio.Event()  # it has imported what it preloads
         self._preload = preload
         self._process: Process | None = None
+        self._starting = asyncio.Lock()  # many runs may find it gone at once: one of them starts it, for all
         self._listening: asyncio.Task[None] | None = None
         self._running: set[str] = set()
 
     async def start(self) -> None:
         """Start the process unless it runs."""
-        if self._process is None:
-            self._process = await _start_program("app.workers.nursery", str(os.getpid()), *self._preload)
-            self._listening = asyncio.create_task(self._listen(self._process))
+        async with self._starting:
+            if self._process is None:
+                self._process = await _start_program("app.workers.nursery", str(os.getpid()), *self._preload)
+                self._listening = asyncio.create_task(self._listen(self._process))
 
     async def run(self, job: Job) -> None:
         """Have a worker forked; it may have to wait until the nursery has imported what it needs."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import csv
+import io
 import json
 import math
 import uuid
@@ -98,9 +100,16 @@ def test_metrics_that_come_and_go(board: BoardProcess, external: str) -> None:
     assert board.get(f"{external}/points", from_step=10)["step"] == [10, 20]
     run = board.get(external)
     assert run["last"] == {"loss": 3.0, "acc": 0.5}
-    csv = board.client.get(f"{external}/points.csv")
-    assert csv.headers["content-type"].startswith("text/csv")
-    assert csv.text.splitlines() == ["step,loss,acc", "0,3.0,", "10,,0.5", "20,,"]
+    table = board.client.get(f"{external}/points.csv")
+    assert table.headers["content-type"].startswith("text/csv")
+    assert table.text.splitlines() == ["step,loss,acc", "0,3.0,", "10,,0.5", "20,,"]
+
+
+def test_any_name_of_a_metric_is_one_field_of_the_csv(board: BoardProcess, external: str) -> None:
+    names = ["a", 'b,"c', "d\ne", "f\rg"]
+    board.client.post(f"{external}/points", json={"seq": 0, "step": [0], "metrics": {name: [0.5] for name in names}})
+    text = board.client.get(f"{external}/points.csv").text
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["step", *names], ["0", *["0.5"] * 4]]
 
 
 def test_a_thinned_curve_keeps_its_spike_and_its_ends(board: BoardProcess, external: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -83,6 +86,25 @@ def test_numbers_that_json_lacks_travel_as_strings(board: BoardProcess) -> None:
     assert csv.splitlines() == ["step,loss,w", "0,nan,1.0", "1,inf,2.0", "2,-inf,3.0", "3,,4.0"]
     board.client.post(f"/api/runs/{made['id']}/finish", json={"status": "finished", "result": {"best": "NaN"}})
     assert board.get(f"/api/runs/{made['id']}")["result"] == {"best": "NaN"}
+
+
+def test_params_and_changes_that_json_lacks_travel_as_strings(board: BoardProcess) -> None:
+    def post(path: str, body: dict[str, Any]) -> Any:  # bare NaN and Infinity, as the client writes them
+        return board.client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"}).json()
+
+    params = {"clip": math.inf, "deep": [{"low": -math.inf}, [math.nan, 1, 0.1, None, True, "inf"]]}
+    told = {"clip": "Infinity", "deep": [{"low": "-Infinity"}, ["NaN", 1, 0.1, None, True, "inf"]]}
+    made = post("/api/runs", {"method": "external", "params": params})
+    assert made["params"] == told
+    path = f"/api/runs/{made['id']}"
+    changed = post(f"{path}/changes", {"step": 3, "params": {"clip": math.nan}})
+    assert changed["changes"] == [{"step": 3, "params": {"clip": "NaN"}}]
+    again = {"params": told, "changes": changed["changes"]}
+    with board.client.stream("GET", "/api/events") as stream:
+        assert board.client.patch(path, json={"name": "odd"}).json().items() >= again.items()
+        (event,) = next(json.loads(line[5:]) for line in stream.iter_lines() if line.startswith('data: [{"id"'))
+    for run in (event, board.get(path), *board.get("/api/runs")["items"]):
+        assert run.items() >= again.items()
 
 
 def test_a_long_run_stops_when_it_is_asked_to(board: BoardProcess) -> None:
