@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 from app import pieces
+from app.errors import UnavailableError
+
+log = logging.getLogger("lossboard.database")
 
 DATABASE_FILE = "lossboard.sqlite3"
 SCHEMA_VERSION = 2
@@ -50,6 +55,7 @@ class Database:
     """One SQLite file in WAL mode. Everything that waits to be written is committed together, synchronous=FULL.
 
     ``write`` returns when its work is on disk. ``read`` runs beside the writer in a connection of its own.
+    UnavailableError where the file cannot be used just now, as on a full disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,11 +90,13 @@ class Database:
         """Run ``work`` in the writer thread and return its value once it is on disk. Its exceptions pass through."""
         future: Future[T] = Future()
         self._queue.put((work, future))  # type: ignore[arg-type]
-        return await asyncio.wrap_future(future)
+        with _in_words():
+            return await asyncio.wrap_future(future)
 
     async def read[T](self, work: Work[T]) -> T:
         """Run ``work`` in a thread with a reading connection."""
-        return await asyncio.to_thread(self._read, work)
+        with _in_words():
+            return await asyncio.to_thread(self._read, work)
 
     def close(self) -> None:
         """Write what is queued, then close the file."""
@@ -124,6 +132,16 @@ class Database:
             # A future that is marked running can no longer be cancelled by an asker who went away.
             _commit(connection, [item for item in batch if item and item[1].set_running_or_notify_cancel()])
         connection.close()
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        log.warning("the database cannot be used: %s", error)
+        words = f"The database cannot be used just now ({error}). Try again; if its disk is full, make room first."
+        raise UnavailableError(words) from error
 
 
 def _commit(connection: sqlite3.Connection, batch: list[tuple[Work[object], Future[object]]]) -> None:

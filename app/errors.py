@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import sqlite3
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-
-log = logging.getLogger("lossboard.errors")
 
 MAX_REASONS = 20  # told of one refused request: it may be wrong in a million places
 MAX_PART = 200  # characters of one part of a place: an unknown key may be of any length
@@ -92,12 +88,6 @@ def add_error_handlers(app: FastAPI) -> None:
         kind = type(error).__name__.removesuffix("Error").lower()
         detail = [{"loc": _place(error.place), "msg": error.message, "type": kind}]
         return JSONResponse({"detail": detail, **error.extra}, error.status)
-
-    @app.exception_handler(sqlite3.OperationalError)
-    async def _not_stored(request: Request, error: sqlite3.OperationalError) -> Response:
-        log.warning("%s %s: the database cannot be used: %s", request.method, request.url.path, error)
-        words = f"The database cannot be used just now ({error}). Try again; if its disk is full, make room first."
-        return await _board_error(request, UnavailableError(words))
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> JSONResponse:

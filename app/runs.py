@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -17,7 +16,7 @@ from weakref import WeakValueDictionary
 from app.active import EXTERNAL, Active, Limits
 from app.colours import shades
 from app.columns import Batch
-from app.errors import ConflictError, GoneError, NotFoundError
+from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
 from app.feed import Feed
 from app.leftovers import Leftovers
 from app.overlay import Overlay
@@ -411,7 +410,7 @@ class Runs:
             if self.active.get(active.record.id) is active:
                 try:
                     await self._end(active, status, error)
-                except sqlite3.Error as failure:  # on a full disk it stays as it is; the next board interrupts it
+                except UnavailableError as failure:  # on a full disk it stays as it is; the next board interrupts it
                     log.warning("the end of run %s could not be stored: %s", active.record.id, failure)
 
     async def _end_without_worker(self, active: Active, error: str) -> None:
