@@ -50,7 +50,8 @@ CONTENT_TYPE = "application/vnd.lossboard.points"
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
-_SEGMENT_BYTES = 4 << 20  # of records in one file, and at most in one post
+_FIRST_BYTES = 32 << 10  # of records in the first file with the same metrics; when it is full, the next has twice that
+_SEGMENT_BYTES = 4 << 20  # of records in one file of a long run, and at most in one post
 _MEMORY_BYTES = 64 << 20  # of records kept in memory where no file can be had
 _LOOK, _PAUSE, _HEARTBEAT = 0.05, 0.1, 0.2  # seconds: between two looks for points; after a post; until an empty one
 _TIMEOUT, _GOODBYE = 10.0, 10.0  # seconds to wait for one answer; that finish() waits for the last to arrive
@@ -199,7 +200,8 @@ class Run:
                 sent = self._send()
                 last_post, patience = time.monotonic(), 0.1
                 busy = min(4 * (last_post - began), _HEARTBEAT)  # where many report, each does so less often
-                self._wake.wait(max(busy, _PAUSE) if 0 < sent < _SEGMENT_BYTES // 2 and not self._ending else 0)
+                more = len(self.journal.segments) > 1 or sent >= _SEGMENT_BYTES // 2
+                self._wake.wait(max(busy, _PAUSE) if sent and not more else 0)
             except Exception as error:  # whatever it is, the next try may fare better
                 self.board.close()
                 if isinstance(error, RefusedError):
@@ -382,19 +384,20 @@ class _Journal:
         return self.segment
 
     def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment:
-        # Each file is one that the process has open: the more there are, the longer the next.
-        size = _SEGMENT_BYTES << min(len(self.segments) // 8, 4)
+        # Each file is one that the process has open: the more there are, the longer may the next be.
+        filled = len(self.newest.buffer) if self.newest.names == names else 0
+        size = min(max(_FIRST_BYTES, 2 * filled), _SEGMENT_BYTES << min(len(self.segments) // 8, 4))
         if self.folder and time.monotonic() - self._tried > 1:
             try:
                 return _Segment(names, base, size, self.folder / f"{base:015d}.points")
             except OSError as error:
                 self._tried = time.monotonic()
                 self._complain("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
-        held = sum(len(one.buffer) for one in self.segments if one.path is None)
-        if held + _SEGMENT_BYTES > _MEMORY_BYTES:
+        room = _MEMORY_BYTES - sum(len(one.buffer) for one in self.segments if one.path is None)
+        if room < _FIRST_BYTES:
             self._complain("full", "no room is left, neither on disk nor in memory: points are lost")
             return _NOWHERE
-        return _Segment(names, base, _SEGMENT_BYTES, None)
+        return _Segment(names, base, min(size, room, _SEGMENT_BYTES), None)
 
     def fill(self, end: int) -> None:
         """Before ``end``, write a record without metrics where one was begun and never written: at an interrupt."""
@@ -452,16 +455,15 @@ class Board:
     def __init__(self, url: str | None = None) -> None:
         """``url``: LOSSBOARD_URL unless given, else port 8000 of this machine. ValueError if it is no address."""
         self.url = url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
-        self._parts = parts = urllib.parse.urlsplit(self.url)
+        parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {url!r} is no address of a board; send something like http://127.0.0.1:8000")
-        self._connection: http.client.HTTPConnection | None = None
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT)  # opens itself when it is used
+        self._path = parts.path
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
-        if self._connection is None:
-            kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-            self._connection = kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT)
-        self._connection.request("POST", self._parts.path + path, body, {"Content-Type": content_type})
+        self._connection.request("POST", self._path + path, body, {"Content-Type": content_type})
         response = self._connection.getresponse()
         text = response.read()
         if response.status >= 300:
@@ -469,9 +471,7 @@ class Board:
         return json.loads(text)
 
     def close(self) -> None:
-        if self._connection:
-            self._connection.close()
-        self._connection = None
+        self._connection.close()
 
 
 def data_folder() -> Path:
