@@ -106,7 +106,7 @@ run.log(loss=0)
 for i in range(3):
     if not os.fork():
         run.log(loss=99)
-        os._exit(0 if run.finish() else 1)
+        os._exit(1 if run.finish() else 0)  # nothing has arrived through it
     assert os.wait()[1] == 0
     run.log(loss=i + 1)
 assert run.finish()
