@@ -100,7 +100,8 @@ def sync(
         for sent in leftovers.sync(folder, url):
             found = True
             verdict = "stays here" if sent.stays else "is given up"
-            what = f"{verdict}: {sent.refusal}" if sent.refusal else f"has arrived at {url}."
+            arrived = f"has arrived at {url}" + (f", but {sent.lacking}" if sent.lacking else ".")
+            what = f"{verdict}: {sent.refusal}" if sent.refusal else arrived
             typer.echo(f"{sent.name} ({sent.run_id}) {what}")
     except ValueError as error:
         _give_up(str(error))

@@ -34,12 +34,14 @@ _EVERY = 10.0  # seconds between two looks of a board at its own folder
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a journal: its run's id and name; if the board refused it, why, and whether its points stay."""
+    """What became of a journal: its run's id and name; if the board refused it, why, and whether its points stay; what
+    it said of the params or the result that it refused, and did without."""
 
     run_id: str
     name: str
     refusal: str | None = None
     stays: bool = False
+    lacking: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Leftovers:
                 if sent.stays and sent.run_id not in self._refused:
                     self._refused.add(sent.run_id)
                     log.warning("the journal of run %s stays where it is: %s", sent.run_id, sent.refusal)
+                if sent.lacking:
+                    log.warning("run %s has arrived, but %s", sent.run_id, sent.lacking)
         except (OSError, HTTPException) as error:  # this board is ending, most likely; the next one looks again
             log.info("what was left behind stays for now: %s", error)
 
@@ -102,15 +106,19 @@ def sync(folder: Path, url: str, run_id: str = "*") -> Iterator[Sent]:
         board.close()
 
 
-def send(board: Board, journal: Path) -> None:
-    """Send one journal; what the board has already is left out. RefusedError, OSError, HTTPException."""
+def send(board: Board, journal: Path) -> str:
+    """Send one journal; what the board has already is left out. RefusedError, OSError, HTTPException.
+
+    What the board said of params or a result that it refused, while it took the rest; "" if it took all.
+    """
+    lacking: list[str] = []
     path = f"/api/runs/{journal.name}"
     introduction, ending = _read(journal / "run.json"), _read(journal / "ending.json")
     segments = list(_segments(journal))
     if not (introduction or ending or segments):
-        return  # its script ended before it could log anything
+        return ""  # its script ended before it could log anything
     if introduction and not (segments and segments[0].base):  # if the first points are gone, some board has them
-        board.post("/api/runs", json.dumps(introduction).encode())
+        board.tell("/api/runs", json.dumps(introduction).encode(), lambda _, what: lacking.append(what))
     number = _post(board, path, 0, [], b"")
     for segment in segments:
         if number < segment.base:
@@ -123,14 +131,14 @@ def send(board: Board, journal: Path) -> None:
                 accepted = _post(board, path, number, segment.names, filler)
             number = accepted
     if ending:
-        board.post(f"{path}/finish", json.dumps(ending).encode())
+        board.tell(f"{path}/finish", json.dumps(ending).encode(), lambda _, what: lacking.append(what))
+    return "; ".join(lacking)
 
 
 def _send_and_remove(board: Board, journal: Path) -> Sent:
     name = _read(journal / "run.json").get("name", "run")
-    sent = Sent(journal.name, name)
     try:
-        send(board, journal)
+        sent = Sent(journal.name, name, lacking=send(board, journal))
     except RefusedError as error:
         sent = Sent(journal.name, name, _words_of(error), stays=not error.final)
     except (ValueError, LookupError, TypeError) as error:

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lossboard
@@ -139,12 +140,12 @@ def test_no_board_at_all(tmp_path: Path) -> None:
         lossboard._GOODBYE = 0.3
         run = lossboard.run("alone")
         run.log(loss=1)
-        print(run.finish())
+        print(run.finish(), run.finish())
         """,
         "http://127.0.0.1:9",
     )
     assert done.returncode == 0
-    assert done.stdout == "False\n"
+    assert done.stdout == "False False\n"
     assert "no board answered at http://127.0.0.1:9" in done.stderr
 
 
@@ -180,6 +181,109 @@ def test_names_and_steps_that_no_board_takes_spoil_nothing_else(board: BoardProc
     points = board.get(f"/api/runs/{newest(board)['id']}/points")
     assert points["step"] == [0, 1, 2, 3, -1, 0]
     assert points["metrics"] == {"loss": [0, 1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("result", ["{'preds': [1, 2, 3]}", "{'n': 2**60}", "[1, 2]"])
+def test_a_result_that_no_board_takes_does_not_keep_the_run_from_ending(board: BoardProcess, result: str) -> None:
+    done = run_script(
+        f"""
+        run = lossboard.run("odd result")
+        run.log(loss=1)
+        print(run.finish("diverged", result={result}, error="x" * 20_000), run.finish())
+        """,
+        board.url,
+    )
+    assert done.stdout == "True True\n"
+    assert done.stderr.count("UserWarning") == 1
+    assert "the board refused a part of this run, and took the rest: 422" in done.stderr
+    run = newest(board)
+    assert (run["status"], run["result"], run["error"], run["step"]) == ("diverged", {}, "x" * 10_000, 0)
+
+
+def test_an_ending_that_there_is_not_is_named_at_once(board: BoardProcess) -> None:
+    run = lossboard.run("done", url=board.url)
+    with pytest.raises(ValueError, match="status: 'done' is none; send finished, failed, stopped or diverged"):
+        run.finish("done")
+    assert run.finish()
+    assert board.get(f"/api/runs/{run.id}")["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [("''", "run"), ("None", "run"), ("'x' * 201", "x" * 200), ("chr(0xD800)", "?")]
+)
+def test_every_name_is_shown_somehow(board: BoardProcess, given: str, shown: str) -> None:
+    assert run_script(f"assert lossboard.run({given}).finish()", board.url).stderr == ""
+    assert newest(board)["name"] == shown
+
+
+def test_params_that_no_board_takes_do_not_hide_the_run(board: BoardProcess) -> None:
+    done = run_script('assert lossboard.run("odd", params={"text": "x" * 200_000}).finish()', board.url)
+    assert done.stderr.count("UserWarning") == 1
+    assert (newest(board)["status"], newest(board)["params"]) == ("finished", {})
+
+
+def test_what_was_refused_is_not_called_silence(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        lossboard._GOODBYE = 1
+        run = lossboard.run("nobody", attach_to="0" * 32)
+        print(run.finish(), run.finish())
+        """,
+        board.url,
+    )
+    assert done.stdout == "False False\n"
+    assert "what is left was refused at" in done.stderr
+    assert "no board answered" not in done.stderr
+
+
+def test_numbers_of_other_libraries_are_numbers(board: BoardProcess) -> None:
+    run = lossboard.run("numpy", params={"lr": np.float32(0.5), "n": np.int64(3), "path": Path("x")}, url=board.url)
+    assert run.finish(result={"acc": np.float32(0.25), "size": np.array(7)})
+    shown = board.get(f"/api/runs/{run.id}")
+    assert shown["params"] == {"lr": 0.5, "n": 3, "path": "x"}
+    assert shown["result"] == {"acc": 0.25, "size": 7}
+
+
+def test_a_point_without_metrics_is_warned_of_and_not_stored(board: BoardProcess) -> None:
+    done = run_script(
+        """
+        run = lossboard.run("the dictionary as it is")
+        run.log({"loss": 1.0})
+        run.log(loss=2.0)
+        run.log({"loss": 1.0})
+        run.log({"loss": 1.0}, acc=1.0)
+        run.log()
+        run.log(step=9)
+        run.log(5, **{"loss": 3.0, "self": 4.0})
+        assert run.finish()
+        run.log(loss=4.0)
+        run.log(loss=5.0)
+        """,
+        board.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("send log(loss=...) or log(**metrics)") == 1
+    assert done.stderr.count("this run has finished") == 1
+    assert done.stderr.count("UserWarning") == 2
+    points = board.get(f"/api/runs/{newest(board)['id']}/points")
+    assert (points["step"], points["metrics"]) == ([0, 5], {"loss": [2, 3], "self": [None, 4]})
+
+
+def test_a_bad_name_spoils_no_other_metric(board: BoardProcess) -> None:
+    run = lossboard.run("names", url=board.url)
+    with pytest.warns(UserWarning, match="the name of a metric has 1 to 200 characters"):
+        run.log(loss=1.0, **{"x" * 201: 2.0})
+    run.log(loss=3.0, **{"": 2.0})
+    assert run.finish()
+    assert board.get(f"/api/runs/{run.id}/points")["metrics"] == {"loss": [1, 3]}
+
+
+@pytest.mark.parametrize(
+    ("leave", "status"), [("sys.exit(0)", "finished"), ("sys.exit()", "finished"), ("sys.exit('no data')", "failed")]
+)
+def test_a_script_that_exits_within(board: BoardProcess, leave: str, status: str) -> None:
+    run_script(f'import sys\nwith lossboard.run("exits") as run:\n    run.log(loss=1)\n    {leave}', board.url)
+    assert newest(board)["status"] == status
 
 
 def test_warnings_that_are_errors_do_not_end_a_training(board: BoardProcess) -> None:

@@ -106,7 +106,7 @@ run.log(loss=0)
 for i in range(3):
     if not os.fork():
         run.log(loss=99)
-        os._exit(0 if run.finish() else 1)
+        os._exit(1 if run.finish() else 0)  # nothing has arrived through it
     assert os.wait()[1] == 0
     run.log(loss=i + 1)
 assert run.finish()
@@ -170,6 +170,37 @@ def test_a_folder_that_cannot_be_written_is_one_warning(board: BoardProcess, tmp
     assert errors.count(b"UserWarning") == 1
     assert b"no journal can be kept" in errors
     assert points_of(board, script.run_id)["metrics"]["loss"] == [1]
+
+
+ONE_BY_ONE = """
+import lossboard, os
+run = lossboard.run("layers")
+print(run.id, flush=True)
+for i in range(60):
+    run.log(step=0, **{f"layer{i}": i})
+"""
+
+
+def values_of(board: BoardProcess, run_id: str) -> dict[str, Any]:
+    """The one value that each metric has."""
+    metrics = points_of(board, run_id)["metrics"]
+    return {name: value for name, values in metrics.items() for value in values if value is not None}
+
+
+def test_metrics_that_come_one_by_one_take_little_of_the_disk(board: BoardProcess, folder: Path) -> None:
+    script = Script(ONE_BY_ONE + "os._exit(0)", "http://127.0.0.1:9", folder)
+    script.process.communicate()
+    assert sum(file.stat().st_size for file in folder.rglob("*.points")) < 4 << 20
+    assert sync(folder, board.url) == (1, [])
+    assert values_of(board, script.run_id) == {f"layer{i}": i for i in range(60)}
+
+
+def test_metrics_that_come_one_by_one_find_room_in_memory(board: BoardProcess, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    script = Script(ONE_BY_ONE + "assert run.finish()", board.url, tmp_path / "file")
+    _, errors = script.process.communicate()
+    assert (script.process.returncode, errors.count(b"UserWarning")) == (0, 1), errors  # that there is no journal
+    assert values_of(board, script.run_id) == {f"layer{i}": i for i in range(60)}
 
 
 def test_an_interrupt_between_two_points_loses_none(board: BoardProcess, folder: Path) -> None:

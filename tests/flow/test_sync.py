@@ -53,6 +53,15 @@ def test_sync_says_what_became_of_each_run(board: BoardProcess, tmp_path: Path) 
     assert (done.returncode, done.stdout) == (0, f"Nothing was left behind in {tmp_path}.\n")
 
 
+def test_a_result_that_no_board_takes_keeps_no_journal(board: BoardProcess, tmp_path: Path) -> None:
+    run_id = leave_behind(tmp_path)
+    (tmp_path / "journals" / run_id / "ending.json").write_text('{"status": "stopped", "result": {"p": [1]}}')
+    done = sync("--data-dir", str(tmp_path), "--url", board.url)
+    assert f"killed ({run_id}) has arrived at {board.url}, but the board refused a part of this run" in done.stdout
+    assert (board.get(f"/api/runs/{run_id}")["status"], losses(board, run_id)) == ("stopped", list(range(1000)))
+    assert list((tmp_path / "journals").iterdir()) == []
+
+
 def test_sync_without_a_board_is_a_sentence(tmp_path: Path) -> None:
     leave_behind(tmp_path)
     done = sync("--data-dir", str(tmp_path), "--url", "http://127.0.0.1:9")
