@@ -154,7 +154,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
         """What is not usual: other metrics than before, no number, no room. ``place``: where the record was begun."""
-        if self._ending or not metrics or isinstance(step, Mapping):
+        if place is None and (self._ending or not metrics or isinstance(step, Mapping)):
             why = "this run has finished" if self._ending else "it has no metrics; send log(loss=...) or log(**metrics)"
             self._complain(why, f"a point was not logged: {why}")
             return
@@ -198,7 +198,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
                 sent = self._send()
                 last_post, patience = time.monotonic(), 0.1
                 busy = min(4 * (last_post - began), _HEARTBEAT)  # where many report, each does so less often
-                more = self.journal.segments[1:] or not 0 < sent < _SEGMENT_BYTES // 2
+                more = not self._in_vain and (self.journal.segments[1:] or not 0 < sent < _SEGMENT_BYTES // 2)
                 self._wake.wait(0 if more else max(busy, _PAUSE))
             except Exception as error:  # whatever it is, the next try may fare better
                 self.board.close()

@@ -53,6 +53,8 @@ class WorkerRun(lossboard.Run):
                 segment = journal.segment_for(names)
                 places = list(islice(segment.places, len(table) - done))
                 if not places:
+                    if self.should_stop:  # the board takes no more of this run
+                        return
                     raise OSError("there is no room for more points, neither on disk nor in memory")
                 cells = np.frombuffer(segment.cells, np.float64, len(places) * segment.record, 8 * places[0])
                 rows = cells.reshape(-1, segment.record)
