@@ -87,6 +87,21 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
     expect(page.page.get_by_label("Average")).to_have_value("0")
 
 
+def test_an_explosion_looked_at_closer_is_a_straight_line_on_a_log_scale(page: BoardPage, board: BoardProcess) -> None:
+    run = board.wait_until(board.run(lr=0.3, epochs=60)["id"])
+    board.client.patch("/api/board", json={"run": run["id"], "at": 30})
+    wait_for(lambda: page.plots().get("loss", {"traces": []})["traces"], 15, "its own windows")
+    axes = {name: page.plots()[name]["x"]["range"] for name in ("loss", "w", "gradient")}
+    assert all(30 < end < 40 for _, end in axes.values()), axes  # the chosen step is in sight
+    expect(page.curves.get_by_text("leaves the scale at step 4")).to_be_visible()
+    expect(page.page.get_by_role("checkbox", name="cost")).to_be_hidden()
+    page.page.get_by_role("checkbox", name="loss").check()
+    wait_for(lambda: page.plots()["loss"]["y"]["type"] == "log", 10, "a log scale")
+    assert page.plots()["loss"]["x"]["range"] == [0, 59]
+    page.page.get_by_role("button", name="All runs").click()
+    expect(page.page.get_by_role("checkbox", name="cost")).to_be_visible()
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import lossboard
+from app.board import Axes
 from app.columns import Batch, Floats, Point
 from app.drawn import Drawn, parabola_of
 from app.store import RunRecord
@@ -205,6 +206,33 @@ def test_no_two_nodes_of_a_graph_lie_on_each_other() -> None:
 def test_a_sample_that_is_not_there_is_the_last_one() -> None:
     one, _ = trained("backprop")
     assert "sample 3 of 3" in window(windows_at(one, None, 99), "graph").title
+
+
+# --- the metrics ------------------------------------------------------------------------------------------------------
+
+
+def test_an_explosion_is_shown_as_far_as_the_chosen_step_and_said_to_leave() -> None:
+    one, points = trained("gd", lr=0.3, epochs=60)
+    for chosen, seen in ((None, "loss"), (2, "loss"), (30, "loss"), (30, "w"), (59, "gradient")):
+        windows = windows_at(one, None if chosen is None else points[chosen])
+        layout = window(windows, f"metric-{seen}").layout
+        step = int(re.fullmatch(r"leaves the scale at step (\d+)", layout["annotations"][0]["text"])[1])  # type: ignore[index]
+        low, high = (layout["yaxis"]["autorangeoptions"].get(end, -math.inf) for end in ("clipmin", "clipmax"))
+        values = [points[at].values["grad" if seen == "gradient" else seen] for at in (step - 1, step)]
+        assert [low <= value <= high for value in values] == [True, False]
+        end = layout["xaxis"]["autorangeoptions"]["clipmax"]
+        assert max(step, chosen or 0) < end < 1.3 * max(step, chosen or 0)
+
+
+def test_they_have_the_boards_scales() -> None:
+    one, points = trained("gd", lr=0.3, epochs=60)
+    windows = windows_at(one, points[30], axes=Axes(step="log", loss="log", cost="log"))
+    loss, w, grad = (window(windows, f"metric-{name}").layout for name in ("loss", "w", "gradient"))
+    assert (loss["xaxis2"]["type"], loss["yaxis2"]["type"], loss["annotations"]) == ("log", "log", [])
+    assert "autorangeoptions" not in loss["xaxis2"]  # all of the straight line
+    assert "type" not in w["yaxis"] | grad["yaxis"]
+    for layout in (loss, w, grad):
+        assert (layout["shapes"][0]["x0"], layout["shapes"][0]["xref"]) == (31, "x2")  # step + 1, as the axis has it
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
