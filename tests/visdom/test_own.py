@@ -264,6 +264,16 @@ def test_the_samples_are_those_of_the_chosen_step(name: str) -> None:
         assert numbers == [str(number + 1) for number in used]
 
 
+def test_huge_and_tiny_values_leave_room_for_their_exponents() -> None:
+    one, _ = trained("gd", epochs=1)
+    one.data = (np.array([1e6, 3e-7, 2.0]), np.array([2.0, 1 / 3, 0.0]))
+    at = Point(0.0, {"w": 1.23456789e85, "loss": 0.0})
+    content = window(windows_at(one, at), "samples").data[0]["content"]
+    assert max(map(len, re.findall("<td>(.*?)</td>", content))) <= len("-1.52416e+182")
+    assert "<td>1e+06</td><td>2</td><td>1.23457e+91</td><td>1.52416e+182</td>" in content
+    assert "<td>3e-07</td><td>0.3333333333</td>" in content
+
+
 def test_which_samples_a_very_late_step_drew_is_not_worked_out() -> None:
     one, points = trained("minibatch", epochs=1)
     late = Point(9e6, points[-1].values)
