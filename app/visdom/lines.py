@@ -33,10 +33,10 @@ def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Bo
 def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list[Trace], Layout]:
     look, curves = plot.look, [one.curves[plot.metric] for one in shown]
     layout = make_layout(x_title(plot, shown), title, look)
-    budget = POINTS // len(shown) // (2 if plot.smoothing else 1)
+    budget = (POINTS - 1) // len(shown) // (2 if plot.smoothing else 1)
     lines = [line_of(one, curve, budget, plot) for one, curve in zip(shown, curves, strict=True)]
     left = show_calm(lines, layout, [(one, plot.metric) for one in shown], plot)
-    layout["showlegend"] = plot.legend and len(shown) <= LEGEND
+    layout["showlegend"] = plot.legend
     changes = marks(shown, plot)
     layout["shapes"] = changes.shapes
     layout["annotations"] = notes(plot, curves, left) + changes.labels
@@ -44,7 +44,7 @@ def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list
         faint = [_faint(line) for line in lines]
         smooth = zip(lines, shown, curves, strict=True)
         lines = faint + [_smoothed(line, one, curve, budget, plot) for line, one, curve in smooth]
-    return lines, layout
+    return (_without_legend(lines, layout) if plot.legend and len(shown) > LEGEND else lines), layout
 
 
 def line_of(one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
@@ -61,6 +61,15 @@ def line_of(one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
         "marker": {"color": colour_of(one), "size": 6},
         "hovertemplate": hover(plot) + "%{y:.6g}<extra>%{fullData.name}</extra>",
     }
+
+
+def _without_legend(lines: list[Trace], layout: Layout) -> list[Trace]:
+    """Too many curves for a legend. Plotly gives the room of one that was there before only to another legend: this one
+    has no place beside the plot, and nothing to see in it."""
+    layout["legend"] = {"x": 0, "y": 1, "itemclick": False, "itemdoubleclick": False, "bgcolor": "rgba(0,0,0,0)"}
+    nothing = {"type": "scatter", "name": " ", "mode": "none", "x": [None], "y": [None], "hoverinfo": "skip"}
+    axes = {name: lines[0][name] for name in ("xaxis", "yaxis")}
+    return [*({**line, "showlegend": False} for line in lines), {**nothing, **axes}]
 
 
 def _faint(line: Trace) -> Trace:

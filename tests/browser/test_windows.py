@@ -102,6 +102,20 @@ def test_an_explosion_looked_at_closer_is_a_straight_line_on_a_log_scale(page: B
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_visible()
 
 
+def test_a_race_of_many_takes_the_room_that_a_legend_had(page: BoardPage, board: BoardProcess) -> None:
+    def size() -> float:
+        height: float = page.curves.evaluate("document.querySelector('.js-plotly-plot')._fullLayout._size.h")
+        return height
+
+    few = [board.run() for _ in range(8)]
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == len(few), 15, "a few runs")
+    with_legend = size()
+    vary = {"lr": [0.01 + number / 1000 for number in range(14)]}
+    board.client.post("/api/races", json={"method": "gd", "params": {"epochs": 20}, "vary": vary})
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 15, 20, "many runs")
+    assert size() > with_legend + 50
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(

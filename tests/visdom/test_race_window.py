@@ -122,3 +122,11 @@ def test_many_changes_stay_readable() -> None:
 def test_stored_names_of_parameters_are_no_markup() -> None:
     one = changed((5, {"<img src=x>": 1}))
     assert "<img" not in json.dumps(by_name(shared_windows([one], Board()))["loss"].layout)
+
+
+def test_many_runs_have_no_legend() -> None:
+    racing = [racer(number % 10, 1.0, {"lr": 0.1}) for number in range(13)]
+    few, many = (by_name(shared_windows(shown, Board()))["loss"] for shown in (racing[:12], racing))
+    assert len([line for line in few.data if line.get("showlegend", True)]) == 12
+    (nothing,) = [line for line in many.data if line.get("showlegend", True)]
+    assert (nothing["mode"], nothing["name"].strip(), nothing["x"]) == ("none", "", [None])
