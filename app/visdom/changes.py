@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from app.colours import hex_of
 from app.drawn import Drawn
 from app.visdom.along import Plot, places
-from app.visdom.plot import Layout
+from app.visdom.plot import Layout, as_text
 
 MARKED = 50  # changes of one window, the latest
 LABELLED = 10  # of them have words, the latest that have room
@@ -75,7 +74,7 @@ def marks(drawn: list[Drawn], plot: Plot) -> Marks:
             "yshift": -13 * row,
             "xanchor": "left" if to_the_right else "right",
             "yanchor": "top",
-            "text": html.escape(mark.text, quote=False),
+            "text": as_text(mark.text),
             "showarrow": False,
             "font": {"size": 11, "color": mark.colour},
         }

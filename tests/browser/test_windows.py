@@ -116,6 +116,24 @@ def test_a_race_of_many_takes_the_room_that_a_legend_had(page: BoardPage, board:
     assert size() > with_legend + 50
 
 
+def test_a_name_is_neither_a_formula_nor_a_template(page: BoardPage, board: BoardProcess) -> None:
+    name = '$x^2$ %{y} & "q" <b>'
+    body = {"method": "gd", "name": name, "params": {"lr": 0.01, "epochs": 3, "steps_per_second": None}}
+    run = board.client.post("/api/runs", json=body).json()
+    written = f"{name} #{run['number']}"
+    expect(page.curves.locator(".legendtext")).to_have_text([written])
+    plot = page.curves.locator(".nsewdrag").first.bounding_box()
+    assert plot is not None
+    for height in range(20):  # until the mouse is on the curve
+        page.page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * (height + 1) / 21)
+        page.page.wait_for_timeout(50)
+        if page.curves.locator(".hovertext").count():
+            break
+    said = page.curves.locator(".hovertext text.name")
+    expect(said).to_have_text(written)
+    assert said.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 33, 43)"  # on a white ground
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(
