@@ -7,7 +7,7 @@ import html
 import numpy as np
 
 from app.board import Axes
-from app.colours import PALETTE
+from app.colours import others
 from app.columns import Point
 from app.drawn import Drawn
 from app.visdom import tables
@@ -16,7 +16,7 @@ from app.visdom.changes import Marks, marks
 from app.visdom.graph_window import MOST_UNITS, graph, unit_of
 from app.visdom.landscape import contours, cost_curve
 from app.visdom.lines import line_of, notes, show_calm
-from app.visdom.plot import POINTS, Layout, Look, Window, colour_of, make_layout
+from app.visdom.plot import POINTS, Layout, Look, Window, as_text, colour_of, make_layout
 from trainers.problem import Data
 
 MAX_PLOTS = 12
@@ -84,12 +84,12 @@ def _plot(title: str, axes: Axes, point: Point | None) -> Plot:
 def _metrics(one: Drawn, plot: Plot, names: list[str]) -> Window:
     """Some metrics over the steps; a line marks the chosen point."""
     budget, title = max(2, POINTS // len(names)), plot.metric
-    traces = []
+    traces, colours = [], [colour_of(one), *others(colour_of(one))]
     for at, name in enumerate(names):
         trace = line_of(one, one.curves[name], budget, plot)
-        colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
-        traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
-    layout = make_layout(x_title(plot, [one]), html.escape(title), plot.look)
+        colour = colours[at % len(colours)]
+        traces.append({**trace, "name": as_text(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
+    layout = make_layout(x_title(plot, [one]), as_text(title), plot.look)
     layout["showlegend"] = len(names) > 1
     left = show_calm(traces, layout, [(one, name) for name in names], plot)
     changes = marks([one], plot) if title in MARKED else Marks([], [])

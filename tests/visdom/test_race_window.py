@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.board import Axes, Board
-from app.colours import SCALE, shade, shades
+from app.colours import PALETTE, SCALE, others, shade, shades
 from app.drawn import Drawn
 from app.visdom.own import windows_at
 from app.visdom.plot import Window
@@ -39,6 +39,23 @@ def test_places_in_the_scale_follow_the_values() -> None:
     assert shades([0.1, 0.001, 1, 0.01]) == pytest.approx([2 / 3, 0, 1, 1 / 3])
     assert shades(["sgd", "gd", "torch"]) == [0, 0.5, 1]
     assert shades([2]) == [0]
+
+
+def lab(colour: str) -> np.ndarray:
+    """A colour in CIELAB, where distances are as large as they look."""
+    parts = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(to_xyz @ linear / [0.9505, 1, 1.089])
+    return np.array([116 * y, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("colour", [*PALETTE, *map(shade, (0, 0.3, 0.5, 0.8, 1))])
+def test_what_stands_beside_a_colour_is_unlike_it(colour: str) -> None:
+    first, second, *_ = others(colour)
+    apart = [np.linalg.norm(lab(one) - lab(other)) for one, other in ((colour, first), (colour, second))]
+    assert min(apart) > 50
+    assert {colour, *others(colour)} == {colour, *PALETTE}
 
 
 def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> Drawn:
