@@ -134,6 +134,31 @@ def test_a_name_is_neither_a_formula_nor_a_template(page: BoardPage, board: Boar
     assert said.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 33, 43)"  # on a white ground
 
 
+def test_framed_labels_tell_whose_change_they_are(page: BoardPage, board: BoardProcess) -> None:
+    runs = [board.run(lr=0.001, epochs=5000, steps_per_second=20) for _ in range(2)]
+    for lr, run in zip((0.002, 0.003), runs, strict=True):
+        board.wait_until(run["id"], "running")
+        board.client.patch(f"/api/runs/{run['id']}", json={"params": {"lr": lr}})
+    loss = page.curves.locator(".react-grid-item").first
+    expect(loss.locator(".annotation-text")).to_have_count(2, timeout=10_000)
+    frames = {
+        label.text_content(): label.locator("xpath=..").locator(".bg").evaluate("box => box.style.stroke")
+        for label in loss.locator(".annotation-text").all()
+    }
+    shown = {
+        f"lr {lr}": rgb(board.get(f"/api/runs/{run['id']}")["colour"])
+        for lr, run in zip((0.002, 0.003), runs, strict=True)
+    }
+    assert frames == shown
+    for run in runs:
+        board.client.post(f"/api/runs/{run['id']}/stop")
+
+
+def rgb(colour: str) -> str:
+    """#010203 as browsers write it."""
+    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(

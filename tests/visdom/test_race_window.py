@@ -132,8 +132,25 @@ def test_many_changes_stay_readable() -> None:
     one = changed(*((step, {"lr": step / 1000}) for step in range(1, 1000)))
     layout = by_name(shared_windows([one], Board()))["loss"].layout
     assert len(layout["shapes"]) == 50
-    assert 1 <= len(layout["annotations"]) <= 10
+    assert 1 <= len(layout["annotations"]) <= 16
     assert layout["annotations"][0]["text"] == "lr 0.999"
+
+
+def test_close_changes_all_have_their_label_in_the_runs_colour() -> None:
+    one, other = changed(*((500 + at, {"lr": at}) for at in range(5))), changed((502, {"lr": 7}))
+    other.run.colour = 3
+    layout = by_name(shared_windows([one, other], Board()))["loss"].layout
+    labels = {label["text"]: label["bordercolor"] for label in layout["annotations"]}
+    colours = {"lr 7": PALETTE[3]} | {f"lr {at}": PALETTE[0] for at in range(5)}
+    assert labels == colours
+    places = [(label["yshift"], label["x"]) for label in layout["annotations"]]
+    assert len({row for row, _ in places}) == len(places)  # one below the other
+
+
+def test_changes_of_one_step_share_a_label() -> None:
+    one = changed((5, {"lr": 0.1}), (5, {"steps_per_second": 10}), (5, {"lr": 0.15}))
+    layout = by_name(shared_windows([one], Board()))["loss"].layout
+    assert ([label["text"] for label in layout["annotations"]], len(layout["shapes"])) == (["lr 0.15, 10 steps/s"], 1)
 
 
 def test_stored_names_of_parameters_are_no_markup() -> None:
