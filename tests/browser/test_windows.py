@@ -159,6 +159,20 @@ def rgb(colour: str) -> str:
     return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
 
 
+def test_a_long_text_begins_at_its_top(board: BoardProcess, new_page: Callable[..., Page]) -> None:
+    body = {"method": "external", "params": {f"parameter {number}": number for number in range(60)}}
+    run = board.client.post("/api/runs", json=body).json()
+    page = new_page(viewport={"width": 904, "height": 300})
+    page.goto(board.url + run["visdom"]["url"])
+    facts = page.locator(".content-text")
+    expect(facts).to_contain_text("parameter 59")
+    page.wait_for_timeout(500)  # Visdom scrolls to the end a little later
+    expect(facts.get_by_text("status")).to_be_in_viewport()
+    expect(facts.get_by_text("parameter 59")).not_to_be_in_viewport()
+    facts.get_by_text("parameter 59").scroll_into_view_if_needed()
+    expect(facts.get_by_text("parameter 59")).to_be_in_viewport()
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(
