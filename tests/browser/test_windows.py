@@ -173,6 +173,16 @@ def test_a_long_text_begins_at_its_top(board: BoardProcess, new_page: Callable[.
     expect(facts.get_by_text("parameter 59")).to_be_in_viewport()
 
 
+def test_samples_of_any_size_fit_into_their_table(board: BoardProcess, new_page: Callable[..., Page]) -> None:
+    run = board.wait_until(board.run(lr=0.02, data={"x": [1e6, 2e6], "y": [-1e6, 2 / 3]})["id"])
+    page = new_page(viewport={"width": 904, "height": 600})
+    page.goto(board.url + run["visdom"]["url"])
+    table = page.locator(".content-text table").first
+    expect(table).to_contain_text("e+")
+    width, room = table.evaluate("table => [table.scrollWidth, table.parentElement.clientWidth]")
+    assert width <= room
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(
@@ -199,9 +209,14 @@ def changed_range(page: BoardPage, window: str, axis: str = "yaxis") -> list[flo
     return chosen  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("huge", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_networks_graph_has_the_room_it_needs(board: BoardProcess, new_page: Callable[..., Page], width: int) -> None:
-    run = board.wait_until(board.run("backprop", hidden=5)["id"])
+def test_a_networks_graph_has_the_room_it_needs(
+    board: BoardProcess, new_page: Callable[..., Page], width: int, huge: bool
+) -> None:
+    data = {"x": [1e6, 2e6, 3e6], "y": [-1e6, 2, 0]} if huge else None
+    run = board.wait_until(board.run("backprop", hidden=5, lr=0.02, data=data)["id"])
+    board.client.patch("/api/board", json={"run": run["id"], "at": 1})
     page = new_page(viewport={"width": width, "height": 844})
     page.goto(board.url + run["visdom"]["url"])
     expect(page.locator(".js-plotly-plot")).to_have_count(6)

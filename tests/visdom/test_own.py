@@ -194,6 +194,26 @@ def test_the_graph_of_many_units_is_bounded_and_says_so() -> None:
     assert len(window(windows, "metric-layers").data) <= MAX_CURVES
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-1.2345, "−1.23"),
+        (123456.0, "1.23e05"),
+        (-3.7412e143, "−3.7e143"),
+        (1.234e-7, "1.2e−07"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (math.nan, "NaN"),
+    ],
+)
+def test_numbers_in_the_graph_are_short(value: float, shown: str) -> None:
+    one, _ = trained("backprop", hidden=1)
+    at = Point(0.0, dict.fromkeys(("w1_1", "b1_1", "w2_1"), 0.0) | {"b2": value})
+    labels = trace(window(windows_at(one, at), "graph"), "labels")["text"]
+    assert any(label.startswith(f"{shown}<br>") for label in labels), labels
+
+
 def test_no_two_nodes_of_a_graph_lie_on_each_other() -> None:
     for hidden in (1, 2, 3, 64):
         one, _ = trained("backprop", hidden=hidden, epochs=1)
