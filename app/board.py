@@ -16,7 +16,7 @@ MAX_SPAN = 1_000_000
 
 
 class Axes(BaseModel):
-    """The scale of each axis of the shared windows."""
+    """The scale of each axis of the shared windows; a run's own follow those of step, loss and w."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from app.store import RunRecord
 
 # Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
@@ -21,6 +23,25 @@ PALETTE = (
 # From light to dark, as far as both grounds leave room with 3 : 1; the hue turns with it, or nobody saw an order.
 SCALE = ("#c68400", "#e75d23", "#da4b7a", "#b43ed2", "#485ed9")
 GAMMA = 2.4  # nearly sRGB's: halfway between two colours is halfway between their light
+
+
+@cache
+def others(colour: str) -> tuple[str, ...]:
+    """The palette for what stands beside this colour: each as unlike those before it as may be."""
+    left, chosen = [other for other in PALETTE if other != colour], [colour]
+    while left:
+        chosen.append(max(left, key=lambda other: min(_unlike(other, before) for before in chosen)))
+        left.remove(chosen[-1])
+    return tuple(chosen[1:])
+
+
+def _unlike(one: str, other: str) -> float:
+    """How far apart two colours look; as cheap as it gets, and near enough (compuphase.com/cmetric.htm)."""
+    (r, g, b), (other_r, other_g, other_b) = (
+        [int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (one, other)
+    )
+    reds = (r + other_r) / 512
+    return (2 + reds) * (r - other_r) ** 2 + 4 * (g - other_g) ** 2 + (3 - reds) * (b - other_b) ** 2
 
 
 def hex_of(run: RunRecord) -> str:

@@ -10,6 +10,7 @@ const MOST_SAMPLES = 100; // of which the graph can be drawn
 
 const bar = document.querySelector("#look");
 const shared = document.querySelector("#shared");
+const cost = document.querySelector("#axes [name=cost]");
 const chip = bar.querySelector(".chip");
 const title = document.querySelector("#look-name");
 const slider = document.querySelector("#look-step");
@@ -52,6 +53,7 @@ export function renderLook(board, looked) {
   run = looked;
   bar.hidden = !run;
   shared.hidden = Boolean(run);
+  cost.parentElement.hidden = Boolean(run); // its own cost curve has the tangent, a line on a linear scale only
   if (!run) {
     return;
   }

@@ -23,6 +23,7 @@ class Plot:
     along: Horizontal = "step"
     smoothing: int = 0
     legend: bool = False
+    at: float | None = None  # the chosen step, which the scale reaches
 
 
 def places(one: Drawn, steps: Floats, plot: Plot) -> list[float]:

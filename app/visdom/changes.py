@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ import numpy as np
 from app.colours import hex_of
 from app.drawn import Drawn
 from app.visdom.along import Plot, places
-from app.visdom.plot import Layout
+from app.visdom.plot import Layout, as_text
 
 MARKED = 50  # changes of one window, the latest
-LABELLED = 10  # of them have words, the latest that have room
-ROWS = 4  # of labels, one below the other
+LABELLED = 16  # of them have words, the latest that have room
+ROWS = 8  # of labels, one below the other
+HEIGHT = 18  # pixels of a row
 NARROW = 360  # pixels: a small window is as wide
 LETTER = 6.5  # pixels
 
@@ -44,10 +44,10 @@ def marks(drawn: list[Drawn], plot: Plot) -> Marks:
     log = plot.look.x == "log"
     changes = sorted(
         (
-            Mark(at, words(change["params"]), hex_of(one.run))
+            Mark(at, words(params), hex_of(one.run))
             for one in drawn
-            for change in one.run.changes
-            if (at := _along(one, change["step"], plot)) is not None and _shown(one, change["step"])
+            for step, params in _by_step(one).items()
+            if (at := _along(one, step, plot)) is not None and _shown(one, step)
         ),
         key=lambda mark: mark.at,
     )[-MARKED:]
@@ -72,16 +72,31 @@ def marks(drawn: list[Drawn], plot: Plot) -> Marks:
             **common,
             "x": mark.at,
             "y": 1,
-            "yshift": -13 * row,
+            "xshift": 2 if to_the_right else -2,
+            "yshift": -HEIGHT * row,
             "xanchor": "left" if to_the_right else "right",
             "yanchor": "top",
-            "text": html.escape(mark.text, quote=False),
+            "text": as_text(mark.text),
             "showarrow": False,
-            "font": {"size": 11, "color": mark.colour},
+            "font": {"size": 11},
+            # The frame has the colour of the run: words in it could not be read on both grounds. The style sheet
+            # makes the ground the window's own.
+            "bordercolor": mark.colour,
+            "borderwidth": 1.5,
+            "borderpad": 1,
+            "bgcolor": "#ffffff",
         }
         for mark, row, to_the_right in _with_room(changes, *_extent(drawn, changes, plot))
     ]
     return Marks(lines, labels)
+
+
+def _by_step(one: Drawn) -> dict[float, dict[str, Any]]:
+    """A run's changed parameters; of those that were changed more than once at a step, the last value."""
+    found: dict[float, dict[str, Any]] = {}
+    for change in one.run.changes:
+        found.setdefault(change["step"], {}).update(change["params"])
+    return found
 
 
 def _with_room(changes: list[Mark], low: float, high: float) -> Iterator[tuple[Mark, int, bool]]:
@@ -91,7 +106,7 @@ def _with_room(changes: list[Mark], low: float, high: float) -> Iterator[tuple[M
     labelled = 0
     for mark in reversed(changes):
         start = (mark.at - low) / ((high - low) or 1)
-        width = (len(mark.text) + 1) * LETTER / NARROW
+        width = (len(mark.text) + 2) * LETTER / NARROW
         to_the_right = start + width <= 1
         span = (start, start + width) if to_the_right else (start - width, start)
         for row, taken in enumerate(rows):

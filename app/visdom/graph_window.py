@@ -160,7 +160,11 @@ def _written(name: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else str(value)
+    """As short as it can be told: a long exponent takes the room of a digit."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    written = f"{value:.3g}" if value == 0 or 1e-5 <= abs(value) < 1e6 else f"{value:.2g}"
+    return written.replace("e+", "e").replace("-", "−")
 
 
 def _coloured(text: str, colour: str = _GRADIENT) -> str:

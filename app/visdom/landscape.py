@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from app.colours import PALETTE
+from app.colours import others
 from app.columns import Floats, Point
 from app.drawn import Drawn
 from app.visdom.plot import CURVE, FARTHEST, Layout, Look, Trace, Window, colour_of, empty, finite, make_layout
@@ -47,8 +47,7 @@ def cost_curve(one: Drawn, parabola: Parabola, point: Point) -> Window:
     ball = _ball(one, now, parabola.cost(now), "cost", f"w {now:.4g}, cost {parabola.cost(now):.4g}")
     if one.run.method == "sweep":
         return Window("cost", "Cost curve", [curve, *_candidates(one, path, parabola), ball], layout)
-    another = PALETTE[(one.run.colour + 3) % len(PALETTE)]
-    tangent = _tangent(parabola, now, (float(ws[0]), float(ws[-1])), another)
+    tangent = _tangent(parabola, now, (float(ws[0]), float(ws[-1])), others(colour_of(one))[0])
     return Window("cost", "Cost curve", [curve, _way(one, path, _costs(parabola, path)), tangent, ball], layout)
 
 

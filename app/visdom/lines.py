@@ -12,6 +12,7 @@ from app.visdom.changes import marks
 from app.visdom.plot import POINTS, Layout, Look, Trace, Window, colour_of, empty, make_layout, padded, trace_name
 
 LEGEND = 12  # runs; of more, a legend would take the window, and the ranking names them
+AIR = 1.15  # how much further than what it is about a scale reaches
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
 
 
@@ -31,19 +32,19 @@ def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Bo
 
 def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list[Trace], Layout]:
     look, curves = plot.look, [one.curves[plot.metric] for one in shown]
-    layout = make_layout(x_title(plot, shown), title, look) | {"annotations": notes(plot, curves)}
-    budget = POINTS // len(shown) // (2 if plot.smoothing else 1)
+    layout = make_layout(x_title(plot, shown), title, look)
+    budget = (POINTS - 1) // len(shown) // (2 if plot.smoothing else 1)
     lines = [line_of(one, curve, budget, plot) for one, curve in zip(shown, curves, strict=True)]
-    show_calm(lines, layout, [(one, plot.metric) for one in shown], plot)
-    layout["showlegend"] = plot.legend and len(shown) <= LEGEND
+    left = show_calm(lines, layout, [(one, plot.metric) for one in shown], plot)
+    layout["showlegend"] = plot.legend
     changes = marks(shown, plot)
     layout["shapes"] = changes.shapes
-    layout["annotations"] += changes.labels
+    layout["annotations"] = notes(plot, curves, left) + changes.labels
     if plot.smoothing:
         faint = [_faint(line) for line in lines]
         smooth = zip(lines, shown, curves, strict=True)
         lines = faint + [_smoothed(line, one, curve, budget, plot) for line, one, curve in smooth]
-    return lines, layout
+    return (_without_legend(lines, layout) if plot.legend and len(shown) > LEGEND else lines), layout
 
 
 def line_of(one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
@@ -62,6 +63,15 @@ def line_of(one: Drawn, curve: Curve, budget: int, plot: Plot) -> Trace:
     }
 
 
+def _without_legend(lines: list[Trace], layout: Layout) -> list[Trace]:
+    """Too many curves for a legend. Plotly gives the room of one that was there before only to another legend: this one
+    has no place beside the plot, and nothing to see in it."""
+    layout["legend"] = {"x": 0, "y": 1, "itemclick": False, "itemdoubleclick": False, "bgcolor": "rgba(0,0,0,0)"}
+    nothing = {"type": "scatter", "name": " ", "mode": "none", "x": [None], "y": [None], "hoverinfo": "skip"}
+    axes = {name: lines[0][name] for name in ("xaxis", "yaxis")}
+    return [*({**line, "showlegend": False} for line in lines), {**nothing, **axes}]
+
+
 def _faint(line: Trace) -> Trace:
     """The raw curve behind its average."""
     raw = {"name": line["name"] + " raw", "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
@@ -77,9 +87,9 @@ def _smoothed(line: Trace, one: Drawn, curve: Curve, budget: int, plot: Plot) ->
     return {**line, "x": places(one, steps, plot), "y": values.tolist()}
 
 
-def notes(plot: Plot, curves: list[Curve]) -> list[Layout]:
+def notes(plot: Plot, curves: list[Curve], left: str = "") -> list[Layout]:
     """What is done to the curves, or cannot be seen of them, in small letters beside the window's title."""
-    notes = []
+    notes = [left] if left else []
     if plot.smoothing:
         notes.append(f"exponential average over {plot.smoothing:,} steps")
     hidden = sum(curve.not_positive for curve in curves)
@@ -103,20 +113,32 @@ def is_wild(one: Drawn, metric: str) -> bool:
     )
 
 
-def show_calm(lines: list[Trace], layout: Layout, shown: list[tuple[Drawn, str]], plot: Plot) -> None:
-    """Keep the scale of a plot to what does not explode, if something does; ``shown``: each line's run and metric."""
+def show_calm(lines: list[Trace], layout: Layout, shown: list[tuple[Drawn, str]], plot: Plot) -> str:
+    """Keep the scale of a plot to what does not explode, if something does, and say what has left it.
+
+    ``shown``: each line's run and metric.
+    """
     curves = [one.curves[metric] for one, metric in shown]
     wild = [is_wild(one, metric) for one, metric in shown]
     look, clip = plot.look, _calm_range(curves, wild, plot.look.y)
     if not clip:
-        return
+        return ""
     layout[look.y_key]["autorangeoptions"] = clip
+    leaving = [_leaves_at(curve, clip) for curve, gone in zip(curves, wild, strict=True) if gone]
     for line, gone in zip(lines, wild, strict=True):
         if gone and look.y == "linear":
             _cut(line, clip)
     if all(wild) and plot.along == "step":  # how they leave the window, and not the long time they are gone
-        end = max(_leaves_at(curve, clip) for curve in curves)
-        layout[look.x_key]["autorangeoptions"] = {"clipmax": end + 1 if look.x == "log" else end}
+        end = AIR * max(*leaving, plot.at or 0.0) + (look.x == "log")
+        layout[look.x_key]["autorangeoptions"] = {"clipmax": end, **({} if plot.at is None else {"include": end})}
+    return _departure(leaving, len(curves))
+
+
+def _departure(steps: list[float], curves: int) -> str:
+    """Words for the steps at which some of the curves leave the scale."""
+    if curves == 1:
+        return f"leaves the scale at step {steps[0]:g}"
+    return f"{len(steps)} of {curves} leave the scale, the first at step {min(steps):g}"
 
 
 def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
@@ -139,10 +161,10 @@ def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str
 
 
 def _leaves_at(curve: Curve, bounds: dict[str, float]) -> float:
-    """The step at which a curve leaves these bounds, with some air."""
+    """The step at which a curve leaves these bounds."""
     steps, values = curve.points(POINTS)
-    outside = np.flatnonzero((values > bounds["clipmax"]) | (values < bounds["clipmin"]))
-    return 1.15 * float(steps[outside[0]] if len(outside) else steps[-1])
+    outside = np.flatnonzero((values > bounds["clipmax"]) | (values < bounds.get("clipmin", -np.inf)))
+    return float(steps[outside[0]] if len(outside) else steps[-1])
 
 
 def _cut(trace: Trace, bounds: dict[str, float]) -> None:

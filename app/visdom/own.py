@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 
-from app.colours import PALETTE
+import numpy as np
+
+from app.board import Axes
+from app.colours import others
 from app.columns import Point
 from app.drawn import Drawn
 from app.visdom import tables
-from app.visdom.along import Plot
+from app.visdom.along import Plot, places, x_title
 from app.visdom.changes import Marks, marks
 from app.visdom.graph_window import MOST_UNITS, graph, unit_of
 from app.visdom.landscape import contours, cost_curve
 from app.visdom.lines import line_of, notes, show_calm
-from app.visdom.plot import POINTS, Layout, Look, Window, colour_of, make_layout
+from app.visdom.plot import POINTS, Layout, Look, Window, as_text, colour_of, make_layout
 from trainers.problem import Data
 
 MAX_PLOTS = 12
@@ -22,11 +25,11 @@ MARKED = ("loss", "w")  # the plots in which a changed parameter is marked
 _GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
 
 
-def windows_at(one: Drawn, point: Point | None = None, sample: int = 0) -> list[Window]:
+def windows_at(one: Drawn, point: Point | None = None, sample: int = 0, axes: Axes | None = None) -> list[Window]:
     """The windows of a run's own env, as it was at a point of it; None: as it is now.
 
-    `sample`, from 0, is the one whose computational graph is drawn. The point needs all metrics of its step: what is
-    shown of it is calculated from the parameters among them.
+    `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the board. The point needs all
+    metrics of its step: what is shown of it is calculated from the parameters among them.
     """
     at = point or Point(float(one.run.step or 0), one.run.last)
     windows = [_graph(one, at, sample)] if one.run.method == "backprop" else []
@@ -39,7 +42,7 @@ def windows_at(one: Drawn, point: Point | None = None, sample: int = 0) -> list[
         for name in one.curves:
             groups.setdefault(_group_of(name), []).append(name)
         plots = list(groups.items())[:MAX_PLOTS]
-        windows += [_metrics(one, title, _fewer(names), point) for title, names in plots]
+        windows += [_metrics(one, _plot(title, axes or Axes(), point), _fewer(names)) for title, names in plots]
     if samples := tables.samples(one, point):
         windows.append(_text("samples", *samples))
     return [*[window for window in windows if window], _text("about", one.run.name, tables.about(one.run))]
@@ -72,24 +75,33 @@ def _group_of(name: str) -> str:
     return "layers" if head in ("w1", "b1", "w2", "b2") else name
 
 
-def _metrics(one: Drawn, title: str, names: list[str], point: Point | None) -> Window:
+def _plot(title: str, axes: Axes, point: Point | None) -> Plot:
+    """How a group of metrics is drawn. A gradient, and what a script logs, may well be negative: they are linear."""
+    scales = {"loss": axes.loss, "w": axes.w}
+    return Plot(title, Look(axes.step, scales.get(title, "linear")), at=point.step if point else None)
+
+
+def _metrics(one: Drawn, plot: Plot, names: list[str]) -> Window:
     """Some metrics over the steps; a line marks the chosen point."""
-    budget, look = max(2, POINTS // len(names)), Look()
-    traces = []
+    budget, title = max(2, POINTS // len(names)), plot.metric
+    traces, colours = [], [colour_of(one), *others(colour_of(one))]
     for at, name in enumerate(names):
-        trace = line_of(one, one.curves[name], budget, Plot(name, look))
-        colour = colour_of(one) if at == 0 else PALETTE[(one.run.colour + 3 * at) % len(PALETTE)]
-        traces.append({**trace, "name": html.escape(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
-    layout = make_layout("step", html.escape(title), look)
+        trace = line_of(one, one.curves[name], budget, plot)
+        colour = colours[at % len(colours)]
+        traces.append({**trace, "name": as_text(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
+    layout = make_layout(x_title(plot, [one]), as_text(title), plot.look)
     layout["showlegend"] = len(names) > 1
-    layout["annotations"] = notes(Plot(title, look), [one.curves[name] for name in names])
-    changes = marks([one], Plot(title, look)) if title in MARKED else Marks([], [])
-    layout["annotations"] += changes.labels
-    layout["shapes"] = [*changes.shapes, *([_mark(point.step)] if point else [])]
-    show_calm(traces, layout, [(one, name) for name in names], Plot(title, look))
+    left = show_calm(traces, layout, [(one, name) for name in names], plot)
+    changes = marks([one], plot) if title in MARKED else Marks([], [])
+    layout["annotations"] = notes(plot, [one.curves[name] for name in names], left) + changes.labels
+    layout["shapes"] = [*changes.shapes, *_chosen(one, plot)]
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
 
-def _mark(step: float) -> Layout:
-    ends = {"x0": step, "x1": step, "y0": 0, "y1": 1, "yref": "paper"}
-    return {"type": "line", **ends, "line": {"color": "#98a1af", "width": 1, "dash": "dot"}}
+def _chosen(one: Drawn, plot: Plot) -> list[Layout]:
+    """A line at the chosen step, if one is."""
+    if plot.at is None:
+        return []
+    (place,) = places(one, np.array([plot.at]), plot)
+    ends = {"x0": place, "x1": place, "y0": 0, "y1": 1, "xref": plot.look.axes["xaxis"], "yref": "paper"}
+    return [{"type": "line", **ends, "line": {"color": "#98a1af", "width": 1, "dash": "dot"}}]

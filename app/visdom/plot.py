@@ -36,7 +36,12 @@ class Window:
 def trace_name(one: Drawn) -> str:
     """A run's name in a legend: unique, short, and never markup."""
     name = one.run.name if len(one.run.name) <= 40 else one.run.name[:39] + "…"
-    return html.escape(f"{name} #{one.run.number}", quote=False)
+    return as_text(f"{name} #{one.run.number}")
+
+
+def as_text(text: str) -> str:
+    """Text for plotly, which takes HTML's marks as markup and what lies between two dollars as a formula."""
+    return html.escape(text, quote=False).replace("$", "&#36;")
 
 
 def colour_of(one: Drawn) -> str:

@@ -81,6 +81,8 @@ class Publisher:
         before, self.board = self.board, board
         if (before.run, before.at, before.sample) != (board.run, board.at, board.sample):
             self._own_changed |= {run for run in (before.run, board.run) if run}
+        if before.axes != board.axes:
+            self._own_changed |= set(self._own)
         self._own_wanted.set()
         self._changed.set()
 
@@ -149,7 +151,8 @@ class Publisher:
     async def _windows_of(self, drawn: Drawn) -> list[Window]:
         at = self.board.at if drawn.run.id == self.board.run else None
         point = None if at is None else await self._store.point_at(drawn.run, at)
-        return windows_at(drawn, point, self.board.sample if drawn.run.id == self.board.run else 0)
+        sample = self.board.sample if drawn.run.id == self.board.run else 0
+        return windows_at(drawn, point, sample, self.board.axes)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
         for window in windows:

@@ -10,7 +10,7 @@ from app.colours import hex_of
 from app.drawn import Drawn
 from app.progress import rank
 from app.store import RunRecord
-from app.visdom.plot import Look, Window, make_layout
+from app.visdom.plot import Look, Window, as_text, make_layout
 
 WIN = "race"
 LABEL = 0.12  # of the height: what the limit's label takes, at the top
@@ -85,7 +85,7 @@ def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -
         "y": losses,
         "xaxis": "x2",
         "yaxis": "y2",
-        "text": [html.escape(run.name, quote=False) for run in runs],
+        "text": [as_text(run.name) for run in runs],
         "marker": {"color": [hex_of(run) for run in runs], "size": 10, "symbol": symbol},
         "hovertemplate": "%{text}<br>" + said + "<extra></extra>",
     }

@@ -86,4 +86,6 @@ def _table(rows: Iterable[tuple[Any, ...]], *, headed: bool = False) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.10g}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.6g}"  # an exponent takes its room

@@ -87,6 +87,102 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
     expect(page.page.get_by_label("Average")).to_have_value("0")
 
 
+def test_an_explosion_looked_at_closer_is_a_straight_line_on_a_log_scale(page: BoardPage, board: BoardProcess) -> None:
+    run = board.wait_until(board.run(lr=0.3, epochs=60)["id"])
+    board.client.patch("/api/board", json={"run": run["id"], "at": 30})
+    wait_for(lambda: page.plots().get("loss", {"traces": []})["traces"], 15, "its own windows")
+    axes = {name: page.plots()[name]["x"]["range"] for name in ("loss", "w", "gradient")}
+    assert all(30 < end < 40 for _, end in axes.values()), axes  # the chosen step is in sight
+    expect(page.curves.get_by_text("leaves the scale at step 4")).to_be_visible()
+    expect(page.page.get_by_role("checkbox", name="cost")).to_be_hidden()
+    page.page.get_by_role("checkbox", name="loss").check()
+    wait_for(lambda: page.plots()["loss"]["y"]["type"] == "log", 10, "a log scale")
+    assert page.plots()["loss"]["x"]["range"] == [0, 59]
+    page.page.get_by_role("button", name="All runs").click()
+    expect(page.page.get_by_role("checkbox", name="cost")).to_be_visible()
+
+
+def test_a_race_of_many_takes_the_room_that_a_legend_had(page: BoardPage, board: BoardProcess) -> None:
+    def size() -> float:
+        height: float = page.curves.evaluate("document.querySelector('.js-plotly-plot')._fullLayout._size.h")
+        return height
+
+    few = [board.run() for _ in range(8)]
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == len(few), 15, "a few runs")
+    with_legend = size()
+    vary = {"lr": [0.01 + number / 1000 for number in range(14)]}
+    board.client.post("/api/races", json={"method": "gd", "params": {"epochs": 20}, "vary": vary})
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 15, 20, "many runs")
+    assert size() > with_legend + 50
+
+
+def test_a_name_is_neither_a_formula_nor_a_template(page: BoardPage, board: BoardProcess) -> None:
+    name = '$x^2$ %{y} & "q" <b>'
+    body = {"method": "gd", "name": name, "params": {"lr": 0.01, "epochs": 3, "steps_per_second": None}}
+    run = board.client.post("/api/runs", json=body).json()
+    written = f"{name} #{run['number']}"
+    expect(page.curves.locator(".legendtext")).to_have_text([written])
+    plot = page.curves.locator(".nsewdrag").first.bounding_box()
+    assert plot is not None
+    for height in range(20):  # until the mouse is on the curve
+        page.page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * (height + 1) / 21)
+        page.page.wait_for_timeout(50)
+        if page.curves.locator(".hovertext").count():
+            break
+    said = page.curves.locator(".hovertext text.name")
+    expect(said).to_have_text(written)
+    assert said.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 33, 43)"  # on a white ground
+
+
+def test_framed_labels_tell_whose_change_they_are(page: BoardPage, board: BoardProcess) -> None:
+    runs = [board.run(lr=0.001, epochs=5000, steps_per_second=20) for _ in range(2)]
+    for lr, run in zip((0.002, 0.003), runs, strict=True):
+        board.wait_until(run["id"], "running")
+        board.client.patch(f"/api/runs/{run['id']}", json={"params": {"lr": lr}})
+    loss = page.curves.locator(".react-grid-item").first
+    expect(loss.locator(".annotation-text")).to_have_count(2, timeout=10_000)
+    frames = {
+        label.text_content(): label.locator("xpath=..").locator(".bg").evaluate("box => box.style.stroke")
+        for label in loss.locator(".annotation-text").all()
+    }
+    shown = {
+        f"lr {lr}": rgb(board.get(f"/api/runs/{run['id']}")["colour"])
+        for lr, run in zip((0.002, 0.003), runs, strict=True)
+    }
+    assert frames == shown
+    for run in runs:
+        board.client.post(f"/api/runs/{run['id']}/stop")
+
+
+def rgb(colour: str) -> str:
+    """#010203 as browsers write it."""
+    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
+
+
+def test_a_long_text_begins_at_its_top(board: BoardProcess, new_page: Callable[..., Page]) -> None:
+    body = {"method": "external", "params": {f"parameter {number}": number for number in range(60)}}
+    run = board.client.post("/api/runs", json=body).json()
+    page = new_page(viewport={"width": 904, "height": 300})
+    page.goto(board.url + run["visdom"]["url"])
+    facts = page.locator(".content-text")
+    expect(facts).to_contain_text("parameter 59")
+    page.wait_for_timeout(500)  # Visdom scrolls to the end a little later
+    expect(facts.get_by_text("status")).to_be_in_viewport()
+    expect(facts.get_by_text("parameter 59")).not_to_be_in_viewport()
+    facts.get_by_text("parameter 59").scroll_into_view_if_needed()
+    expect(facts.get_by_text("parameter 59")).to_be_in_viewport()
+
+
+def test_samples_of_any_size_fit_into_their_table(board: BoardProcess, new_page: Callable[..., Page]) -> None:
+    run = board.wait_until(board.run(lr=0.02, data={"x": [1e6, 2e6], "y": [-1e6, 2 / 3]})["id"])
+    page = new_page(viewport={"width": 904, "height": 600})
+    page.goto(board.url + run["visdom"]["url"])
+    table = page.locator(".content-text table").first
+    expect(table).to_contain_text("e+")
+    width, room = table.evaluate("table => [table.scrollWidth, table.parentElement.clientWidth]")
+    assert width <= room
+
+
 def drag_zoom(page: BoardPage, window: str) -> None:
     """Draw a box with the mouse in the middle of a window's plot."""
     item = page.curves.locator(
@@ -113,9 +209,14 @@ def changed_range(page: BoardPage, window: str, axis: str = "yaxis") -> list[flo
     return chosen  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("huge", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_networks_graph_has_the_room_it_needs(board: BoardProcess, new_page: Callable[..., Page], width: int) -> None:
-    run = board.wait_until(board.run("backprop", hidden=5)["id"])
+def test_a_networks_graph_has_the_room_it_needs(
+    board: BoardProcess, new_page: Callable[..., Page], width: int, huge: bool
+) -> None:
+    data = {"x": [1e6, 2e6, 3e6], "y": [-1e6, 2, 0]} if huge else None
+    run = board.wait_until(board.run("backprop", hidden=5, lr=0.02, data=data)["id"])
+    board.client.patch("/api/board", json={"run": run["id"], "at": 1})
     page = new_page(viewport={"width": width, "height": 844})
     page.goto(board.url + run["visdom"]["url"])
     expect(page.locator(".js-plotly-plot")).to_have_count(6)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import lossboard
+from app.board import Axes
 from app.columns import Batch, Floats, Point
 from app.drawn import Drawn, parabola_of
 from app.store import RunRecord
@@ -193,6 +194,26 @@ def test_the_graph_of_many_units_is_bounded_and_says_so() -> None:
     assert len(window(windows, "metric-layers").data) <= MAX_CURVES
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-1.2345, "−1.23"),
+        (123456.0, "1.23e05"),
+        (-3.7412e143, "−3.7e143"),
+        (1.234e-7, "1.2e−07"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (math.nan, "NaN"),
+    ],
+)
+def test_numbers_in_the_graph_are_short(value: float, shown: str) -> None:
+    one, _ = trained("backprop", hidden=1)
+    at = Point(0.0, dict.fromkeys(("w1_1", "b1_1", "w2_1"), 0.0) | {"b2": value})
+    labels = trace(window(windows_at(one, at), "graph"), "labels")["text"]
+    assert any(label.startswith(f"{shown}<br>") for label in labels), labels
+
+
 def test_no_two_nodes_of_a_graph_lie_on_each_other() -> None:
     for hidden in (1, 2, 3, 64):
         one, _ = trained("backprop", hidden=hidden, epochs=1)
@@ -205,6 +226,33 @@ def test_no_two_nodes_of_a_graph_lie_on_each_other() -> None:
 def test_a_sample_that_is_not_there_is_the_last_one() -> None:
     one, _ = trained("backprop")
     assert "sample 3 of 3" in window(windows_at(one, None, 99), "graph").title
+
+
+# --- the metrics ------------------------------------------------------------------------------------------------------
+
+
+def test_an_explosion_is_shown_as_far_as_the_chosen_step_and_said_to_leave() -> None:
+    one, points = trained("gd", lr=0.3, epochs=60)
+    for chosen, seen in ((None, "loss"), (2, "loss"), (30, "loss"), (30, "w"), (59, "gradient")):
+        windows = windows_at(one, None if chosen is None else points[chosen])
+        layout = window(windows, f"metric-{seen}").layout
+        step = int(re.fullmatch(r"leaves the scale at step (\d+)", layout["annotations"][0]["text"])[1])  # type: ignore[index]
+        low, high = (layout["yaxis"]["autorangeoptions"].get(end, -math.inf) for end in ("clipmin", "clipmax"))
+        values = [points[at].values["grad" if seen == "gradient" else seen] for at in (step - 1, step)]
+        assert [low <= value <= high for value in values] == [True, False]
+        end = layout["xaxis"]["autorangeoptions"]["clipmax"]
+        assert max(step, chosen or 0) < end < 1.3 * max(step, chosen or 0)
+
+
+def test_they_have_the_boards_scales() -> None:
+    one, points = trained("gd", lr=0.3, epochs=60)
+    windows = windows_at(one, points[30], axes=Axes(step="log", loss="log", cost="log"))
+    loss, w, grad = (window(windows, f"metric-{name}").layout for name in ("loss", "w", "gradient"))
+    assert (loss["xaxis2"]["type"], loss["yaxis2"]["type"], loss["annotations"]) == ("log", "log", [])
+    assert "autorangeoptions" not in loss["xaxis2"]  # all of the straight line
+    assert "type" not in w["yaxis"] | grad["yaxis"]
+    for layout in (loss, w, grad):
+        assert (layout["shapes"][0]["x0"], layout["shapes"][0]["xref"]) == (31, "x2")  # step + 1, as the axis has it
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -234,6 +282,16 @@ def test_the_samples_are_those_of_the_chosen_step(name: str) -> None:
         used = method.used(method.params.model_validate(one.run.params), 3, step)
         numbers = re.findall(r"<tr><td>(\d+)</td>", shown.data[0]["content"])
         assert numbers == [str(number + 1) for number in used]
+
+
+def test_huge_and_tiny_values_leave_room_for_their_exponents() -> None:
+    one, _ = trained("gd", epochs=1)
+    one.data = (np.array([1e6, 3e-7, 2.0]), np.array([2.0, 1 / 3, 0.0]))
+    at = Point(0.0, {"w": 1.23456789e85, "loss": 0.0})
+    content = window(windows_at(one, at), "samples").data[0]["content"]
+    assert max(map(len, re.findall("<td>(.*?)</td>", content))) <= len("-1.52416e+182")
+    assert "<td>1e+06</td><td>2</td><td>1.23457e+91</td><td>1.52416e+182</td>" in content
+    assert "<td>3e-07</td><td>0.3333333333</td>" in content
 
 
 def test_which_samples_a_very_late_step_drew_is_not_worked_out() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.board import Board
+from app.board import Axes, Board
 from app.columns import Batch
 from app.database import Database
 from app.overlay import Overlay
@@ -178,3 +178,13 @@ async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
         stage.publisher.show(Board(run=run.id))
         await stage.publisher.open_own(run)
         assert ball() == [1.5]
+
+
+async def test_own_windows_follow_the_boards_axes(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_own(run)
+        stage.publisher.show(Board(axes=Axes(loss="log")))
+        await stage.until(
+            lambda: "yaxis2" in stage.visdom.windows["run-000000000000", "metric-loss"]["layout"],
+        )

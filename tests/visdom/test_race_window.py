@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.board import Axes, Board
-from app.colours import SCALE, shade, shades
+from app.colours import PALETTE, SCALE, others, shade, shades
 from app.drawn import Drawn
 from app.visdom.own import windows_at
 from app.visdom.plot import Window
@@ -39,6 +39,23 @@ def test_places_in_the_scale_follow_the_values() -> None:
     assert shades([0.1, 0.001, 1, 0.01]) == pytest.approx([2 / 3, 0, 1, 1 / 3])
     assert shades(["sgd", "gd", "torch"]) == [0, 0.5, 1]
     assert shades([2]) == [0]
+
+
+def lab(colour: str) -> np.ndarray:
+    """A colour in CIELAB, where distances are as large as they look."""
+    parts = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(to_xyz @ linear / [0.9505, 1, 1.089])
+    return np.array([116 * y, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("colour", [*PALETTE, *map(shade, (0, 0.3, 0.5, 0.8, 1))])
+def test_what_stands_beside_a_colour_is_unlike_it(colour: str) -> None:
+    first, second, *_ = others(colour)
+    apart = [np.linalg.norm(lab(one) - lab(other)) for one, other in ((colour, first), (colour, second))]
+    assert min(apart) > 50
+    assert {colour, *others(colour)} == {colour, *PALETTE}
 
 
 def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> Drawn:
@@ -115,10 +132,35 @@ def test_many_changes_stay_readable() -> None:
     one = changed(*((step, {"lr": step / 1000}) for step in range(1, 1000)))
     layout = by_name(shared_windows([one], Board()))["loss"].layout
     assert len(layout["shapes"]) == 50
-    assert 1 <= len(layout["annotations"]) <= 10
+    assert 1 <= len(layout["annotations"]) <= 16
     assert layout["annotations"][0]["text"] == "lr 0.999"
+
+
+def test_close_changes_all_have_their_label_in_the_runs_colour() -> None:
+    one, other = changed(*((500 + at, {"lr": at}) for at in range(5))), changed((502, {"lr": 7}))
+    other.run.colour = 3
+    layout = by_name(shared_windows([one, other], Board()))["loss"].layout
+    labels = {label["text"]: label["bordercolor"] for label in layout["annotations"]}
+    colours = {"lr 7": PALETTE[3]} | {f"lr {at}": PALETTE[0] for at in range(5)}
+    assert labels == colours
+    places = [(label["yshift"], label["x"]) for label in layout["annotations"]]
+    assert len({row for row, _ in places}) == len(places)  # one below the other
+
+
+def test_changes_of_one_step_share_a_label() -> None:
+    one = changed((5, {"lr": 0.1}), (5, {"steps_per_second": 10}), (5, {"lr": 0.15}))
+    layout = by_name(shared_windows([one], Board()))["loss"].layout
+    assert ([label["text"] for label in layout["annotations"]], len(layout["shapes"])) == (["lr 0.15, 10 steps/s"], 1)
 
 
 def test_stored_names_of_parameters_are_no_markup() -> None:
     one = changed((5, {"<img src=x>": 1}))
     assert "<img" not in json.dumps(by_name(shared_windows([one], Board()))["loss"].layout)
+
+
+def test_many_runs_have_no_legend() -> None:
+    racing = [racer(number % 10, 1.0, {"lr": 0.1}) for number in range(13)]
+    few, many = (by_name(shared_windows(shown, Board()))["loss"] for shown in (racing[:12], racing))
+    assert len([line for line in few.data if line.get("showlegend", True)]) == 12
+    (nothing,) = [line for line in many.data if line.get("showlegend", True)]
+    assert (nothing["mode"], nothing["name"].strip(), nothing["x"]) == ("none", "", [None])

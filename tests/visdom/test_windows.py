@@ -110,6 +110,16 @@ def test_stored_text_is_no_markup() -> None:
         assert "<b>" not in text
 
 
+def test_stored_text_is_no_formula() -> None:
+    one = drawn(1, [1.0], [1.0])
+    one.run.name, one.run.changes = "$x^2$", [{"step": 0, "params": {"$a$": 1}}]
+    one.names = None
+    one.append(Batch(1, ("$metric$",), np.array([[1.0, 2.0]])))
+    for window in [*shared_windows([one], Board()), *windows_at(one)]:
+        if window.win != "about":  # a text, in which a dollar is a dollar
+            assert "$" not in json.dumps([window.data, window.layout])
+
+
 def test_a_runs_windows_at() -> None:
     one = drawn(1, [1.0, 1.5], [4.0, 1.0])
     one.run.result = {"predict_before": 4.0, "predict_after": 7.9}
