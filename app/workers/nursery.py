@@ -30,10 +30,10 @@ def main() -> None:
     """Serve until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal: the board decides what ends
     board, *preload = sys.argv[1:]
-    step_back()
     if "torch" in preload:
         with _ending_with(int(board)):
             _preload_torch()
+    step_back()  # not while torch is being imported: someone may wait for it
     with suppress(BrokenPipeError):  # the board is gone: its workers end as their pipe closes with this process
         Nursery().serve()
     os._exit(0)  # torch takes a second and more to take itself apart

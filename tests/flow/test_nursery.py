@@ -13,10 +13,11 @@ import pytest
 
 from app.workers.engine import Job
 from app.workers.local import ForkingEngine
+from tests.boards import alive
 
 
 def nurseries() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "app.workers.nursery" in child.cmdline()]
+    return [child for child in alive(psutil.Process().children()) if "app.workers.nursery" in child.cmdline()]
 
 
 @pytest.mark.anyio

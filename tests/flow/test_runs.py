@@ -38,7 +38,7 @@ def test_gradient_descent_as_the_textbook_prints_it(board: BoardProcess) -> None
 
 @pytest.mark.parametrize("method", ["sweep", "sgd", "minibatch", "autograd", "torch", "backprop"])
 def test_every_other_method_finishes(board: BoardProcess, method: str) -> None:
-    run = board.wait_until(board.run(method)["id"], seconds=60)
+    run = board.wait_until(board.run(method)["id"], seconds=120)
     assert run["status"] == "finished", run["error"]
     assert run["step"] == run["total_steps"] - 1
     assert run["result"]["predict_after"] == pytest.approx(8, abs=0.5)
