@@ -23,7 +23,7 @@ def main() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder)) as board:
         board.wait_for_visdom()
         app = psutil.Process(board.process.pid)
-        visdom = next(child for child in app.children() if "app.visdom.child" in child.cmdline())
+        visdom = board.visdom()
         held: list[tuple[float, float]] = []
         with watch(board):  # someone has the windows open
             for number in range(RUNS):

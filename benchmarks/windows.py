@@ -116,7 +116,7 @@ def push(board: BoardProcess, steps: int) -> float:
     for first in range(0, steps, 100_000):
         send(board, run["id"], first, values[first : first + 100_000])
     app = psutil.Process(board.process.pid)
-    processes = [app, *(child for child in app.children() if "app.visdom.child" in child.cmdline())]
+    processes = [app, board.visdom()]
     with watch(board) as watcher:
         watcher.until(lambda windows: shows(windows, f"of {steps:,}"))
         time.sleep(0.5)

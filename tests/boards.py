@@ -40,6 +40,16 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
+def running(program: str, among: list[psutil.Process]) -> list[psutil.Process]:
+    """Those of these processes that run this program, a module: a parent first, as psutil lists them."""
+    found = []
+    for process in alive(among):
+        with suppress(psutil.NoSuchProcess):  # it may end at any moment
+            if program in process.cmdline():
+                found.append(process)
+    return found
+
+
 class BoardProcess:
     """`lossboard` started on a free port with its data in `folder`."""
 
@@ -89,6 +99,14 @@ class BoardProcess:
     def children(self) -> list[psutil.Process]:
         """Every process that the board has started and that lives."""
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def visdom(self) -> psutil.Process:
+        """The child in which Visdom runs."""
+        return running("app.visdom.child", self.children())[0]
+
+    def nursery(self) -> psutil.Process:
+        """The nursery that it started first, which forks the workers of numpy runs."""
+        return running("app.workers.nursery", self.children())[0]
 
     def __enter__(self) -> Self:
         return self.start()

@@ -77,8 +77,7 @@ class Lossboard(Tool):
 
     def beside(self) -> list[psutil.Process]:
         """The app and its Visdom; the nurseries are for runs that are started on the page."""
-        app = psutil.Process(self.board.process.pid)
-        return [app, *(child for child in app.children() if "app.visdom.child" in child.cmdline())]
+        return [psutil.Process(self.board.process.pid), self.board.visdom()]
 
     def _find(self, run: str) -> dict[str, Any] | None:
         return next((one for one in self.board.get("/api/runs")["items"] if one["name"] == run), None)

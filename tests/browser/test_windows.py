@@ -247,7 +247,7 @@ def test_a_visdom_that_dies_comes_back_with_its_windows(
     board = new_board().start()
     run = board.run(lr=0.001, epochs=5000, steps_per_second=50)
     page = BoardPage(new_page()).open(board.url)
-    visdom = next(child for child in board.children() if "app.visdom.child" in child.cmdline())
+    visdom = board.visdom()
     visdom.kill()
     expect(page.page.locator("#curtain")).to_contain_text("Visdom")
     board.wait_for_visdom()

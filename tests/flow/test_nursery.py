@@ -13,11 +13,11 @@ import pytest
 
 from app.workers.engine import Job
 from app.workers.local import ForkingEngine
-from tests.boards import alive
+from tests.boards import running, wait_for
 
 
 def nurseries() -> list[psutil.Process]:
-    return [child for child in alive(psutil.Process().children()) if "app.workers.nursery" in child.cmdline()]
+    return running("app.workers.nursery", psutil.Process().children())
 
 
 @pytest.mark.anyio
@@ -34,11 +34,11 @@ async def test_runs_that_all_find_the_nursery_gone_start_one(tmp_path: Path) -> 
         await engine.start(lambda run_id, code: ended.put_nowait((run_id, code)))
         try:
             await engine.run(first)
-            (killed,) = nurseries()
+            (killed,) = wait_for(nurseries)  # Linux shows its command line a moment after it has started
             killed.kill()
             assert await asyncio.wait_for(ended.get(), 10) == (first.run_id, -signal.SIGKILL)
             await asyncio.gather(*(engine.run(job) for job in queued))
-            assert len(nurseries()) == 1
+            assert len(wait_for(nurseries)) == 1
             for job in queued:
                 await engine.kill(job.run_id)
             gone = {await asyncio.wait_for(ended.get(), 10) for _ in queued}

@@ -164,7 +164,7 @@ def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callabl
     slowed = [board.run("gd", epochs=2000, steps_per_second=50) for _ in range(2)]
     for one in slowed:
         board.wait_until(one["id"], "running")
-    nursery = next(child for child in board.children() if "app.workers.nursery" in child.cmdline())
+    nursery = board.nursery()
     worker = min(nursery.children(), key=lambda process: process.create_time())
     worker.kill()
     run = board.wait_until(slowed[0]["id"])
@@ -177,7 +177,8 @@ def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callabl
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no niceness")
 def test_workers_stay_in_the_background(board: BoardProcess) -> None:
     board.wait_until(board.run("gd", epochs=1000, steps_per_second=5)["id"], "running")
-    nursery = next(child for child in board.children() if "app.workers.nursery" in child.cmdline())
+    nursery = board.nursery()
+    wait_for(lambda: len(nursery.children()) == 1, what="the end of workers of earlier tests")
     own = psutil.Process(board.process.pid).nice()
     assert {process.nice() for process in (nursery, *nursery.children())} == {min(own + 10, 19)}
     session = Path(f"/proc/{nursery.pid}/autogroup")
@@ -188,7 +189,7 @@ def test_a_killed_nursery_is_replaced(new_board: Callable[..., BoardProcess]) ->
     board = new_board().start()
     made = board.run("gd", epochs=2000, steps_per_second=50)
     board.wait_until(made["id"], "running")
-    nursery = next(child for child in board.children() if "app.workers.nursery" in child.cmdline())
+    nursery = board.nursery()
     workers = nursery.children()
     nursery.kill()
     assert board.wait_until(made["id"])["status"] == "failed"
@@ -231,7 +232,7 @@ def test_a_running_run_can_be_deleted(new_board: Callable[..., BoardProcess]) ->
     board.wait_until(made["id"], "running")
     assert board.client.delete(f"/api/runs/{made['id']}").status_code == 204
     board.wait_until(waiting["id"], "running")  # the slot is free again
-    nursery = next(child for child in board.children() if "app.workers.nursery" in child.cmdline())
+    nursery = board.nursery()
     wait_for(lambda: len(nursery.children()) == 1, 5, "the deleted run's worker gone")
 
 

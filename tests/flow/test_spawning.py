@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tests.boards import BoardProcess, alive, wait_for
+from tests.boards import BoardProcess, alive, running, wait_for
 
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
-    with BoardProcess(tmp_path_factory.mktemp("spawning"), LOSSBOARD_WORKERS="spawn") as running:
-        yield running
+    with BoardProcess(tmp_path_factory.mktemp("spawning"), LOSSBOARD_WORKERS="spawn") as spawning:
+        yield spawning
 
 
 def workers(board: BoardProcess) -> list[psutil.Process]:
-    return [child for child in alive(board.children()) if "app.workers.work" in child.cmdline()]
+    return running("app.workers.work", board.children())
 
 
 def slow_run(board: BoardProcess) -> str:
@@ -34,7 +34,7 @@ def test_runs_finish_and_leave_no_process(board: BoardProcess) -> None:
     for run_id in made:
         assert board.wait_until(run_id)["status"] == "finished"
         assert board.get(f"/api/runs/{run_id}/points")["total"] == 2000
-    assert not [child for child in board.children() if "nursery" in " ".join(child.cmdline())]
+    assert not running("app.workers.nursery", board.children())
     wait_for(lambda: not workers(board), what="the end of every worker")
 
 

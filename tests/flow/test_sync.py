@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.boards import BoardProcess, wait_for
+from tests.boards import BoardProcess, running, wait_for
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
@@ -127,7 +127,7 @@ def test_a_killed_worker_leaves_no_point_behind(new_board: Callable[..., BoardPr
     run = board.run("gd", epochs=10_000_000)
     wait_for(lambda: (board.get(f"/api/runs/{run['id']}")["step"] or 0) > 100_000, 20)
     journal = tmp_path / "data" / "journals" / run["id"]
-    for process in board.children():
+    for process in running("app.workers.nursery", board.children()):
         if any(str(journal) in opened.path for opened in process.open_files()):
             process.kill()
     ended = board.wait_until(run["id"])

@@ -6,15 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.boards import BoardProcess, wait_for
 from tests.flow.watcher import trace_of, watch
-
-
-def visdom_of(board: BoardProcess) -> psutil.Process:
-    return next(child for child in board.children() if "app.visdom.child" in child.cmdline())
 
 
 def test_the_windows_are_there_before_any_run_and_then_follow_it(new_board: Callable[..., BoardProcess]) -> None:
@@ -75,7 +70,7 @@ def test_a_killed_visdom_is_back_with_its_windows_and_training_goes_on(new_board
     made = board.run("gd", epochs=10_000, steps_per_second=100)
     wait_for(lambda: board.get(f"/api/runs/{made['id']}")["step"])
     board.client.get(f"/api/runs/{done['id']}/visdom")
-    visdom_of(board).kill()
+    board.visdom().kill()
     step = board.get(f"/api/runs/{made['id']}")["step"]
     wait_for(lambda: board.get("/api/health")["visdom"] != "up", 3)
     board.wait_for_visdom()
