@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app import pieces
@@ -32,7 +32,6 @@ def batch(seq: int, count: int, names: tuple[str, ...] = ("loss", "w")) -> Batch
 
 
 @given(st.lists(st.tuples(st.integers(1, 700), st.sampled_from(NAMES)), max_size=30), st.integers(0, 5000))
-@settings(deadline=None)
 def test_records_come_back_as_they_came_in(sent: list[tuple[int, tuple[str, ...]]], start: int) -> None:
     db, expected, seq, arrived = table(), [], 0, {}
     for count, names in sent:

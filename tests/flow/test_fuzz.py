@@ -62,7 +62,6 @@ def fuzz(board: BoardProcess, operation: Any, cases: st.SearchStrategy[Any]) -> 
     @given(case=cases, known=st.booleans())
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

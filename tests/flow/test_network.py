@@ -171,7 +171,6 @@ def test_the_board_has_what_was_logged() -> None:
             machine.settings = settings(
                 max_examples=4,
                 stateful_step_count=12,
-                deadline=None,
                 derandomize=True,
                 phases=[Phase.generate],  # to make a failure smaller would take minutes
                 database=None,

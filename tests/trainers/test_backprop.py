@@ -46,7 +46,7 @@ def torchs_nodes(theta, x, y):
     st.integers(1, 6).flatmap(lambda hidden: st.lists(values, min_size=3 * hidden + 1, max_size=3 * hidden + 1)),
     st.lists(st.tuples(values, values), min_size=1, max_size=5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_node_equals_torchs(theta, rows):
     data = make_data(*zip(*rows, strict=True))
     expected = torchs_nodes(np.array(theta), *data.arrays())

@@ -75,7 +75,7 @@ def test_sequential_sgd_settles_again_beyond_its_limit():
 
 
 @given(st.lists(st.floats(0.05, 20), min_size=1, max_size=8), st.floats(1e-4, 1e2))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_zones_are_those_of_the_product(xs, lr):
     found = theory("sgd", make_data(xs, xs), order="sequential")
     assert found.zones[0].start == 0
