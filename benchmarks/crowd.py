@@ -33,7 +33,7 @@ def main() -> list[Figure]:
         scripts = [context.Process(target=report, args=arguments) for _ in range(PROCESSES)]
         for script in scripts:
             script.start()
-        wait_for(lambda: board.get("/api/runs?limit=1")["total"] == RUNS, 30, "every run's beginning")
+        wait_for(lambda: board.get("/api/runs?limit=1")["total"] == RUNS, "every run's beginning")
         newest = board.get("/api/runs", limit=1)["items"][0]["id"]
         figures = show(answers(board, newest, SECONDS, at_most=100))
         stop.set()

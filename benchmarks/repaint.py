@@ -66,7 +66,7 @@ def main() -> list[Figure]:
             board.wait_until(run["id"], "running")
         figures = show(look(frame, "while all eight train at full speed"))
         for run in runs:
-            wait_for(lambda run=run: board.get(f"/api/runs/{run['id']}")["step"] >= MILLION, 120, "a million steps")
+            wait_for(lambda run=run: board.get(f"/api/runs/{run['id']}")["step"] >= MILLION, "a million steps")
             board.client.post(f"/api/runs/{run['id']}/stop")
             board.wait_until(run["id"])
         board.run("gd", lr=1e-4, epochs=MILLION, steps_per_second=200)

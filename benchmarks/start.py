@@ -60,7 +60,7 @@ def first_point(board: BoardProcess, method: str) -> list[float]:
     for _ in range(TRIES):
         began = time.perf_counter()
         run = board.run(method)
-        wait_for(lambda run=run: board.get(f"/api/runs/{run['id']}")["step"] is not None, 60)
+        wait_for(lambda run=run: board.get(f"/api/runs/{run['id']}")["step"] is not None)
         times.append(time.perf_counter() - began)
         board.wait_until(run["id"])
     return times

@@ -41,7 +41,7 @@ def kill_some(make: Callable[[Path], Tool], times: int, seed: int) -> list[Death
 def kill(tool: Tool, run: str, notes: Path, seconds: float) -> Death:
     """Start a script, kill it, and wait until the tool has what it will have."""
     process = tool.train(run, "--steps", 10 * RATE, "--rate", RATE, "--notes", notes)
-    wait_for(lambda: notes.exists() and steps_in(notes), 60, f"the first step with {tool.name}")
+    wait_for(lambda: notes.exists() and steps_in(notes), f"the first step with {tool.name}")
     time.sleep(seconds)
     helpers = psutil.Process(process.pid).children(recursive=True)
     process.kill()

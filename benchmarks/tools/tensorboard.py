@@ -74,7 +74,7 @@ class TensorBoard(Tool):
                         before, steps = steps, [row[1] for row in answer.json()] if answer.status_code == 200 else []
                         return bool(steps) and before == steps
 
-                    wait_for(settled, 60, "TensorBoard to have read the file")
+                    wait_for(settled, "TensorBoard to have read the file")
                 return Served(len(steps), spike in steps)
             finally:
                 server.terminate()

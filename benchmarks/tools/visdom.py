@@ -44,7 +44,7 @@ class Visdom(Tool):
             stderr=subprocess.DEVNULL,
             env={**super().environment(), "HOME": str(self.folder)},
         )
-        wait_for(self._is_up, 60, "Visdom up")
+        wait_for(self._is_up, "Visdom up")
 
     def stop(self) -> None:
         """End it."""

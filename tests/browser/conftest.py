@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from tests.boards import BoardProcess
+from tests.boards import PATIENCE, BoardProcess
 from tests.browser.pages import BoardPage
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SIZE = {"width": 1280, "height": 720}
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @dataclass
@@ -82,7 +83,7 @@ def profile(browser: Browser) -> Iterator[BrowserContext]:
 def make_context(browser: Browser, **options: Any) -> BrowserContext:
     """A browser profile; options are those of Playwright's new_context."""
     context = browser.new_context(**{"viewport": SIZE, **options})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE * 1000)
     return context
 
 

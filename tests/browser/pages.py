@@ -45,7 +45,7 @@ class BoardPage:
     def wait_for_curves(self) -> None:
         """Return once Visdom's windows can be seen."""
         self.page.locator("iframe.ready").wait_for()
-        wait_for(lambda: len(self.plots()) >= 3, 15, "the windows")  # and a race has one of its own
+        wait_for(lambda: len(self.plots()) >= 3, "the windows")  # and a race has one of its own
 
     # --- the form -----------------------------------------------------------------------------------------------------
 

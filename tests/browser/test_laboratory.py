@@ -14,7 +14,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.boards import BoardProcess, wait_for
 from tests.browser.pages import BoardPage, sideways
 
-PATIENCE = 20  # seconds, for a loaded machine
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
 
 
@@ -30,7 +29,7 @@ def look_closer(page: BoardPage, run: dict[str, Any]) -> None:
     row.locator(".toggle").click()
     row.get_by_role("button", name="Look closer").click()
     expect(page.page.locator("#look-name")).to_have_text(f"{run['name']} #{run['number']}")
-    wait_for(lambda: run["visdom"]["env"] in page.curves.url and page.plots(), PATIENCE, "its own windows")
+    wait_for(lambda: run["visdom"]["env"] in page.curves.url and page.plots(), "its own windows")
 
 
 # --- the slider -------------------------------------------------------------------------------------------------------
@@ -86,15 +85,13 @@ def test_the_learning_rate_changes_while_a_run_goes_on(page: BoardPage, board: B
     expect(rate).to_have_value("0.01")
     rate.fill("0.05")
     rate.press("Enter")
-    changes = wait_for(lambda: board.get(f"/api/runs/{run['id']}")["changes"], PATIENCE, "a recorded change")
+    changes = wait_for(lambda: board.get(f"/api/runs/{run['id']}")["changes"], "a recorded change")
     assert changes[0]["params"] == {"lr": 0.05}
     assert changes[0]["step"] > 0
-    wait_for(
-        lambda: "lr 0.05" in page.curves.locator(".annotation").all_text_contents(), PATIENCE, "the curve's marker"
-    )
+    wait_for(lambda: "lr 0.05" in page.curves.locator(".annotation").all_text_contents(), "the curve's marker")
     rate.press("ArrowUp")
     expect(rate).to_have_value("0.06")
-    wait_for(lambda: len(board.get(f"/api/runs/{run['id']}")["changes"]) == 2, PATIENCE, "a second change")
+    wait_for(lambda: len(board.get(f"/api/runs/{run['id']}")["changes"]) == 2, "a second change")
 
     rate.fill("-1")
     rate.press("Enter")
@@ -126,11 +123,11 @@ def test_a_run_is_held_stepped_and_resumed(form_page: BoardPage, board: BoardPro
     held = wait_until_still(form_page.page, step)
     for more in (1, 2):
         row.get_by_role("button", name="Step").click()
-        wait_for(lambda more=more: step() == held + more, PATIENCE, "one more step")
+        wait_for(lambda more=more: step() == held + more, "one more step")
     assert wait_until_still(form_page.page, step) == held + 2
     row.get_by_role("button", name="Resume").click()
     expect(row.locator(".status")).to_contain_text("Running")
-    wait_for(lambda: step() > held + 4, PATIENCE, "steps of its own")
+    wait_for(lambda: step() > held + 4, "steps of its own")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator(".status")).to_have_text("Stopped")
 
@@ -190,7 +187,7 @@ def test_five_learning_rates_race(page: BoardPage, board: BoardProcess) -> None:
     expect(table.locator("th")).to_have_text([f"{place['value']:g}" for place in places])
     expect(table.first.locator("td").first).to_have_text(str(places[0]["steps_to_1_percent"]))
     expect(table.last).to_contain_text("diverged")
-    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 5, PATIENCE, "five curves")
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 5, "five curves")
 
 
 def test_methods_race_with_the_parameters_they_share(form_page: BoardPage, board: BoardProcess) -> None:
@@ -209,7 +206,7 @@ def test_methods_race_with_the_parameters_they_share(form_page: BoardPage, board
     runs = board.get("/api/runs")["items"][:2]
     assert {(run["method"], run["params"]["lr"]) for run in runs} == {("gd", 0.02), ("autograd", 0.02)}
     for run in runs:
-        board.wait_until(run["id"], seconds=60)
+        board.wait_until(run["id"])
 
 
 # --- one run ----------------------------------------------------------------------------------------------------------
@@ -238,7 +235,7 @@ def test_a_run_is_looked_at_step_by_step_by_everyone(
             traces = shown.plots().get("Cost curve", {"traces": []})["traces"]
             return any(list(trace["x"]) == [pytest.approx(w)] for trace in traces)
 
-        wait_for(ball, PATIENCE, "the ball at that step")
+        wait_for(ball, "the ball at that step")
 
     page.page.get_by_role("button", name="Latest").click()
     expect(slider).to_have_value("59")
@@ -246,7 +243,7 @@ def test_a_run_is_looked_at_step_by_step_by_everyone(
     page.page.get_by_role("button", name="All runs").click()
     for shown in (page, other):
         expect(shown.page.locator("#look")).to_be_hidden()
-        wait_for(lambda shown=shown: "Loss" in shown.plots(), PATIENCE, "the shared windows")
+        wait_for(lambda shown=shown: "Loss" in shown.plots(), "the shared windows")
 
 
 def test_a_step_that_a_script_left_out_is_not_looked_at(page: BoardPage, board: BoardProcess) -> None:
@@ -258,7 +255,7 @@ def test_a_step_that_a_script_left_out_is_not_looked_at(page: BoardPage, board: 
     expect(page.page.locator("#look-values")).to_have_text("step 20  ·  loss 1")
     page.page.get_by_role("slider", name="Step shown").fill("4")
     expect(page.page.locator("#look-values")).to_have_text("step 10  ·  loss 2")
-    wait_for(lambda: board.get("/api/board")["at"] == 10, PATIENCE, "a step that there is")
+    wait_for(lambda: board.get("/api/board")["at"] == 10, "a step that there is")
 
 
 def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProcess) -> None:
@@ -267,7 +264,7 @@ def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProc
     page.page.get_by_label("Sample").select_option(index=1)
     page.page.get_by_role("slider", name="Step shown").fill("12")
     bar = page.curves.locator(".react-grid-item:has(.tracegraph) .bar")
-    expect(bar).to_contain_text("Graph for sample 2 of 3, with the parameters after step 12", timeout=PATIENCE * 1000)
+    expect(bar).to_contain_text("Graph for sample 2 of 3, with the parameters after step 12")
 
     points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
     values = {name: column[12] for name, column in points.items() if re.match(r"[wb]\d", name)}
@@ -357,11 +354,11 @@ def test_every_lesson_fills_the_form_and_starts(form_page: BoardPage, board: Boa
         before = board.get("/api/runs")["total"]
         card.get_by_role("button", name="Start").click()
         count = len(next(iter(vary.values()))) if vary else 1
-        wait_for(lambda wanted=before + count: board.get("/api/runs")["total"] == wanted, PATIENCE, "its runs")
+        wait_for(lambda wanted=before + count: board.get("/api/runs")["total"] == wanted, "its runs")
         for run in board.get("/api/runs", limit=count)["items"]:
             if vary and "method" not in vary:
                 assert run["params"]["lr"] in vary["lr"]
-            board.wait_until(run["id"], seconds=60)
+            board.wait_until(run["id"])
         expect(card).to_contain_text(lesson["question"])
     card.get_by_role("button", name="Close").click()
     expect(card).to_be_hidden()

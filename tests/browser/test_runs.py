@@ -30,12 +30,12 @@ def test_a_run_from_the_form_to_its_curve(page: BoardPage, board: BoardProcess) 
 
     number = number_of(row)
     for window in ("Loss", "w", "Cost curve"):
-        trace = wait_for(lambda window=window: page.trace(window, number), 10, f"its trace in {window}")
+        trace = wait_for(lambda window=window: page.trace(window, number), f"its trace in {window}")
         assert "Gradient descent, lr 0.01" in trace["name"]
         red, green, blue = (int(trace["colour"][at : at + 2], 16) for at in (1, 3, 5))
         chip = row.locator(".chip").evaluate("chip => getComputedStyle(chip).backgroundColor")
         assert chip == f"rgb({red}, {green}, {blue})"
-    wait_for(lambda: len(page.trace("Loss", number)["drawn"]) == 100, 10, "the whole curve")
+    wait_for(lambda: len(page.trace("Loss", number)["drawn"]) == 100, "the whole curve")
     assert page.trace("w", number)["y"][-1] == pytest.approx(2, abs=1e-3)
 
 
@@ -49,8 +49,8 @@ def test_the_curves_move_while_a_run_goes_on_until_it_is_stopped(page: BoardPage
         traces = page.plots()["Cost curve"]["traces"]
         return next((trace["drawn"] for trace in traces if trace["name"].endswith(f"#{number} now")), None)
 
-    first = wait_for(marker, 10, "a marker")
-    wait_for(lambda: marker() != first, 5, "a marker that moves")
+    first = wait_for(marker, "a marker")
+    wait_for(lambda: marker() != first, "a marker that moves")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator(".status")).to_have_text("Stopped")
     expect(row.locator(".words")).to_contain_text("Stopped after step")
@@ -71,17 +71,17 @@ def test_a_diverged_run_is_explained_and_squashes_no_other(page: BoardPage, boar
             r"^lr 0\.3 is above 2/λ = 0\.214: each step overshoots the minimum and lands 1\.8 times as far away\.$"
         )
     )
-    wait_for(lambda: page.trace("Loss", number_of(row)), 10, "its trace")
+    wait_for(lambda: page.trace("Loss", number_of(row)), "its trace")
 
     def scale(window: str) -> list[float]:
         low, high = page.plots()[window]["y"]["range"]
         return [low, high]
 
     # until it is known that it diverged, it is shown like any other
-    wait_for(lambda: scale("Loss")[1] < 100, 10, "a scale on which the calm one can be seen")
-    wait_for(lambda: -10 < scale("w")[0] < scale("w")[1] < 10, 10, "such a scale of w")
+    wait_for(lambda: scale("Loss")[1] < 100, "a scale on which the calm one can be seen")
+    wait_for(lambda: -10 < scale("w")[0] < scale("w")[1] < 10, "such a scale of w")
     page.page.get_by_role("checkbox", name="loss").check()
-    wait_for(lambda: page.plots()["Loss"]["y"]["type"] == "log", 10, "a logarithmic axis")
+    wait_for(lambda: page.plots()["Loss"]["y"]["type"] == "log", "a logarithmic axis")
     assert page.plots()["Loss"]["y"]["range"][1] < 3  # powers of ten
 
 
@@ -113,7 +113,7 @@ def test_stored_text_stays_text(page: BoardPage, board: BoardProcess, new_page: 
     expect(row.locator(".name")).to_have_text(MARKUP)
     row.locator(".toggle").click()
     expect(row.locator(".facts")).to_contain_text(MARKUP)
-    wait_for(lambda: page.trace("Loss", run["number"]), 10, "its trace")
+    wait_for(lambda: page.trace("Loss", run["number"]), "its trace")
     expect(page.curves.locator(".legendtext").last).to_contain_text("<img src=x")
 
     own = new_page()

@@ -34,26 +34,26 @@ def test_an_axis_is_switched_for_everyone(page: BoardPage, board: BoardProcess, 
         switch.check()
         expect(other.page.get_by_role("checkbox", name=name)).to_be_checked()
         for shown in (page, other):
-            wait_for(lambda s=shown, w=window, a=letter: s.plots()[w][a]["type"] == "log", 10, f"a log {name}")
+            wait_for(lambda s=shown, w=window, a=letter: s.plots()[w][a]["type"] == "log", f"a log {name}")
         switch.uncheck()
-        wait_for(lambda w=window, a=letter: page.plots()[w][a]["type"] == "linear", 10, f"a linear {name}")
+        wait_for(lambda w=window, a=letter: page.plots()[w][a]["type"] == "linear", f"a linear {name}")
 
 
 def test_a_zoom_survives_new_points_and_a_change_of_the_axis(page: BoardPage, board: BoardProcess) -> None:
     run = board.run(lr=0.001, epochs=1000, steps_per_second=40)
     trace = "w"
-    wait_for(lambda: (page.trace(trace, run["number"]) or {"x": []})["x"][5:], 10, "a few points")
+    wait_for(lambda: (page.trace(trace, run["number"]) or {"x": []})["x"][5:], "a few points")
     drag_zoom(page, trace)
-    zoomed = wait_for(lambda: changed_range(page, trace), 5, "a zoom")
+    zoomed = wait_for(lambda: changed_range(page, trace), "a zoom")
     points = len(page.trace(trace, run["number"])["x"])
-    wait_for(lambda: len(page.trace(trace, run["number"])["x"]) > points + 20, 10, "more points")
+    wait_for(lambda: len(page.trace(trace, run["number"])["x"]) > points + 20, "more points")
     assert page.plots()[trace]["y"]["range"] == pytest.approx(zoomed)
 
     page.page.get_by_role("checkbox", name="w", exact=True).check()
-    wait_for(lambda: page.plots()[trace]["y"]["type"] == "log", 10, "a logarithmic axis")
+    wait_for(lambda: page.plots()[trace]["y"]["type"] == "log", "a logarithmic axis")
     assert page.plots()[trace]["y"]["range"] != pytest.approx(zoomed)
     page.page.get_by_role("checkbox", name="w", exact=True).uncheck()
-    wait_for(lambda: page.plots()[trace]["y"]["type"] == "linear", 10, "a linear axis")
+    wait_for(lambda: page.plots()[trace]["y"]["type"] == "linear", "a linear axis")
 
 
 def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: BoardProcess) -> None:
@@ -62,27 +62,25 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
     def trace(name: str = "") -> dict[str, Any]:
         return page.trace("Loss", run["number"]) or {"x": [], "name": name}
 
-    wait_for(lambda: len(trace()["x"]) > 100 and max(trace()["x"]) == 59_999, 15, "the whole curve")
+    wait_for(lambda: len(trace()["x"]) > 100 and max(trace()["x"]) == 59_999, "the whole curve")
     drag_zoom(page, "Loss")
-    changed = wait_for(lambda: changed_range(page, "Loss", "xaxis"), 5, "a zoom")
+    changed = wait_for(lambda: changed_range(page, "Loss", "xaxis"), "a zoom")
     page.page.get_by_role("button", name="Detail").click()
-    detail = wait_for(lambda: board.get("/api/board")["detail"], 5, "a detail")
+    detail = wait_for(lambda: board.get("/api/board")["detail"], "a detail")
     low, high = changed
     assert abs(detail["from_step"] - low) <= 1
     assert abs(detail["to_step"] - high) <= 1
     page.page.get_by_label("From step").fill("30000")
     page.page.get_by_label("To step").fill("30100")
     page.page.get_by_role("button", name="Detail").click()
-    wait_for(lambda: trace()["x"] == list(range(30_000, 30_101)), 10, "every step of it")
+    wait_for(lambda: trace()["x"] == list(range(30_000, 30_101)), "every step of it")
     page.page.get_by_role("button", name="Show all").click()
-    wait_for(lambda: len(trace()["x"]) and max(trace()["x"]) == 59_999, 10, "all again")
+    wait_for(lambda: len(trace()["x"]) and max(trace()["x"]) == 59_999, "all again")
 
     page.page.get_by_label("Average").select_option("1,000 steps")
-    wait_for(
-        lambda: sum(f"#{run['number']}" in t["name"] for t in page.plots()["Loss"]["traces"]) == 2, 10, "two curves"
-    )
+    wait_for(lambda: sum(f"#{run['number']}" in t["name"] for t in page.plots()["Loss"]["traces"]) == 2, "two curves")
     page.page.get_by_label("Along").select_option("epochs")
-    wait_for(lambda: 19_999 <= max(page.plots()["Loss"]["traces"][-1]["x"]) < 20_000, 10, "epochs")
+    wait_for(lambda: 19_999 <= max(page.plots()["Loss"]["traces"][-1]["x"]) < 20_000, "epochs")
     board.client.patch("/api/board", json={"x": "step", "smoothing": 0})
     expect(page.page.get_by_label("Average")).to_have_value("0")
 
@@ -90,13 +88,13 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
 def test_an_explosion_looked_at_closer_is_a_straight_line_on_a_log_scale(page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run(lr=0.3, epochs=60)["id"])
     board.client.patch("/api/board", json={"run": run["id"], "at": 30})
-    wait_for(lambda: page.plots().get("loss", {"traces": []})["traces"], 15, "its own windows")
+    wait_for(lambda: page.plots().get("loss", {"traces": []})["traces"], "its own windows")
     axes = {name: page.plots()[name]["x"]["range"] for name in ("loss", "w", "gradient")}
     assert all(30 < end < 40 for _, end in axes.values()), axes  # the chosen step is in sight
     expect(page.curves.get_by_text("leaves the scale at step 4")).to_be_visible()
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_hidden()
     page.page.get_by_role("checkbox", name="loss").check()
-    wait_for(lambda: page.plots()["loss"]["y"]["type"] == "log", 10, "a log scale")
+    wait_for(lambda: page.plots()["loss"]["y"]["type"] == "log", "a log scale")
     assert page.plots()["loss"]["x"]["range"] == [0, 59]
     page.page.get_by_role("button", name="All runs").click()
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_visible()
@@ -108,11 +106,11 @@ def test_a_race_of_many_takes_the_room_that_a_legend_had(page: BoardPage, board:
         return height
 
     few = [board.run() for _ in range(8)]
-    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == len(few), 15, "a few runs")
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == len(few), "a few runs")
     with_legend = size()
     vary = {"lr": [0.01 + number / 1000 for number in range(14)]}
     board.client.post("/api/races", json={"method": "gd", "params": {"epochs": 20}, "vary": vary})
-    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 15, 20, "many runs")
+    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 15, "many runs")
     assert size() > with_legend + 50
 
 
@@ -140,7 +138,7 @@ def test_framed_labels_tell_whose_change_they_are(page: BoardPage, board: BoardP
         board.wait_until(run["id"], "running")
         board.client.patch(f"/api/runs/{run['id']}", json={"params": {"lr": lr}})
     loss = page.curves.locator(".react-grid-item").first
-    expect(loss.locator(".annotation-text")).to_have_count(2, timeout=10_000)
+    expect(loss.locator(".annotation-text")).to_have_count(2)
     frames = {
         label.text_content(): label.locator("xpath=..").locator(".bg").evaluate("box => box.style.stroke")
         for label in loss.locator(".annotation-text").all()
@@ -230,7 +228,7 @@ def test_a_networks_graph_has_the_room_it_needs(
         )
         return not any(overlap(one, other) for at, one in enumerate(texts) for other in texts[:at])
 
-    wait_for(apart, 5, "labels apart from each other")
+    wait_for(apart, "labels apart from each other")
     box = graph.bounding_box()
     assert box is not None
     assert 0 <= box["x"] <= box["x"] + box["width"] <= width
@@ -251,13 +249,13 @@ def test_a_visdom_that_dies_comes_back_with_its_windows(
     visdom.kill()
     expect(page.page.locator("#curtain")).to_contain_text("Visdom")
     board.wait_for_visdom()
-    expect(page.page.locator("#curtain")).to_be_empty(timeout=10_000)
+    expect(page.page.locator("#curtain")).to_be_empty()
 
     def drawn() -> int:
         return len((page.trace("w", run["number"]) or {"drawn": []})["drawn"])
 
     before = drawn()
-    wait_for(lambda: drawn() > before + 20, 10, "a curve that goes on")
+    wait_for(lambda: drawn() > before + 20, "a curve that goes on")
     expect(page.curves.locator(".navbar-form")).to_be_hidden()
 
 
@@ -281,10 +279,10 @@ def test_a_board_that_comes_back_is_found_again(
     assert again.url == board.url
     expect(connection).to_be_empty()
     expect(page.row(run["id"])).to_be_visible()
-    wait_for(lambda: page.page.locator("iframe.ready").count() and page.trace("Loss", run["number"]), 15, "its curve")
+    wait_for(lambda: page.page.locator("iframe.ready").count() and page.trace("Loss", run["number"]), "its curve")
     new = again.wait_until(again.run(lr=0.02)["id"])
     expect(page.row(new["id"]).locator(".status")).to_have_text("Finished")
-    wait_for(lambda: page.trace("Loss", new["number"]), 15, "a new curve")
+    wait_for(lambda: page.trace("Loss", new["number"]), "a new curve")
 
 
 def test_older_runs_are_shown_on_demand(new_board: Callable[..., BoardProcess], new_page: Callable[..., Page]) -> None:

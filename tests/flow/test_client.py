@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import lossboard
-from tests.boards import BoardProcess, wait_for
+from tests.boards import PATIENCE, BoardProcess, wait_for
 
 ROOT = Path(__file__).parents[2]
 
 
 def run_script(
-    body: str, url: str, *, folder: str = tempfile.mkdtemp(), timeout: float = 30
+    body: str, url: str, *, folder: str = tempfile.mkdtemp(), timeout: float = PATIENCE
 ) -> subprocess.CompletedProcess[str]:
     """A script that has the client beside it and nothing else of ours."""
     return subprocess.run(
@@ -93,7 +93,7 @@ def test_stop_reaches_the_script(board: BoardProcess) -> None:
     wait_for(lambda: board.client.get(f"/api/runs/{run.id}").status_code == 200)
     assert not run.should_stop
     board.client.post(f"/api/runs/{run.id}/stop")
-    wait_for(lambda: run.should_stop, 3)
+    wait_for(lambda: run.should_stop)
     assert run.finish()
     assert board.get(f"/api/runs/{run.id}")["status"] == "stopped"
 
@@ -102,7 +102,7 @@ def test_a_deleted_run_stops_quietly(board: BoardProcess) -> None:
     run = lossboard.run("deleted", url=board.url)
     wait_for(lambda: board.client.get(f"/api/runs/{run.id}").status_code == 200)
     board.client.delete(f"/api/runs/{run.id}")
-    wait_for(lambda: run.should_stop, 3)
+    wait_for(lambda: run.should_stop)
     run.log(loss=1)
     assert not run.finish()
 
@@ -225,8 +225,11 @@ def test_params_that_no_board_takes_do_not_hide_the_run(board: BoardProcess) -> 
 def test_what_was_refused_is_not_called_silence(board: BoardProcess) -> None:
     done = run_script(
         """
+        import time
         lossboard._GOODBYE = 1
         run = lossboard.run("nobody", attach_to="0" * 32)
+        while not run._refused:
+            time.sleep(0.01)
         print(run.finish(), run.finish())
         """,
         board.url,

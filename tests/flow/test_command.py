@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.settings import Settings
-from tests.boards import BoardProcess
+from tests.boards import PATIENCE, BoardProcess
 
 
 def lossboard(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +19,7 @@ def lossboard(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 

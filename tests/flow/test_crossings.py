@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from app.database import DATABASE_FILE
-from tests.boards import BoardProcess, wait_for
+from tests.boards import PATIENCE, BoardProcess, wait_for
 
 TIMES = 24  # a crossing is tried; before each was mended, between an eighth and a half went wrong
 
@@ -45,7 +45,7 @@ class Crossing:
 def cross(board: BoardProcess) -> Iterator[Crossing]:
     """Crosses two calls."""
     with ExitStack() as stack:
-        clients = [httpx2.Client(base_url=board.url, timeout=20, trust_env=False) for _ in range(2)]
+        clients = [httpx2.Client(base_url=board.url, timeout=PATIENCE, trust_env=False) for _ in range(2)]
         for client in clients:
             stack.enter_context(client).get("/api/health")
         yield Crossing(clients)
@@ -84,7 +84,7 @@ def test_a_run_that_is_stopped_in_the_queue_stays_stopped(board: BoardProcess, c
             lambda client, run=run: client.patch(run, json={"name": "new"}),
             late,
         )
-        wait_for(lambda run=run: board.get(run)["status"] == "stopped", 5, "its end")
+        wait_for(lambda run=run: board.get(run)["status"] == "stopped", "its end")
 
 
 def test_a_terminal_status_comes_after_every_point(board: BoardProcess, cross: Crossing) -> None:
@@ -101,7 +101,7 @@ def test_a_terminal_status_comes_after_every_point(board: BoardProcess, cross: C
 
 def test_a_change_that_is_told_at_the_end_leaves_the_run_ended(board: BoardProcess, cross: Crossing) -> None:
     x = [float(i) for i in range(50_000)]
-    runs = [board.run("gd", data={"x": x, "y": x}, lr=1e-12, epochs=10_000)["id"] for _ in range(2)]
+    runs = [board.run("gd", data={"x": x, "y": x}, lr=1e-12, epochs=10_000_000)["id"] for _ in range(2)]
     for late, run_id in enumerate(runs):
         run = f"/api/runs/{run_id}"
         board.wait_until(run_id, "running")

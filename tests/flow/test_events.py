@@ -28,6 +28,7 @@ def test_a_listener_sees_a_run_from_start_to_end(board: BoardProcess) -> None:
         first = dict(next(told) for _ in range(2))
         assert set(first) == {"visdom", "board"}
         assert first["visdom"]["url"] == "/visdom/env/lossboard"
+        began = time.monotonic()
         made = board.run("gd", epochs=40, steps_per_second=20)
         seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["status"] != "finished":
@@ -36,7 +37,7 @@ def test_a_listener_sees_a_run_from_start_to_end(board: BoardProcess) -> None:
                 seen += [run for run in data if run["id"] == made["id"]]
         steps = [run["step"] for run in seen if run["step"] is not None]
         assert steps == sorted(steps)
-        assert 4 <= len(seen) <= 14  # two seconds at no more than four a second, and the end
+        assert 4 <= len(seen) <= 4 * (time.monotonic() - began) + 2  # no more than four a second, and the end
         assert seen[-1]["last"]["loss"] > 0
         board.client.delete(f"/api/runs/{made['id']}")
         assert next(data for name, data in told if name == "removed") == {"ids": [made["id"]]}

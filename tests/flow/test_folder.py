@@ -15,7 +15,7 @@ import pytest
 
 from app.database import DatabaseError
 from app.folder import FolderError, claim
-from tests.boards import BoardProcess
+from tests.boards import PATIENCE, BoardProcess
 
 CLAIM = "import sys; from pathlib import Path; from app import folder; folder.claim(Path(sys.argv[1]))"
 
@@ -23,7 +23,7 @@ CLAIM = "import sys; from pathlib import Path; from app import folder; folder.cl
 def start(folder: Path) -> str:
     """Start a board that cannot: the one sentence it says before it ends with exit code 1."""
     command = [sys.executable, "-m", "app.cli", "--no-browser", "--port", "0", "--data-dir", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1, done.stdout
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -43,7 +43,7 @@ def refusal(folder: Path) -> str:
 def refusal_under(folder: Path, *before: str) -> str:
     """As ``refusal``, in a process of its own that this command starts."""
     command = [*before, sys.executable, "-c", CLAIM, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     return done.stderr.splitlines()[-1]
 

@@ -13,7 +13,7 @@ import pytest
 
 import lossboard
 from app import leftovers
-from tests.boards import BoardProcess, wait_for
+from tests.boards import PATIENCE, BoardProcess, wait_for
 from tests.killings import ENDLESS, Script, killings, whole
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
 print(run.finish())
 """
     script = Script(code, "http://127.0.0.1:9", folder)
-    out, errors = script.process.communicate(timeout=60)
+    out, errors = script.process.communicate(timeout=PATIENCE)
     assert (out, script.process.returncode) == (b"False\n", 0), errors
     assert b"no room is left, neither on disk nor in memory" in errors
 
@@ -209,17 +209,19 @@ import lossboard, signal, threading, time, os
 run = lossboard.run("interrupted")
 print(run.id, flush=True)
 def interrupt():
+    ready.wait()
     for _ in range(40):
         time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.1)
     global done
     done = True
-done = False
+done, ready = False, threading.Event()
 i = 0
 threading.Thread(target=interrupt).start()
 while not done:
     try:
+        ready.set()
         while not done:
             run.log(loss=i)
             i += 1
@@ -231,7 +233,7 @@ assert run.finish()
 print(i)
 """
     script = Script(code, board.url, folder)
-    out, errors = script.process.communicate(timeout=60)
+    out, errors = script.process.communicate(timeout=PATIENCE)
     assert script.process.returncode == 0, errors
     lines = board.client.get(f"/api/runs/{script.run_id}/points.csv").text.splitlines()[1:]
     losses = {float(loss) for _, loss in (line.split(",") for line in lines) if loss}

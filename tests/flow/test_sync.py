@@ -115,9 +115,9 @@ def test_a_run_deleted_meanwhile_leaves_no_journal(board: BoardProcess, tmp_path
 def test_a_board_collects_what_lies_in_its_folder(new_board: Callable[..., BoardProcess], tmp_path: Path) -> None:
     run_id = leave_behind(tmp_path / "data")
     board = new_board().start()
-    wait_for(lambda: len(losses(board, run_id)) == 1000, 10)
+    wait_for(lambda: len(losses(board, run_id)) == 1000)
     later = leave_behind(tmp_path / "data")
-    wait_for(lambda: len(losses(board, later)) == 1000, 20)
+    wait_for(lambda: len(losses(board, later)) == 1000)
     wait_for(lambda: list((tmp_path / "data" / "journals").iterdir()) == [])
 
 
@@ -125,7 +125,7 @@ def test_a_killed_worker_leaves_no_point_behind(new_board: Callable[..., BoardPr
     """What it had in its journal is read before its run is shown as failed."""
     board = new_board().start()
     run = board.run("gd", epochs=10_000_000)
-    wait_for(lambda: (board.get(f"/api/runs/{run['id']}")["step"] or 0) > 100_000, 20)
+    wait_for(lambda: (board.get(f"/api/runs/{run['id']}")["step"] or 0) > 100_000)
     journal = tmp_path / "data" / "journals" / run["id"]
     for process in running("app.workers.nursery", board.children()):
         if any(str(journal) in opened.path for opened in process.open_files()):

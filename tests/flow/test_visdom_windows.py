@@ -19,13 +19,13 @@ def test_the_windows_are_there_before_any_run_and_then_follow_it(new_board: Call
         watcher.until(lambda windows: {"loss", "w", "cost"} <= set(windows))
         assert [window["title"] for window in watcher.windows.values()] == ["Loss", "w", "Cost curve"]
         assert "Start a run" in watcher.windows["loss"]["content"]["layout"]["annotations"][0]["text"]
-        made = board.run("gd", lr=0.01, epochs=60, steps_per_second=40)
+        made = board.run("gd", lr=0.01, epochs=240, steps_per_second=40)
         lengths = []
 
         def all_shown(windows: dict[str, Any]) -> bool:
             trace = trace_of(windows["loss"], f"#{made['number']}")
             lengths.append(len(trace["x"]) if trace else 0)
-            return lengths[-1] == 60
+            return lengths[-1] == 240
 
         watcher.until(all_shown)
         assert len(set(lengths)) > 5  # it grew while it was watched
@@ -41,12 +41,12 @@ def test_the_windows_are_there_before_any_run_and_then_follow_it(new_board: Call
 def test_windows_are_replaced_at_most_ten_times_a_second(board: BoardProcess) -> None:
     board.wait_for_visdom()
     made = board.run("gd", epochs=1_000_000, steps_per_second=500)
+    board.wait_until(made["id"], "running")
+    began, shown = time.monotonic(), 0
     with watch(board) as watcher:
-        watcher.until(lambda windows: trace_of(windows.get("loss") or {"content": {"data": []}}, f"#{made['number']}"))
-        began, shown = time.monotonic(), 0
-        while time.monotonic() - began < 1.5:
+        while time.monotonic() - began < 1.5 or shown < 3:
             shown += watcher.next_window()["id"] == "loss"
-        assert 2 <= shown <= 10 * (time.monotonic() - began) + 2
+        assert shown <= 10 * (time.monotonic() - began) + 2
 
 
 def test_axes_switch_for_everyone(board: BoardProcess) -> None:
@@ -70,9 +70,10 @@ def test_a_killed_visdom_is_back_with_its_windows_and_training_goes_on(new_board
     made = board.run("gd", epochs=10_000, steps_per_second=100)
     wait_for(lambda: board.get(f"/api/runs/{made['id']}")["step"])
     board.client.get(f"/api/runs/{done['id']}/visdom")
-    board.visdom().kill()
+    killed = board.visdom()
+    killed.kill()
     step = board.get(f"/api/runs/{made['id']}")["step"]
-    wait_for(lambda: board.get("/api/health")["visdom"] != "up", 3)
+    wait_for(lambda: killed.pid not in {child.pid for child in board.children()})
     board.wait_for_visdom()
     with watch(board) as watcher:
         for run in (done, made):
@@ -103,7 +104,7 @@ def test_where_visdom_cannot_start_runs_still_work_and_the_board_says_why(
 
 def test_a_runs_own_env_is_built_when_it_is_opened(board: BoardProcess) -> None:
     board.wait_for_visdom()
-    run = board.wait_until(board.run("torch")["id"], seconds=60)
+    run = board.wait_until(board.run("torch")["id"])
     answer = board.client.get(run["visdom"]["url"])
     assert (answer.status_code, answer.headers["location"]) == (307, f"/visdom/env/{run['visdom']['env']}")
     with watch(board, run["visdom"]["env"]) as watcher:
@@ -116,7 +117,7 @@ def test_a_runs_own_env_is_built_when_it_is_opened(board: BoardProcess) -> None:
 
 def test_a_networks_own_env_has_its_graph(board: BoardProcess) -> None:
     board.wait_for_visdom()
-    run = board.run("backprop", epochs=2000, steps_per_second=200)
+    run = board.run("backprop", epochs=100_000, steps_per_second=200)
     wait_for(lambda: board.get(f"/api/runs/{run['id']}")["step"])
     board.client.get(run["visdom"]["url"])
     with watch(board, run["visdom"]["env"]) as watcher:

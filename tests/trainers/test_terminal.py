@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.boards import PATIENCE
 from trainers import METHODS
 from trainers.__main__ import lines_to_show, main
 
@@ -24,7 +25,7 @@ def start(*arguments, **options):
 def terminal(*arguments, code=0):
     """The lines of a run's output and its error output."""
     process = start(*arguments)
-    output, error = process.communicate(timeout=60)
+    output, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, error
     return output.splitlines(), error
 
@@ -147,7 +148,7 @@ def test_ctrl_c_ends_quietly():
     process = start("gd", "--steps-per-second", "2", env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert process.stdout.readline().startswith("predict")
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert error.strip() == ""
 
@@ -157,7 +158,7 @@ def test_a_reader_who_leaves_is_no_error():
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == ""
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     process.stderr.close()
 
 

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from app.visdom.server import VisdomServer
+from tests.boards import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,12 @@ async def visdom(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     """A child that is up, shared by the tests of a module."""
     server = VisdomServer(assets=assets, folder=tmp_path_factory.mktemp("visdom"), style=".navbar { top: 0 }")
     await server.start()
-    assert await server.wait_until_up(20), server.error
+    assert await server.wait_until_up(PATIENCE), server.error
     yield server
     await server.stop()
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Wait until a condition holds, or fail."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -15,6 +15,8 @@ import psutil
 import pytest
 from httpx2.websockets import WebSocketUpgradeError
 
+from tests.boards import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 KEY = {"X-Lossboard-Key": "the secret"}
 PLOT = {"eid": "main", "win": "w", "data": [{"type": "scatter", "y": [1, 2]}], "layout": {}}
@@ -83,7 +85,7 @@ def address(child: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=address, headers=KEY, trust_env=False) as client:
+    with httpx2.Client(base_url=address, headers=KEY, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 
@@ -100,7 +102,7 @@ def test_leaves_out_the_heavy_imports(client: httpx2.Client, child: subprocess.P
 
 @pytest.mark.parametrize("key", [{}, {"X-Lossboard-Key": ""}, {"X-Lossboard-Key": "a guess"}])
 def test_refuses_those_who_do_not(address: str, key: dict[str, str]) -> None:
-    with httpx2.Client(base_url=address, headers=key, trust_env=False) as stranger:
+    with httpx2.Client(base_url=address, headers=key, timeout=PATIENCE, trust_env=False) as stranger:
         for path in ("/health", "/", "/env/main", "/static/js/main.js", "/nothing"):
             assert stranger.get(path).status_code == 403
         assert stranger.post("/events", json=PLOT).status_code == 403
@@ -144,7 +146,7 @@ def test_shows_no_traceback(client: httpx2.Client) -> None:
 
 
 def test_writes_no_file(assets: Path, env_path: Path, home: Path) -> None:
-    with running(assets, env_path) as process, httpx2.Client(headers=KEY, trust_env=False) as client:
+    with running(assets, env_path) as process, httpx2.Client(headers=KEY, timeout=PATIENCE, trust_env=False) as client:
         assert process.stdin is not None
         assert process.stdout is not None
         address = f"http://127.0.0.1:{int(process.stdout.readline())}/visdom"
@@ -157,7 +159,7 @@ def test_writes_no_file(assets: Path, env_path: Path, home: Path) -> None:
             client.post(f"{address}/save", json={"data": ["main"]}).raise_for_status()
             client.post(f"{address}/delete_env", json={"eid": "copy"}).raise_for_status()
         process.stdin.close()
-        assert process.wait(2) == 0
+        assert process.wait(PATIENCE) == 0
     assert list(home.rglob("*")) == []
     assert [path.name for path in env_path.rglob("*")] == ["style.css"]
 
@@ -166,7 +168,7 @@ def test_a_taken_port_is_an_error(assets: Path, env_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with running(assets, env_path, port) as process:
-            assert process.wait(20) == 3
+            assert process.wait(PATIENCE) == 3
             assert process.stdout is not None
             assert process.stdout.read() == ""
             assert f"Visdom cannot listen on port {port}: " in errors_of(process)
@@ -174,20 +176,20 @@ def test_a_taken_port_is_an_error(assets: Path, env_path: Path) -> None:
 
 def test_missing_assets_are_an_error(env_path: Path, tmp_path: Path) -> None:
     with running(tmp_path / "nowhere", env_path) as process:
-        assert process.wait(20) == 4
+        assert process.wait(PATIENCE) == 4
         assert "nowhere" in errors_of(process)
 
 
 @posix
 def test_ignores_ctrl_c_and_ends_with_its_input(assets: Path, env_path: Path) -> None:
-    with running(assets, env_path) as process, httpx2.Client(headers=KEY, trust_env=False) as client:
+    with running(assets, env_path) as process, httpx2.Client(headers=KEY, timeout=PATIENCE, trust_env=False) as client:
         assert process.stdin is not None
         assert process.stdout is not None
         port = int(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         assert client.get(f"http://127.0.0.1:{port}/visdom/health").status_code == 200
         process.stdin.close()
-        assert process.wait(2) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 PARENT = """
@@ -219,7 +221,7 @@ def test_ends_when_its_parent_is_killed(assets: Path, env_path: Path, kind: str)
         try:
             assert not gone(pid)
             parent.kill()
-            assert until(lambda: gone(pid), seconds=2)
+            assert until(lambda: gone(pid), seconds=10)
         finally:
             for leftover in filter(None, (brother, pid)):
                 if not gone(leftover):

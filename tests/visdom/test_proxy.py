@@ -20,6 +20,7 @@ from app.visdom.connection import AnyVisdom, VisdomConnection
 from app.visdom.proxy import visdom_routes
 from app.visdom.relay import Outbox
 from app.visdom.server import ExternalVisdom, VisdomServer
+from tests.boards import PATIENCE
 from tests.visdom.conftest import eventually, serving
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +38,7 @@ async def board(visdom: VisdomServer) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module")
 async def browser(board: str) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=board, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=board, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 
@@ -49,7 +50,7 @@ def socket_of(browser: httpx2.AsyncClient, path: str = "/visdom/socket", **optio
 async def receive(page: AsyncWebSocketSession, command: str) -> dict[str, Any]:
     """The next message that is this command."""
     while True:
-        message: dict[str, Any] = json.loads(await page.receive_text(timeout=10))
+        message: dict[str, Any] = json.loads(await page.receive_text(timeout=PATIENCE))
         if message["command"] == command:
             return message
 
@@ -230,9 +231,9 @@ async def test_a_page_survives_a_new_visdom(assets: Path, tmp_path: Path) -> Non
     await visdom.start()
     async with (
         serving(Starlette(routes=visdom_routes(visdom))) as address,
-        httpx2.AsyncClient(base_url=address, trust_env=False) as browser,
+        httpx2.AsyncClient(base_url=address, timeout=PATIENCE, trust_env=False) as browser,
     ):
-        assert await visdom.wait_until_up(20), visdom.error
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
         async with socket_of(browser) as page:
             first = await show(browser, page, "main")
             assert visdom.pid is not None
@@ -255,7 +256,7 @@ async def lonely(assets: Path, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClie
     await eventually(lambda: visdom.error)
     async with (
         serving(Starlette(routes=visdom_routes(visdom))) as address,
-        httpx2.AsyncClient(base_url=address, trust_env=False) as browser,
+        httpx2.AsyncClient(base_url=address, timeout=PATIENCE, trust_env=False) as browser,
     ):
         yield browser
     await visdom.stop()
@@ -285,7 +286,7 @@ async def test_without_visdom_the_rest_is_refused(lonely: httpx2.AsyncClient) ->
 async def test_without_visdom_websockets_are_told_to_try_again(lonely: httpx2.AsyncClient) -> None:
     async with socket_of(lonely) as page:
         with pytest.raises(WebSocketDisconnect) as closed:
-            await page.receive(timeout=5)
+            await page.receive(timeout=PATIENCE)
     assert closed.value.code == 1013
 
 
@@ -293,7 +294,7 @@ async def test_before_the_start_pages_wait_and_websockets_are_held(assets: Path,
     visdom = VisdomServer(assets=assets, folder=tmp_path)
     async with (
         serving(Starlette(routes=visdom_routes(visdom))) as address,
-        httpx2.AsyncClient(base_url=address, trust_env=False, timeout=20) as browser,
+        httpx2.AsyncClient(base_url=address, trust_env=False, timeout=PATIENCE) as browser,
     ):
         page = await browser.get("/visdom/env/main")
         assert (page.status_code, "Visdom is starting…" in page.text) == (503, True)
@@ -343,10 +344,10 @@ async def stand_in() -> AsyncIterator[tuple[StandIn, httpx2.AsyncClient]]:
         visdom: AnyVisdom = ExternalVisdom(inner + "/visdom")
         visdom.headers = {"X-Lossboard-Key": "the secret"}
         await visdom.start()
-        assert await visdom.wait_until_up(5)
+        assert await visdom.wait_until_up(PATIENCE)
         async with (
             serving(Starlette(routes=visdom_routes(visdom))) as outer,
-            httpx2.AsyncClient(base_url=outer, trust_env=False) as browser,
+            httpx2.AsyncClient(base_url=outer, timeout=PATIENCE, trust_env=False) as browser,
         ):
             yield stand_in, browser
         await visdom.stop()
@@ -357,20 +358,20 @@ async def test_texts_pass_both_ways(stand_in: tuple[StandIn, httpx2.AsyncClient]
         assert page.subprotocol == "second"
         for text in ("", "a", "Ünïcode ✓", "x" * 5_000_000, ""):
             await page.send_text(text)
-            assert await page.receive_text(timeout=10) == text
+            assert await page.receive_text(timeout=PATIENCE) == text
 
 
 async def test_close_codes_pass_both_ways(stand_in: tuple[StandIn, httpx2.AsyncClient]) -> None:
     async with socket_of(stand_in[1]) as page:
         await page.send_text("close 4001")
-        assert await page.receive_text(timeout=5) == "close 4001"
+        assert await page.receive_text(timeout=PATIENCE) == "close 4001"
         with pytest.raises(WebSocketDisconnect) as closed:
-            await page.receive(timeout=5)
+            await page.receive(timeout=PATIENCE)
         assert (closed.value.code, closed.value.reason) == (4001, "as told")
     stand_in[0].closed_with = None
     async with socket_of(stand_in[1]) as page:
         await page.send_text("hello")
-        await page.receive_text(timeout=5)
+        await page.receive_text(timeout=PATIENCE)
         await page.close(4002)
         await eventually(lambda: stand_in[0].closed_with == 4002)
 
@@ -405,7 +406,7 @@ async def test_a_visdom_under_another_path_is_sent_to() -> None:
     visdom = ExternalVisdom("http://elsewhere:8097")
     async with (
         serving(Starlette(routes=visdom_routes(visdom))) as address,
-        httpx2.AsyncClient(base_url=address, trust_env=False) as browser,
+        httpx2.AsyncClient(base_url=address, timeout=PATIENCE, trust_env=False) as browser,
     ):
         for path in ("", "/", "/env/a%20b?x=1"):
             answer = await browser.get("/visdom" + path)

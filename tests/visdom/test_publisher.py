@@ -17,6 +17,7 @@ from app.database import Database
 from app.overlay import Overlay
 from app.store import RunRecord, Store
 from app.visdom.publisher import OWN_ENVS, Publisher
+from tests.boards import PATIENCE
 from tests.visdom.fake import FakeVisdom
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,7 @@ class Stage:
         self.overlay.append(run, batch)
         self.publisher.append(run, batch)
 
-    async def until(self, question: object, seconds: float = 5) -> None:
+    async def until(self, question: object, seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds):
             while not question():  # type: ignore[operator]  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from app.visdom import server as server_module
 from app.visdom.connection import AnyVisdom
 from app.visdom.server import ExternalVisdom, VisdomServer, pause_after
+from tests.boards import PATIENCE
 from tests.visdom.conftest import eventually, serving
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +45,7 @@ def child_of(visdom: VisdomServer) -> psutil.Process:
 async def test_comes_up_and_ends(assets: Path, tmp_path: Path) -> None:
     async with started(VisdomServer(assets=assets, folder=tmp_path / "a" / "b", style="p {}")) as (visdom, states):
         assert visdom.state == "starting"
-        assert await visdom.wait_until_up(20), visdom.error
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
         assert visdom.url.startswith("http://127.0.0.1:")
         assert visdom.url.endswith("/visdom")
         assert (tmp_path / "a" / "b" / "style.css").read_text() == "p {}"
@@ -66,13 +67,13 @@ async def test_has_a_process_group_of_its_own(visdom: VisdomServer) -> None:
 
 async def test_a_killed_child_is_restarted(assets: Path, tmp_path: Path) -> None:
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, states):
-        assert await visdom.wait_until_up(20), visdom.error
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
         first = child_of(visdom)
         first.kill()
-        await eventually(lambda: states[-1] == "starting", 2)
+        await eventually(lambda: states[-1] == "starting")
         assert visdom.error is not None
         assert visdom.error.startswith("Visdom ended with exit code")
-        assert await visdom.wait_until_up(20)
+        assert await visdom.wait_until_up(PATIENCE)
         assert child_of(visdom).pid != first.pid
         assert visdom.error is None
         assert await visdom.answers()
@@ -84,19 +85,19 @@ async def test_a_hung_child_is_replaced(assets: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(server_module, "CHECK_INTERVAL", 0.05)
     monkeypatch.setattr(server_module, "SILENCE", 0.5)
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, states):
-        assert await visdom.wait_until_up(20), visdom.error
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
         hung = child_of(visdom)
         hung.suspend()
         await eventually(lambda: states[-1] == "starting")
         assert visdom.error == "Visdom stopped answering."
-        assert await visdom.wait_until_up(20)
+        assert await visdom.wait_until_up(PATIENCE)
         assert not hung.is_running()
 
 
 @posix
 async def test_stop_kills_a_child_that_does_not_listen(assets: Path, tmp_path: Path) -> None:
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, _):
-        assert await visdom.wait_until_up(20), visdom.error
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
         child = child_of(visdom)
         child.send_signal(signal.SIGSTOP)
         stopping = time.monotonic()
@@ -121,7 +122,7 @@ async def test_missing_assets_are_told_and_tried_again(tmp_path: Path) -> None:
         assert visdom.error is not None
         assert f"there is no folder {assets}" in visdom.error
         assets.mkdir()
-        assert await visdom.wait_until_up(20)
+        assert await visdom.wait_until_up(PATIENCE)
     assert states == ["down", "up", "down"]
 
 
@@ -145,7 +146,7 @@ async def test_a_taken_port_is_told(assets: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         async with started(VisdomServer(assets=assets, folder=tmp_path, port=port)) as (visdom, _):
-            await eventually(lambda: visdom.state == "down", 20)
+            await eventually(lambda: visdom.state == "down")
             assert visdom.error is not None
             assert f"Visdom cannot listen on port {port}" in visdom.error
 
@@ -160,7 +161,7 @@ async def test_a_listener_that_fails_harms_nobody(
 
     visdom.on_change(fail)
     async with started(visdom) as (_, states):
-        assert await visdom.wait_until_up(20), visdom.error
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
         await eventually(lambda: states == ["up"])
     assert "A listener failed on Visdom being up" in caplog.text
 
@@ -182,12 +183,12 @@ async def test_an_external_visdom_is_watched(monkeypatch: pytest.MonkeyPatch) ->
         serving(Starlette(routes=[Route("/some/path/health", health)])) as address,
         started(ExternalVisdom(address + "/some/path/")) as (visdom, states),
     ):
-        assert await visdom.wait_until_up(5)
+        assert await visdom.wait_until_up(PATIENCE)
         status = 500
         await eventually(lambda: visdom.state == "down")
         assert visdom.error == f"No Visdom answers at {address}/some/path."
         status = 200
-        assert await visdom.wait_until_up(5)
+        assert await visdom.wait_until_up(PATIENCE)
     assert states == ["up", "down", "up", "down"]
 
 
