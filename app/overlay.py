@@ -29,6 +29,7 @@ class Overlay:
         self._changed = changed
         self._detail: Detail | None = None
         self._drawn: dict[str, Drawn] = {}
+        self._stale: set[str] = set()  # runs of which points were missed
         self._catching_up: dict[str, asyncio.Task[None]] = {}
         self._colours = list(range(len(PALETTE)))  # places in the palette, the one given last at the end
 
@@ -69,11 +70,22 @@ class Overlay:
         drawn = self._drawn.get(run.id)
         if drawn is None:
             return
-        if not drawn.append(batch) and run.id not in self._catching_up:
-            task = asyncio.create_task(drawn.catch_up(self._store))
-            self._catching_up[run.id] = task
-            task.add_done_callback(lambda _: self._catching_up.pop(run.id, None))
+        if not drawn.append(batch):
+            self._stale.add(run.id)
+            if run.id not in self._catching_up:
+                self._catching_up[run.id] = asyncio.create_task(self._catch_up(run.id))
         self._changed()
+
+    async def _catch_up(self, run_id: str) -> None:
+        try:
+            while run_id in self._stale:  # again, if more is missed while it catches up
+                self._stale.discard(run_id)
+                if (drawn := self._drawn.get(run_id)) is None:
+                    return
+                await drawn.catch_up(self._store)
+                self._changed()
+        finally:
+            del self._catching_up[run_id]
 
     def refresh(self, run: RunRecord) -> None:
         """A run on show has another state."""

@@ -155,6 +155,8 @@ async def test_a_picture_that_missed_points_catches_up(tmp_path: Path) -> None:
         run = await stage.add()
         steps = np.array([3.0, 4.0])
         await stage.store.append(run, Batch(3, ("loss",), np.column_stack([steps, steps])))  # nobody is told
+        await stage.until(lambda: stage.shown() == [0, 1, 2])
+        await asyncio.sleep(0.3)  # or what is shown next comes late enough to be complete by chance
         await stage.feed(run, 5, 1)
         await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4, 5])
 
