@@ -163,8 +163,10 @@ class Runs:
         """Runs newest first, and how many there are in all."""
         if status is not None:  # which may have just changed: what was shown is found
             await self._store.settle()
+        under_way = self.active.copy()  # one of them may end while the stored ones are read
         stored, total = await self._store.list_runs(status=status, group=group, limit=limit, offset=offset)
-        newest = [self._newest(record) for record in stored]
+        under_way |= self.active
+        newest = [under_way[record.id].record if record.id in under_way else record for record in stored]
         still = [record for record in newest if status in (None, record.status)]
         return still, total - len(newest) + len(still)
 
@@ -289,7 +291,8 @@ class Runs:
             active = self.active.get(run_id)
             if active is None:
                 record = await self.get(run_id)
-                if record.status != "interrupted":
+                told_to_stop = record.method != EXTERNAL and ending.status == "stopped"  # a worker without its board
+                if record.status != "interrupted" or told_to_stop:
                     return record
                 active = Active(record)
             return await self._end(active, ending.status, ending.error, dict(ending.result))
@@ -338,10 +341,6 @@ class Runs:
 
     def _next_colour(self) -> int:
         return self._overlay.next_colour(queue=any(one.record.status == "queued" for one in self.active.values()))
-
-    def _newest(self, stored: RunRecord) -> RunRecord:
-        active = self.active.get(stored.id)
-        return active.record if active else stored
 
     async def _append(self, record: RunRecord, batch: Batch) -> int:
         try:
@@ -399,6 +398,7 @@ class Runs:
         if status == "diverged":
             record.why = await why_of(self._store, record)
         await self._store.save_run(record)
+        active.record = record
         self.active.pop(record.id, None)
         self._show(record)
         self._tend(self._start_waiting())

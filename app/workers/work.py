@@ -14,7 +14,9 @@ import traceback
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +39,18 @@ type Row = tuple[float | None, ...]
 
 
 def work(job: Job) -> None:
-    """Run a job to its end and report how it ended. Failures are reported, never raised."""
+    """Run a job to its end and report how it ended. Failures are reported, never raised; SystemExit if the board is
+    gone before it has begun."""
     method = METHODS[job.method]
     os.environ["LOSSBOARD_DIR"] = job.folder  # for its journal: where the next board finds it, should this one die
     try:
         params = method.params.model_validate(job.params)
-        data = _fetch_data(job)
+        try:
+            data = _fetch_data(job)
+        except HTTPError:  # the board's answer
+            raise
+        except (OSError, HTTPException):  # no board is there: how the run ended is for the next one to say
+            sys.exit(1)
         if method.needs_torch:
             torch = importlib.import_module("torch")  # only where it is needed: it takes seconds
             torch.set_num_threads(1)  # runs share the cores: more threads for one only take them from the others

@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from app.workers.engine import Job
+from app.workers.work import work
 from tests.boards import BoardProcess, alive, wait_for
 
 TEXTBOOK = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
@@ -186,6 +188,24 @@ def test_workers_stay_in_the_background(board: BoardProcess) -> None:
     assert {process.nice() for process in (nursery, *nursery.children())} == {min(own + 10, 19)}
     session = Path(f"/proc/{nursery.pid}/autogroup")
     assert not session.exists() or session.read_text().endswith("nice 10\n")
+
+
+def test_a_worker_that_finds_no_board_tells_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        work(Job("a" * 32, "gd", {}, "http://127.0.0.1:9", str(tmp_path)))
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_worker_that_outlives_its_board_leaves_its_run_interrupted(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board().start()
+    made = board.run("gd", steps_per_second=1)["id"]
+    board.wait_until(made, "running")
+    board.stop(signal.SIGKILL)
+    board.start()
+    for told, shown in (("stopped", "interrupted"), ("finished", "finished"), ("stopped", "finished")):
+        run = board.client.post(f"/api/runs/{made}/finish", json={"status": told}).json()
+        assert run["status"] == shown
 
 
 def test_a_killed_nursery_is_replaced(new_board: Callable[..., BoardProcess]) -> None:
