@@ -5,21 +5,22 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import tempfile
 import threading
 import urllib.parse
-import warnings
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 import lossboard
 from app import leftovers
-from tests.boards import BoardProcess
+from tests.boards import PATIENCE, BoardProcess, wait_for
 
 FATES = ["lose the request", "lose the answer", "repeat", "deliver late"]
 
@@ -62,6 +63,7 @@ class _Request(BaseHTTPRequestHandler):
         request = (self.path, body, self.headers["Content-Type"])
         fate = self.server.fates.popleft() if self.server.fates else "pass"
         self.close_connection = True
+        Reporting.done[fate] += 1
         try:
             if fate == "deliver late":
                 self.server.late.append(request)
@@ -84,47 +86,51 @@ class _Request(BaseHTTPRequestHandler):
 
 
 class Reporting(RuleBasedStateMachine):
-    """Scripts that log, end or are killed, and boards that are killed, over a bad network; beside it, plain lists."""
+    """Scripts that log, end or are killed, and a board that is killed, over a bad network; beside it, plain lists."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.scripts = Path(self.folder.name) / "scripts"
-        os.environ["LOSSBOARD_DIR"] = str(self.scripts)
-        self.board = BoardProcess(Path(self.folder.name) / "board").start()
-        self.network = BadNetwork(self.board.url)
+    board: ClassVar[BoardProcess]
+    network: ClassVar[BadNetwork]
+    done: ClassVar[Counter[str]] = Counter()  # in all examples: chance must leave nothing out
+
+    def __init__(self) -> None:
+        super().__init__()
         self.logged: dict[str, list[dict[str, float]]] = {}
         self.run: lossboard.Run | None = None
         self.number = 0.0
+        self.restarts = 0
 
-    @precondition(lambda self: self.run is None)
-    @rule()
-    def start_a_script(self) -> None:
-        self.run = lossboard.run("script", url=self.network.url)
-        self.logged[self.run.id] = []
-
-    @precondition(lambda self: self.run)
     @rule(names=st.sets(st.sampled_from(["loss", "w", "acc"]), min_size=1), count=st.sampled_from([1, 30, 5000]))
-    def log(self, names: set[str], count: int) -> None:
-        assert self.run
+    def a_script_logs(self, names: set[str], count: int) -> None:
+        if self.run is None:
+            self.run = lossboard.run("script", url=self.network.url)
+            self.logged[self.run.id] = []
         for _ in range(count):
             self.number += 1
             point = dict.fromkeys(sorted(names), self.number)
             self.run.log(**point)
             self.logged[self.run.id].append(point)
 
-    @rule(fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=4))
-    def the_network_fails(self, fates: list[str]) -> None:
-        self.network.fates = deque(fates)  # not ever more: finish() waits ten seconds
+    @precondition(lambda self: self.run)
+    @rule(fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=3), through=st.booleans())
+    def the_network_fails(self, fates: list[str], through: bool) -> None:
+        """For the next requests, whatever comes then; ``through``: before anything else comes."""
+        self.network.fates = deque(fates)
+        self.a_script_logs({"loss"}, 2)
+        if through:
+            wait_for(lambda: not self.network.fates, "the end of what the network does")
 
+    @precondition(lambda self: self.network.late)
     @rule()
     def late_requests_arrive(self) -> None:
         self.network.deliver_late()
 
+    @precondition(lambda self: self.restarts < 1)  # it takes a second
     @rule()
     def the_board_is_killed_and_started_again(self) -> None:
         self.board.stop(signal.SIGKILL)
         self.board.start("--port", str(self.network.board.port))
+        self.restarts += 1
+        self.done["restart"] += 1
 
     @precondition(lambda self: self.run)
     @rule()
@@ -134,6 +140,7 @@ class Reporting(RuleBasedStateMachine):
         self.run.sender.join()
         self.run.journal.leave()  # as the end of its process would
         self.run = None
+        self.done["death"] += 1
 
     @precondition(lambda self: self.run)
     @rule()
@@ -141,14 +148,14 @@ class Reporting(RuleBasedStateMachine):
         assert self.run
         assert self.run.finish()
         self.run = None
+        self.done["end"] += 1
 
     def teardown(self) -> None:
-        if not hasattr(self, "board"):
-            return
         self.network.fates.clear()
         if self.run:
             self.the_script_ends()
-        assert [sent.refusal for sent in leftovers.sync(self.scripts, self.network.url) if sent.refusal] == []
+        scripts = Path(os.environ["LOSSBOARD_DIR"])
+        assert [sent.refusal for sent in leftovers.sync(scripts, self.network.url) if sent.refusal] == []
         self.network.deliver_late()
         for run_id, logged in self.logged.items():
             points = self.board.get(f"/api/runs/{run_id}/points", max_points=1_000_000)
@@ -156,28 +163,28 @@ class Reporting(RuleBasedStateMachine):
             for name, values in points["metrics"].items():
                 assert values == [point.get(name) for point in logged]
             assert {name for point in logged for name in point} == set(points["metrics"])
-        self.network.shutdown()
-        self.network.server_close()
-        self.board.stop()
-        self.folder.cleanup()
 
 
-def test_the_board_has_what_was_logged() -> None:
-    before = os.environ.get("LOSSBOARD_DIR")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the client says that its board is away: it is
+def test_the_board_has_what_was_logged(
+    new_board: Callable[..., BoardProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path / "scripts"))
+    monkeypatch.setattr(lossboard, "_GOODBYE", PATIENCE)
+    Reporting.board = new_board().start()
+    Reporting.network = BadNetwork(Reporting.board.url)
+    machine = Reporting.TestCase
+    machine.settings = settings(
+        max_examples=12,
+        stateful_step_count=16,
+        derandomize=True,
+        phases=[Phase.generate],  # to make a failure smaller would take minutes
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the client says that its board is away: it is
-            machine = Reporting.TestCase
-            machine.settings = settings(
-                max_examples=4,
-                stateful_step_count=12,
-                derandomize=True,
-                phases=[Phase.generate],  # to make a failure smaller would take minutes
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            )
-            machine("runTest").runTest()
+        machine("runTest").runTest()
     finally:
-        os.environ.pop("LOSSBOARD_DIR", None)
-        if before is not None:
-            os.environ["LOSSBOARD_DIR"] = before
+        Reporting.network.shutdown()
+        Reporting.network.server_close()
+    assert Reporting.done.keys() >= {*FATES, "restart", "death", "end"}
