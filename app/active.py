@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.schemas import Control
+from app.answers import Control
 from app.store import RunRecord
 
 EXTERNAL = "external"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.columns import MAX_WHOLE, Floats
 from app.errors import InvalidError, message_of
-from app.schemas import DataIn, RaceIn, RunIn
+from app.questions import DataIn, RaceIn, RunIn
 from app.store import RunRecord
 from trainers import METHODS
 from trainers.method import Method

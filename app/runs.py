@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from app.active import EXTERNAL, Active, Limits
+from app.answers import Accepted, Control
 from app.colours import shades
 from app.columns import Batch
 from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
@@ -22,8 +23,8 @@ from app.leftovers import Leftovers
 from app.overlay import Overlay
 from app.plans import Plan, check_change
 from app.progress import note_points
+from app.questions import ChangeIn, Ending
 from app.reasons import why_of
-from app.schemas import Accepted, ChangeIn, Control, Ending
 from app.store import GapError, RunRecord, Status, Store
 from app.workers.engine import Engine, Job
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from app import assets
 from app.active import Limits
+from app.answers import VisdomState
 from app.board import Board, load_board, save_board
 from app.database import DATABASE_FILE, Database
 from app.feed import Feed
 from app.leftovers import Leftovers
 from app.overlay import Overlay
 from app.runs import Runs
-from app.schemas import VisdomState
 from app.settings import Settings
 from app.store import Store
 from app.visdom.connection import BASE_PATH, AnyVisdom, VisdomConnection

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.answers import Lesson
 from app.lessons import LESSONS
 from app.plans import Plan, plan_run
-from app.schemas import Lesson, RunIn
+from app.questions import RunIn
 from trainers.problem import Data
 
 

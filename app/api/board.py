@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.answers import VisdomState
 from app.api.deps import REFUSED, JsonRoute, ServicesDep
 from app.board import Board
-from app.schemas import BoardChange, VisdomState
+from app.questions import BoardChange
 
 router = APIRouter(tags=["board"], responses=REFUSED, route_class=JsonRoute)
 

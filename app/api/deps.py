@@ -11,7 +11,8 @@ import pydantic_core
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from app.schemas import MAX_DEPTH, Refusal
+from app.answers import Refusal
+from app.questions import MAX_DEPTH
 from app.services import Services
 
 SMALL = 20_000

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 
+from app.answers import Removed, Run
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
 from app.feed import INTERVAL
-from app.schemas import Removed, Run
 from app.services import Services
 
 router = APIRouter(tags=["events"], responses=REFUSED_IN_JSON)

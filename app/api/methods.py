@@ -7,10 +7,11 @@ from functools import cache
 from fastapi import APIRouter
 
 import app
+from app.answers import Health, MethodOut, StabilityOut
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
 from app.errors import NotFoundError
 from app.plans import plan_run
-from app.schemas import Health, MethodOut, RunIn, SettingIn, StabilityOut
+from app.questions import RunIn, SettingIn
 from trainers import METHODS
 from trainers.problem import Data
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.answers import Place, Race, Run
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
 from app.errors import NotFoundError
 from app.plans import plan_race
 from app.progress import rank
-from app.schemas import Place, Race, RaceIn, Run
+from app.questions import RaceIn
 
 router = APIRouter(tags=["races"], responses=REFUSED, route_class=JsonRoute)
 

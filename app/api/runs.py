@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.active import EXTERNAL
+from app.answers import Data, Run, RunList, env_of
 from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
 from app.columns import Floats
 from app.errors import InvalidError, UnavailableError
 from app.plans import plan_run
-from app.schemas import Data, Ending, Run, RunChange, RunIn, RunList, env_of
+from app.questions import Ending, RunChange, RunIn
 from app.store import Status
 from app.visdom.connection import VisdomError
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.answers import Run
 from app.api.deps import REFUSED, ServicesDep
-from app.schemas import ChangeIn, Run, StepIn
+from app.questions import ChangeIn, StepIn
 
 router = APIRouter(tags=["steering"], responses=REFUSED)
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from app.answers import env_of
 from app.board import Board
 from app.columns import Batch
 from app.drawn import Drawn, draw
 from app.overlay import Overlay
-from app.schemas import env_of
 from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.own import windows_at
