@@ -3,65 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
-import psutil
 import pytest
 
 import lossboard
 from tests.boards import BoardProcess, wait_for
+from tests.flow.calls import external, send, words_of
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardProcess]:
-    """A board that has shown no traceback when all is over, and whose runs can all still be read."""
-    errors = tmp_path_factory.mktemp("errors") / "stderr"
-    with errors.open("w") as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        running = BoardProcess(tmp_path_factory.mktemp("board")).start()
-        os.dup2(kept, 2)
-        os.close(kept)
-    with running.client.stream("GET", "/api/events") as stream:
-        yield running
-        newest = external(running)
-        assert any(newest in line for line in stream.iter_lines())
-    everything = running.get("/api/runs", limit=1000)
-    assert len(everything["items"]) == everything["total"]
-    running.stop()
-    said = errors.read_text()
-    assert "Traceback" not in said
-    assert "ERROR" not in said
-
-
-def external(board: BoardProcess) -> str:
-    run_id: str = board.client.post("/api/runs", json={"method": "external"}).json()["id"]
-    return run_id
-
-
-def send(
-    board: BoardProcess, verb: str, path: str, body: str | bytes, kind: str = "application/json"
-) -> httpx2.Response:
-    return board.client.request(verb, path, content=body, headers={"Content-Type": kind})
-
-
-def words_of(answer: httpx2.Response) -> str:
-    """What a refusal says: a sentence, in an answer that does not echo what may be of any length."""
-    assert 400 <= answer.status_code < 500, answer.text
-    assert len(answer.content) < 10_000
-    reasons = answer.json()["detail"]
-    assert all(set(reason) == {"loc", "msg", "type"} for reason in reasons)
-    words: str = reasons[0]["msg"]
-    assert words
-    return words
+def board(strict_board: BoardProcess) -> BoardProcess:
+    return strict_board
 
 
 def json_routes(board: BoardProcess) -> list[tuple[str, str]]:
@@ -375,83 +333,3 @@ def test_a_caller_that_leaves_in_the_middle_of_a_body(board: BoardProcess) -> No
         with socket.create_connection((address.host, address.port or 80)) as line:
             line.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
             time.sleep(0.05)
-
-
-# --- size -------------------------------------------------------------------------------------------------------------
-
-
-def test_a_run_has_a_thousand_metrics_at_most(board: BoardProcess) -> None:
-    path = f"/api/runs/{external(board)}/points"
-    body = {"seq": 0, "step": [0], "metrics": {f"m{number}": [1.0] for number in range(100_000)}}
-    assert "1000" in words_of(board.client.post(path, json=body))
-    head = json.dumps({"seq": 0, "metrics": list(body["metrics"])}).encode() + b"\n"
-    assert "1000" in words_of(send(board, "POST", path, head, lossboard.CONTENT_TYPE))
-    thousand = {f"m{number}": [1.0] for number in range(1000)}
-    assert board.client.post(path, json={"seq": 0, "step": [0], "metrics": thousand}).status_code == 200
-    assert "1000" in words_of(board.client.post(path, json={"seq": 1, "step": [1], "metrics": {"more": [1.0]}}))
-
-
-def test_a_curve_of_many_metrics_is_read_in_little_memory(board: BoardProcess) -> None:
-    """A thousand metrics in one record, then a million records of one: as a table that were 8 GB."""
-    path = f"/api/runs/{external(board)}/points"
-    names = [f"m{number}" for number in range(1000)]
-    board.client.post(path, json={"seq": 0, "step": [0], "metrics": {name: [1.0] for name in names}})
-    table = struct.pack("<20d", *(float(number) for number in range(1, 21))) * 100_000
-    body = json.dumps({"seq": 1, "metrics": ["m0"]}).encode() + b"\n" + table
-    assert send(board, "POST", path, body, lossboard.CONTENT_TYPE).json()["accepted"] == 1_000_001
-    before = memory(board)
-    points = board.get(path)
-    assert (points["total"], len(points["metrics"])) == (1_000_001, 1000)
-    assert 1900 < len(points["step"]) <= 2000
-    assert "10000" in words_of(board.client.get(path + "?max_points=1000000"))
-    with board.client.stream("GET", path + ".csv") as rows:
-        assert sum(len(piece) for piece, _ in zip(rows.iter_bytes(1 << 20), range(50), strict=False)) == 50 << 20
-    assert memory(board) - before < 400
-
-
-@pytest.mark.parametrize("declared", [True, False])
-def test_a_body_of_200_mb_is_refused_while_it_streams(board: BoardProcess, declared: bool) -> None:
-    for path in ("/api/runs", f"/api/runs/{external(board)}/points", "/visdom/env/x", "/no/such/place"):
-        before, highest = memory(board), 0.0
-        address = httpx2.URL(board.url)
-        with socket.create_connection((address.host, address.port or 80)) as line:
-            length = f"Content-Length: {200 << 20}" if declared else "Transfer-Encoding: chunked"
-            kind = "Content-Type: application/json"
-            line.sendall(
-                f"POST {path} HTTP/1.1\r\nHost: {address.netloc.decode()}\r\n{kind}\r\n{length}\r\n\r\n".encode()
-            )
-            piece = b"1" * (1 << 20) if declared else b"100000\r\n" + b"1" * (1 << 20) + b"\r\n"
-            answer = b""
-            try:
-                for _ in range(200):
-                    line.sendall(piece)
-                    highest = max(highest, memory(board))
-                line.settimeout(5)
-                answer = line.recv(1 << 16)
-            except ConnectionError:
-                pass  # it was closed in the middle, as well it may be
-        assert not answer or answer.startswith(b"HTTP/1.1 4")
-        if path.startswith("/api") and answer:
-            assert b"413" in answer[:20]
-            assert b"100 MiB" in answer
-        assert highest - before < 150
-
-
-def memory(board: BoardProcess) -> float:
-    """MiB that the board's own process holds."""
-    size: float = psutil.Process(board.process.pid).memory_info().rss / (1 << 20)
-    return size
-
-
-def test_a_million_pairs(board: BoardProcess) -> None:
-    draw = random.random
-    pairs = {"x": [draw() for _ in range(1_000_000)], "y": [draw() for _ in range(1_000_000)]}
-    body = json.dumps({"method": "gd", "params": {"epochs": 3, "lr": 0.1}, "data": pairs})
-    answer = send(board, "POST", "/api/runs", body)
-    assert answer.status_code == 201
-    path = f"/api/runs/{answer.json()['id']}"
-    wait_for(lambda: board.get(path)["step"] is not None, "the first point")
-    assert board.wait_until(answer.json()["id"])["status"] == "finished"
-    assert board.get(f"{path}/data") == pairs
-    pairs["x"].append(1.0)
-    assert "1000000" in words_of(send(board, "POST", "/api/runs", json.dumps({"method": "gd", "data": pairs})))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
 
@@ -74,3 +75,9 @@ async def serving(app: Callable[..., Awaitable[None]]) -> AsyncIterator[str]:
         server.force_exit = True
         await task
         listener.close()
+
+
+def socket_of(browser: httpx2.AsyncClient, path: str = "/visdom/socket", **options: Any) -> Any:
+    """A websocket at this address, as a page opens one."""
+    address = str(browser.base_url).rstrip("/").replace("http", "ws", 1) + path
+    return browser.websocket(address, max_message_size_bytes=2**30, **options)
