@@ -265,7 +265,7 @@ class Refusal(BaseModel):
 
 def env_of(run_id: str) -> str:
     """The name of a run's own Visdom env."""
-    return f"run-{run_id[:12]}"
+    return f"run-{run_id}"
 
 
 def _in_json(value: Any) -> Any:

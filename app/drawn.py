@@ -93,8 +93,15 @@ class Drawn:
 async def draw(
     store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: Detail | None = None
 ) -> Drawn:
-    """The picture of a stored run."""
+    """The picture of a stored run. GoneError if it is deleted meanwhile."""
     drawn = Drawn(run, names, detail=detail)
+    await prepare(drawn, store)
+    return drawn
+
+
+async def prepare(drawn: Drawn, store: Store) -> None:
+    """Give a new picture what belongs to its run: the data, what is known of it, and the stored points."""
+    run = drawn.run
     if run.data_hash and run.method in METHODS:
         method = METHODS[run.method]
         data = await store.get_data(run.data_hash)
@@ -105,10 +112,9 @@ async def draw(
             drawn.lr_limit = method.lr_limit(params, make_data(*data))
         if method.one_parameter:
             drawn.parabola = parabola_of(data)
-        elif names is None:
+        elif drawn.names is None:
             drawn.surface = Surface.of(make_data(*data))
     await drawn.catch_up(store)
-    return drawn
 
 
 def parabola_of(data: tuple[Floats, Floats]) -> Parabola:

@@ -12,6 +12,7 @@ import json
 import logging
 import shutil
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -98,8 +99,10 @@ def sync(folder: Path, url: str, run_id: str = "*") -> Iterator[Sent]:
             journal = introduction.parent
             try:
                 held = lossboard.hold(journal)
-            except OSError:  # its script lives, or somebody else sends it
-                continue
+            except OSError as error:
+                if not isinstance(error, BlockingIOError) and sys.platform != "win32":  # where that is a lock as well
+                    yield Sent(journal.name, "run", f"the journal in {journal} cannot be used ({error})", stays=True)
+                continue  # its script lives, or somebody else sends it
             with held:
                 yield _send_and_remove(board, journal)
     finally:
@@ -136,13 +139,14 @@ def send(board: Board, journal: Path) -> str:
 
 
 def _send_and_remove(board: Board, journal: Path) -> Sent:
-    name = _read(journal / "run.json").get("name", "run")
+    name = "run"
     try:
+        name = _read(journal / "run.json").get("name", name)
         sent = Sent(journal.name, name, lacking=send(board, journal))
     except RefusedError as error:
         sent = Sent(journal.name, name, _words_of(error), stays=not error.final)
     except (ValueError, LookupError, TypeError) as error:
-        sent = Sent(journal.name, name, f"a file in {journal} is damaged ({error})", stays=True)
+        sent = Sent(journal.name, name, f"a file in {journal} cannot be read ({error})", stays=True)
     if sent.stays:
         return sent
     (journal / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
@@ -189,9 +193,12 @@ def _post(board: Board, path: str, number: int, names: list[str], records: bytes
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON file of a journal; {} if it is not there, or was cut short by the end of its script."""
+    """A JSON file of a journal; {} if it is not there, or was cut short by the end of its script. LookupError if it may
+    not be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
+    except PermissionError as error:
+        raise LookupError(error) from None
     return content if isinstance(content, dict) else {}

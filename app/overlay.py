@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from app.board import Detail
 from app.colours import PALETTE
 from app.columns import Batch
-from app.drawn import Drawn, draw
+from app.drawn import Drawn, draw, prepare
 from app.errors import GoneError
 from app.store import RunRecord, Store
 
@@ -27,6 +27,7 @@ class Overlay:
         self._store = store
         self._size = size
         self._changed = changed
+        self._choosing = asyncio.Lock()  # one at a time chooses what is on show: each has to read the store for it
         self._detail: Detail | None = None
         self._drawn: dict[str, Drawn] = {}
         self._stale: set[str] = set()  # runs of which points were missed
@@ -52,18 +53,23 @@ class Overlay:
 
     async def look_at(self, detail: Detail | None) -> None:
         """Show only this stretch of every run, from now on; None for all."""
-        if detail != self._detail:
-            self._detail = detail
-            for drawn in self.drawn:
-                with suppress(GoneError):  # deleted in the meantime
-                    self._drawn[drawn.run.id] = await draw(self._store, drawn.run, SHARED_METRICS, detail)
-            self._changed()
+        async with self._choosing:
+            if detail != self._detail:
+                self._detail = detail
+                for old in self.drawn:
+                    with suppress(GoneError):  # deleted in the meantime
+                        new = await draw(self._store, old.run, SHARED_METRICS, detail)
+                        if new.next_seq < old.next_seq:  # points came in the meantime
+                            await new.catch_up(self._store)
+                        new.run = old.run
+                        self._drawn[old.run.id] = new
+                self._changed()
 
     async def show(self, run: RunRecord) -> None:
         """Show a run that starts, and no longer the oldest one."""
-        if run.id not in self._drawn:
-            self._drawn[run.id] = await draw(self._store, run, SHARED_METRICS, self._detail)
-        self._keep([drawn.run for drawn in self.drawn])
+        async with self._choosing:
+            await self._add(run)
+            self._keep([drawn.run for drawn in self.drawn])
 
     def append(self, run: RunRecord, batch: Batch) -> None:
         """Take new points of a run into its picture, if it is on show."""
@@ -98,20 +104,30 @@ class Overlay:
         if self._drawn.pop(run_id, None):
             self._changed()
 
-    async def load(self, known: Mapping[str, RunRecord]) -> None:
+    async def load(self, newest: Callable[[RunRecord], RunRecord] = lambda stored: stored) -> None:
         """Show the latest runs of the store: at start, and when one that was shown is gone.
 
-        ``known`` holds the records of the runs that are under way, which are newer than the stored ones.
+        ``newest`` gives the record of a run as it is now, given the stored one.
         """
-        latest = await self._store.latest_started(max(self._size, MAX_RACE))
-        started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
-        for stored in self._on_show(started):
-            if stored.id not in self._drawn:
-                if stored.shade is None:
+        async with self._choosing:
+            latest = await self._store.latest_started(max(self._size, MAX_RACE))
+            started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
+            for stored in self._on_show(started):
+                if stored.id not in self._drawn and stored.shade is None:
                     self._give(stored.colour)
-                run = known.get(stored.id, stored)
-                self._drawn[stored.id] = await draw(self._store, run, SHARED_METRICS, self._detail)
-        self._keep(started)
+                with suppress(GoneError):  # deleted in the meantime
+                    await self._add(newest(stored))
+            self._keep(started)
+
+    async def _add(self, run: RunRecord) -> None:
+        if run.id in self._drawn:
+            return
+        drawn = self._drawn[run.id] = Drawn(run, SHARED_METRICS, detail=self._detail)
+        try:
+            await prepare(drawn, self._store)  # meanwhile it is told how the run goes on
+        except BaseException:
+            self._drawn.pop(run.id, None)
+            raise
 
     def _keep(self, started: list[RunRecord]) -> None:
         for gone in set(self._drawn) - {run.id for run in self._on_show(started)}:

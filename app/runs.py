@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -16,8 +16,8 @@ from weakref import WeakValueDictionary
 from app.active import EXTERNAL, Active, Limits
 from app.answers import Accepted, Control
 from app.colours import shades
-from app.columns import Batch
-from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
+from app.columns import MAX_METRICS, Batch
+from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError
 from app.feed import Feed
 from app.leftovers import Leftovers
 from app.overlay import Overlay
@@ -88,7 +88,7 @@ class Runs:
                 note_points(record, last)
             record.status, record.ended_at, record.error = "interrupted", time.time(), LEFT_BEHIND
             await self._store.save_run(record)
-        await self._overlay.load({})
+        await self._overlay.load()
 
     # --- making and finding -----------------------------------------------------------------------------------------
 
@@ -164,10 +164,9 @@ class Runs:
         """Runs newest first, and how many there are in all."""
         if status is not None:  # which may have just changed: what was shown is found
             await self._store.settle()
-        under_way = self.active.copy()  # one of them may end while the stored ones are read
+        newest_of = self._newest()
         stored, total = await self._store.list_runs(status=status, group=group, limit=limit, offset=offset)
-        under_way |= self.active
-        newest = [under_way[record.id].record if record.id in under_way else record for record in stored]
+        newest = [newest_of(record) for record in stored]
         still = [record for record in newest if status in (None, record.status)]
         return still, total - len(newest) + len(still)
 
@@ -251,9 +250,9 @@ class Runs:
             await self._engine.kill(run_id)
             await self._store.delete_run(record)
             self.active.pop(run_id, None)
-            await self._overlay.load({key: active.record for key, active in self.active.items()})
             for view in self._views:
                 view.removed(run_id)
+            await self._overlay.load(self._newest())  # an older run takes its place
         self._feed.removed(run_id)
         await self._start_waiting()
 
@@ -269,18 +268,14 @@ class Runs:
                 if record.status != "interrupted":
                     raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
                 if record.method != EXTERNAL:  # its journal is being read: nothing goes on
+                    await self._note_start(record, "interrupted")
                     accepted = await self._append(record, batch)
-                    await self._store.save_run(record)
+                    await self._save(record)
                     return Accepted(accepted=accepted, control=Control(stop=True))
                 active = await self._revive(record)
             active.heard_at = time.monotonic()
             record = active.record
-            if record.started_at is None:
-                record.started_at = time.time()
-                if not active.paused:
-                    record.status = "running"
-                await self._save(record)
-                await self._overlay.show(record)
+            await self._note_start(record, "paused" if active.paused else "running")
             if record.method == EXTERNAL and (silent := active.tell()):
                 await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
             next_seq = await self._append(record, batch)
@@ -343,21 +338,44 @@ class Runs:
     def _next_colour(self) -> int:
         return self._overlay.next_colour(queue=any(one.record.status == "queued" for one in self.active.values()))
 
+    def _newest(self) -> Callable[[RunRecord], RunRecord]:
+        """Called before runs are read from the store: what then gives the record of each as it is now, also if it
+        starts or ends meanwhile."""
+        known = self.active.copy()
+
+        def newest(stored: RunRecord) -> RunRecord:
+            active = self.active.get(stored.id) or known.get(stored.id)
+            return active.record if active else stored
+
+        return newest
+
+    async def _note_start(self, record: RunRecord, status: Status) -> None:
+        """The first points of a run come in: from now on it is shown. What cannot be stored has not happened."""
+        if record.started_at is None:
+            started = dataclasses.replace(record, started_at=time.time(), status=status)
+            await self._store.save_run(started)
+            record.started_at, record.status = started.started_at, status
+            self._show(record)
+            await self._overlay.show(record)
+
     async def _append(self, record: RunRecord, batch: Batch) -> int:
-        try:
-            appended = await self._store.append(record, batch)
-        except GapError as gap:
-            raise ConflictError(
-                f"Records from {gap.wanted} are missing before this batch; send those first.",
-                field=("seq",),
-                wanted=gap.wanted,
-            ) from None
-        if appended.new is not None:
-            if note_points(record, appended.new):
-                await self._store.save_run(record)
-            for view in self._views:
-                view.append(record, appended.new)
-            self._feed.changed(record.id)
+        if len(record.last.keys() | batch.names) > MAX_METRICS:
+            raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
+        for part in batch.parts():
+            try:
+                appended = await self._store.append(record, part)
+            except GapError as gap:
+                raise ConflictError(
+                    f"Records from {gap.wanted} are missing before this batch; send those first.",
+                    field=("seq",),
+                    wanted=gap.wanted,
+                ) from None
+            if appended.new is not None:
+                if note_points(record, appended.new):
+                    await self._store.save_run(record)
+                for view in self._views:
+                    view.append(record, appended.new)
+                self._feed.changed(record.id)
         return appended.next_seq
 
     @contextlib.asynccontextmanager

@@ -66,7 +66,7 @@ class Services:
         """Change what belongs to the board, for everyone who looks at it."""
         self.publisher.show(board)
         await save_board(self.store, board)
-        await self.overlay.look_at(board.detail)
+        await self.overlay.look_at(self.publisher.board.detail)
         self.feed.board_changed()
 
 

@@ -183,8 +183,8 @@ class Store:
             db.execute("DELETE FROM runs WHERE number = ?", (record.number,))
             db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (record.id,))
             db.execute(
-                "DELETE FROM datasets WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = ?1)",
-                (record.data_hash,),
+                "DELETE FROM datasets WHERE hash = :hash AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = :hash)",
+                {"hash": record.data_hash},
             )
 
         await self._database.write(work)

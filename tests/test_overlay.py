@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from app.board import Detail
+from app.columns import Batch
+from app.database import Database
 from app.overlay import Overlay
 from app.store import RunRecord, Store
 
@@ -23,7 +30,7 @@ async def shown(store: Store, runs: list[RunRecord]) -> list[int]:
         await store.add_run(one)
         await overlay.show(one)
     again = Overlay(store, 8, lambda: None)
-    await again.load({})
+    await again.load()
     numbers = [drawn.run.number for drawn in overlay.drawn]
     assert [drawn.run.number for drawn in again.drawn] == numbers
     return numbers
@@ -46,3 +53,77 @@ async def test_a_run_after_a_race_is_shown_beside_the_latest(store: Store) -> No
 
 async def test_runs_of_a_group_that_is_no_race_are_as_any_others(store: Store) -> None:
     assert await shown(store, [run(number, group="mine") for number in range(1, 11)]) == list(range(3, 11))
+
+
+class SlowStore(Store):
+    """A store in which reading takes a while, as of a long run."""
+
+    async def some_batches(self, *asked: Any) -> list[Batch]:
+        await asyncio.sleep(0.05)
+        return await super().some_batches(*asked)
+
+
+async def on_show(folder: Path, count: int) -> tuple[SlowStore, Overlay, list[RunRecord]]:
+    store = SlowStore(Database(folder / "db"))
+    overlay = Overlay(store, 2, lambda: None)
+    runs = [run(number) for number in range(1, count + 1)]
+    for one in runs:
+        await store.add_run(one)
+        await overlay.show(one)
+    return store, overlay, runs
+
+
+def numbers(overlay: Overlay) -> list[int]:
+    return [drawn.run.number for drawn in overlay.drawn]
+
+
+async def test_a_run_that_starts_while_another_is_replaced_is_shown(tmp_path: Path) -> None:
+    store, overlay, runs = await on_show(tmp_path, 3)
+    await store.delete_run(runs[2])
+    overlay.removed(runs[2].id)
+    loading = asyncio.create_task(overlay.load())
+    await asyncio.sleep(0.02)
+    new = run(4)
+    await store.add_run(new)
+    await overlay.show(new)
+    await loading
+    assert numbers(overlay) == [2, 4]
+    store.close()
+
+
+async def test_the_stretch_chosen_last_is_shown(tmp_path: Path) -> None:
+    store, overlay, _ = await on_show(tmp_path, 2)
+    await overlay.look_at(Detail(from_step=0, to_step=3))
+    last = Detail(from_step=7, to_step=8)
+    await asyncio.gather(overlay.look_at(None), overlay.look_at(last))
+    assert [drawn.detail for drawn in overlay.drawn] == [last, last]
+    store.close()
+
+
+async def test_a_run_deleted_while_a_stretch_is_drawn_stays_away(tmp_path: Path) -> None:
+    store, overlay, runs = await on_show(tmp_path, 2)
+    looking = asyncio.create_task(overlay.look_at(Detail(from_step=0, to_step=3)))
+    await asyncio.sleep(0.02)
+    await store.delete_run(runs[1])
+    overlay.removed(runs[1].id)
+    await overlay.load()
+    await looking
+    assert numbers(overlay) == [1]
+    store.close()
+
+
+async def test_points_and_ends_that_come_while_pictures_are_drawn_are_in_them(tmp_path: Path) -> None:
+    store, overlay, runs = await on_show(tmp_path, 2)
+    for doing in (overlay.look_at(Detail(from_step=0, to_step=9)), overlay.load()):
+        if not overlay.drawn[0].detail:
+            overlay.removed(runs[0].id)  # so that it is loaded again
+        task = asyncio.create_task(doing)
+        await asyncio.sleep(0.12)
+        seq = overlay.drawn[-1].next_seq
+        batch = Batch(seq, ("loss",), np.array([[seq, 1.0]]))
+        await store.append(runs[1], batch)
+        overlay.append(runs[1], batch)
+        overlay.refresh(dataclasses.replace(runs[1], name=f"after {seq}"))
+        await task
+        assert (overlay.drawn[-1].next_seq, overlay.drawn[-1].run.name) == (seq + 1, f"after {seq}")
+    store.close()

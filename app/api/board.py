@@ -21,10 +21,10 @@ async def get_board(services: ServicesDep) -> Board:
 @router.patch("/board")
 async def change_board(change: BoardChange, services: ServicesDep) -> Board:
     """Change some axes, or another part; what is not named stays as it is."""
-    now = services.publisher.board
-    axes = now.axes.model_copy(update=change.axes.model_dump(exclude_unset=True))
     if change.run:
         await services.runs.get(change.run)  # or refuse it
+    now = services.publisher.board
+    axes = now.axes.model_copy(update=change.axes.model_dump(exclude_unset=True))
     parts = {name: getattr(change, name) for name in change.model_fields_set}
     if change.run != now.run and "run" in parts:
         parts.setdefault("at", None)  # the step of another run

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 import lossboard
 from app.answers import Accepted, Points
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
-from app.columns import MAX_METRICS, Batch, Floats, from_columns, is_missing, parse_binary
+from app.columns import Batch, Floats, from_columns, is_missing, parse_binary
 from app.curves import curve
 from app.errors import SEND_JSON, InvalidError, MediaError, message_of
 from app.pieces import Stretch
@@ -53,12 +53,7 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
     batch = await aside(len(body), parse, body)
-    known = (await services.runs.get(run_id)).last
-    if len(known.keys() | batch.names) > MAX_METRICS:
-        raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
-    for part in batch.parts():
-        accepted = await services.runs.ingest(run_id, part)
-    return accepted
+    return await services.runs.ingest(run_id, batch)
 
 
 @router.get("/runs/{run_id}/points", response_model=Points)

@@ -121,6 +121,8 @@ def contours(one: Drawn, surface: Surface, point: Point) -> Window:
     path = _plane(one, point)
     if not len(path):
         return Window("cost", "Cost over w and b", *empty(layout, "Waiting for a first step…"))
+    if not (math.isfinite(surface.w_star) and math.isfinite(surface.b_star)):
+        return Window("cost", "Cost over w and b", *empty(layout, "The minimum is too far away to be drawn"))
     ws, bs = _range(path[:, 0], surface.w_star), _range(path[:, 1], surface.b_star)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         height = np.log10(surface.above_minimum(*np.meshgrid(ws, bs)))

@@ -15,7 +15,8 @@ from typing import Any
 from app.answers import env_of
 from app.board import Board
 from app.columns import Batch
-from app.drawn import Drawn, draw
+from app.drawn import Drawn, prepare
+from app.errors import GoneError
 from app.overlay import Overlay
 from app.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
@@ -44,11 +45,13 @@ class Publisher:
         self._changed = asyncio.Event()
         self._changed.set()
         self._own: OrderedDict[str, Drawn] = OrderedDict()
+        self._one_own = asyncio.Lock()  # held by whoever draws a run's own windows and sends them
         self._own_changed: set[str] = set()
         self._stale: set[str] = set()  # runs of which points were missed
         self._dropping: set[str] = set()  # runs whose env is to go
         self._own_wanted = asyncio.Event()  # someone waits for a run's own windows
         self._sent: dict[tuple[str, str], bytes] = {}  # a digest of what each window shows
+        self._failed: set[str] = set()  # envs of which a window could not be drawn
         self._versions = itertools.count(1)
 
     def changed(self) -> None:
@@ -87,13 +90,25 @@ class Publisher:
         self._changed.set()
 
     async def open_own(self, run: RunRecord) -> None:
-        """Build the env of one run, if it is not there. VisdomError if Visdom does not take it."""
-        if run.id not in self._own:
-            self._own[run.id] = await draw(self._store, run)
-        self._own.move_to_end(run.id)
-        await self._publish(env_of(run.id), await self._windows_of(self._own[run.id]))
-        while len(self._own) > OWN_ENVS:
-            self._dropping.add(self._own.popitem(last=False)[0])
+        """Build the env of one run, if it is not there. VisdomError if Visdom does not take it, GoneError if the run is
+        deleted meanwhile."""
+        async with self._one_own:
+            drawn = self._own.get(run.id) or await self._draw_own(run)
+            if run.id not in self._own:
+                raise GoneError(f"The run {run.id} was deleted.")
+            self._own.move_to_end(run.id)
+            await self._publish(env_of(run.id), await self._windows_of(drawn))
+            while len(self._own) > OWN_ENVS:
+                self._dropping.add(self._own.popitem(last=False)[0])
+
+    async def _draw_own(self, run: RunRecord) -> Drawn:
+        drawn = self._own[run.id] = Drawn(run)  # it is told how the run goes on while it is prepared
+        try:
+            await prepare(drawn, self._store)
+        except BaseException:
+            self._own.pop(run.id, None)
+            raise
+        return drawn
 
     def removed(self, run_id: str) -> None:
         """A run was deleted: so will be its env."""
@@ -109,13 +124,16 @@ class Publisher:
                 self._changed.clear()
                 try:
                     drawn = self.overlay.drawn
+                    await self._publish(SHARED_ENV, shared_windows(drawn, self.board))
                     races = race_windows(drawn)
-                    await self._publish(SHARED_ENV, [*shared_windows(drawn, self.board), *races])
+                    await self._publish(SHARED_ENV, races)
                     if not races:
                         await self._close(SHARED_ENV, WIN)
                 except VisdomError as error:
                     log.info("the shared windows wait: %s", error)
                     self._changed.set()
+                except Exception:
+                    self._note_failure(SHARED_ENV)
             spent = time.monotonic() - began
             # Where sending takes long, Visdom is given as long again to rest.
             await asyncio.sleep(max(SHARED_INTERVAL - spent, min(spent, 2.0), 0.01))
@@ -136,17 +154,26 @@ class Publisher:
                 await self._publish_own(run_id)
 
     async def _publish_own(self, run_id: str) -> None:
-        drawn = self._own.get(run_id)
-        if drawn is None:  # deleted while another run was published
-            return
-        try:
-            if run_id in self._stale:
-                self._stale.discard(run_id)
-                await drawn.catch_up(self._store)
-            await self._publish(env_of(run_id), await self._windows_of(drawn))
-        except VisdomError as error:
-            log.info("the windows of run %s wait: %s", run_id, error)
-            self._own_changed.add(run_id)
+        async with self._one_own:
+            drawn = self._own.get(run_id)
+            if drawn is None:  # deleted while another run was published
+                return
+            try:
+                if run_id in self._stale:
+                    self._stale.discard(run_id)
+                    await drawn.catch_up(self._store)
+                await self._publish(env_of(run_id), await self._windows_of(drawn))
+            except VisdomError as error:
+                log.info("the windows of run %s wait: %s", run_id, error)
+                self._own_changed.add(run_id)
+            except Exception:
+                self._note_failure(env_of(run_id))
+
+    def _note_failure(self, env: str) -> None:
+        """Whatever cannot be drawn must not end the other windows. It is told once, and tried at the next change."""
+        if env not in self._failed:
+            self._failed.add(env)
+            log.exception("windows of the env %s cannot be drawn", env)
 
     async def _windows_of(self, drawn: Drawn) -> list[Window]:
         at = self.board.at if drawn.run.id == self.board.run else None

@@ -14,6 +14,7 @@ from app.visdom.plot import Look, Window, as_text, make_layout
 
 WIN = "race"
 LABEL = 0.12  # of the height: what the limit's label takes, at the top
+TINY = 1e-300  # smaller losses are drawn as this one
 ROOM = 10.0  # times the largest loss: where those that have diverged are marked
 
 
@@ -53,14 +54,14 @@ def _plot(title: str, racing: list[Drawn]) -> Window:
     losses = [run.last["loss"] for run in calm]
     positive = [loss for loss in losses if loss > 0] or [1.0]
     top = ROOM * max(positive)
-    bottom = min(positive) / ROOM  # stands for a loss of zero, which a logarithmic axis has no place for
+    bottom = max(min(positive) / ROOM, TINY)  # stands for a loss of zero, which a logarithmic axis has no place for
     lost = [one.run for one in racing if "loss" in one.run.last and _is_lost(one.run)]
     traces = [
         _marks("loss", calm, [max(loss, bottom) for loss in losses], "circle"),
         _marks("diverged", lost, [top] * len(lost), "triangle-up"),
     ]
     layout = make_layout("learning rate", "loss now", Look("log", "log"))
-    room = top * (top / bottom) ** LABEL  # no run lies on the label, and none is cut at the edge
+    room = top ** (1 + LABEL) / bottom**LABEL  # no run lies on the label, and none is cut at the edge
     layout["yaxis2"]["autorangeoptions"] = {"include": [bottom, room]}
     del layout["xaxis2"]["dtick"]
     if limit := next((one.lr_limit for one in racing if one.lr_limit), None):
@@ -71,7 +72,7 @@ def _plot(title: str, racing: list[Drawn]) -> Window:
 def _is_lost(run: RunRecord) -> bool:
     """Whether its loss is no longer what the scale is for."""
     loss = run.last.get("loss")
-    grown = loss is None or not math.isfinite(loss) or loss > 1e6 * max(run.first_loss or 0.0, 1e-300)
+    grown = loss is None or not math.isfinite(loss) or loss > 1e6 * max(run.first_loss or 0.0, TINY)
     return grown or run.status == "diverged"
 
 

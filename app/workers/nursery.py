@@ -15,6 +15,7 @@ import selectors
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -111,7 +112,12 @@ class Nursery:
                 os.kill(pid, signal.SIGKILL)
 
     def _fork(self, job: Job) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes: the other workers can go on
+            sys.stderr.write(f"no worker could be forked: {error}\n")
+            self._say({"ended": job.run_id, "code": 1})
+            return
         if pid:
             self._workers[pid] = job.run_id
             return
@@ -120,6 +126,8 @@ class Nursery:
             self._become_worker()
             work(job)
             code = 0
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)  # none of what the nursery would clean up belongs to a worker

@@ -139,3 +139,16 @@ def test_records_without_a_metric_hold_nothing_up(board: BoardProcess) -> None:
     assert board.client.post(f"{run}/points", json=empty).json()["accepted"] == 1000
     assert send(board.client, run, 1000) == 200
     assert board.get(f"{run}/points", max_points=10)["metrics"]["loss"][-1] == 1000
+
+
+def test_two_changes_of_the_board_are_both_kept(board: BoardProcess, cross: Crossing) -> None:
+    run = board.wait_until(board.run(epochs=5)["id"])["id"]
+    for late in range(TIMES):
+        board.client.patch("/api/board", json={"run": None, "axes": {"loss": "linear"}})
+        cross(
+            lambda client: client.patch("/api/board", json={"run": run}),
+            lambda client: client.patch("/api/board", json={"axes": {"loss": "log"}}),
+            late,
+        )
+        now = board.get("/api/board")
+        assert (now["run"], now["axes"]["loss"]) == (run, "log")

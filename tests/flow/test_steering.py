@@ -402,3 +402,14 @@ def test_a_script_that_reports_nothing_has_heard_what_the_last_answer_said(board
     assert post(3, 3) == {"lr": 0.5}
     assert post(4, 4) == {"lr": 0.5}
     assert board.get(f"/api/runs/{made}")["changes"] == [{"step": 3, "params": {"lr": 0.5}}]
+
+
+def test_a_change_holds_after_the_post_in_whose_answer_it_was_told(board: BoardProcess) -> None:
+    run = board.client.post("/api/runs", json={"method": "external", "params": {"lr": 0.1}}).json()["id"]
+    change(board, run, lr=0.5)
+    steps = list(range(150_000))  # stored in several pieces
+    for seq in (0, 150_000):
+        batch = {"seq": seq, "step": [seq + step for step in steps], "metrics": {"loss": steps}}
+        assert board.get(f"/api/runs/{run}")["changes"] == []
+        assert board.client.post(f"/api/runs/{run}/points", json=batch).status_code == 200
+    assert board.get(f"/api/runs/{run}")["changes"] == [{"step": 150_000, "params": {"lr": 0.5}}]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from app.answers import env_of
 from app.board import Axes, Board
 from app.columns import Batch
 from app.database import Database
+from app.drawn import Drawn
 from app.overlay import Overlay
 from app.store import RunRecord, Store
+from app.visdom import publisher
+from app.visdom.own import windows_at
+from app.visdom.plot import Window
 from app.visdom.publisher import OWN_ENVS, Publisher
 from tests.boards import PATIENCE
 from tests.visdom.fake import FakeVisdom
@@ -132,7 +139,7 @@ async def test_a_runs_own_env_follows_it_and_is_dropped_with_it(tmp_path: Path) 
     async with publishing(tmp_path) as stage:
         run = await stage.add()
         await stage.publisher.open_own(run)
-        env = "run-000000000000"
+        env = env_of(run.id)
         assert stage.shown("metric-loss", env) == [0, 1, 2]
         await stage.feed(run, 3, 1)
         await stage.until(lambda: stage.shown("metric-loss", env) == [0, 1, 2, 3])
@@ -146,8 +153,8 @@ async def test_the_env_opened_longest_ago_goes_when_there_are_too_many(tmp_path:
             run = RunRecord(f"{number:012x}" + 20 * "0", "run", "external", {}, "finished", 0.0)
             await stage.store.add_run(run)
             await stage.publisher.open_own(run)
-        await stage.until(lambda: ("run-000000000000", "about") not in stage.visdom.windows)
-        assert ("run-000000000001", "about") in stage.visdom.windows
+        await stage.until(lambda: (env_of("0" * 32), "about") not in stage.visdom.windows)
+        assert (env_of(f"{1:012x}" + 20 * "0"), "about") in stage.visdom.windows
 
 
 async def test_a_picture_that_missed_points_catches_up(tmp_path: Path) -> None:
@@ -170,7 +177,7 @@ async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
         await stage.publisher.open_own(run)
 
         def ball() -> list[float]:
-            window = stage.visdom.windows["run-555555555555", "cost"]
+            window = stage.visdom.windows[env_of("5" * 32), "cost"]
             return window["data"][-1]["x"]  # type: ignore[no-any-return]
 
         assert ball() == [1.5]
@@ -189,5 +196,41 @@ async def test_own_windows_follow_the_boards_axes(tmp_path: Path) -> None:
         await stage.publisher.open_own(run)
         stage.publisher.show(Board(axes=Axes(loss="log")))
         await stage.until(
-            lambda: "yaxis2" in stage.visdom.windows["run-000000000000", "metric-loss"]["layout"],
+            lambda: "yaxis2" in stage.visdom.windows[env_of(run.id), "metric-loss"]["layout"],
         )
+
+
+async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with publishing(tmp_path) as stage:
+        run, other = await stage.add(1), await stage.add(2)
+        for one in (run, other):
+            await stage.publisher.open_own(one)
+
+        def fail_for_the_first(one: Drawn, *rest: Any) -> list[Window]:
+            return windows_at(one, *rest) if one.run is other else fail()
+
+        def fail(*_: Any) -> list[Window]:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(publisher, "windows_at", fail_for_the_first)
+        monkeypatch.setattr(publisher, "race_windows", fail)
+        for seq in (3, 4):
+            await stage.feed(run, seq, 1)
+            await stage.feed(other, seq, 1)
+            await stage.until(lambda seq=seq: stage.shown()[-1:] == [seq])
+            await stage.until(lambda seq=seq: stage.shown("metric-loss", env_of(other.id))[-1:] == [seq])
+        assert caplog.text.count("cannot be drawn") == 2  # one line for each env, however often it is tried
+
+
+async def test_own_windows_miss_nothing_while_they_are_opened(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        opening = asyncio.create_task(stage.publisher.open_own(run))
+        await asyncio.sleep(0)  # it reads the store now
+        await stage.feed(run, 3, 1)
+        stage.publisher.refresh(dataclasses.replace(run, status="finished"))
+        await opening
+        await stage.until(lambda: stage.shown("metric-loss", env_of(run.id)) == [0, 1, 2, 3])
+        await stage.until(lambda: "finished" in str(stage.visdom.windows[env_of(run.id), "about"]))

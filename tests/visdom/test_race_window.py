@@ -64,6 +64,15 @@ def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> Dr
     return one
 
 
+def test_losses_of_any_size_have_a_scale() -> None:
+    for losses in ((5e-324, 1e-310), (0.0, 5e-324), (1e149, 5e-324), (1e-300, 1e-300)):
+        racing = [racer(number, loss, {"lr": 0.1 * number}) for number, loss in enumerate(losses, 1)]
+        for one in racing:
+            one.run.first_loss = 1e149
+        for window in race_windows(racing):
+            json.dumps([window.data, window.layout], allow_nan=False)
+
+
 def test_learning_rates_are_plotted_with_what_diverged_at_the_top() -> None:
     racing = [
         racer(1, 1e-3, {"lr": 0.01}),
