@@ -92,3 +92,19 @@ def test_a_run_that_comes_late_is_not_looked_at_any_more(board: BoardProcess, ne
     delay.let_go()
     expect(page.locator("#look")).to_be_hidden()
     expect(page.locator("#axes [name=cost]")).to_be_visible()
+
+
+def test_a_step_of_others_is_shown_after_one_that_a_script_left_out(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page.page
+    run = board.client.post("/api/runs", json={"method": "external", "name": "every tenth"}).json()
+    points = {"seq": 0, "step": [0, 10, 20], "metrics": {"loss": [3.0, 2.0, 1.0]}}
+    board.client.post(f"/api/runs/{run['id']}/points", json=points)
+    board.client.patch("/api/board", json={"run": run["id"]})
+    expect(page.locator("#look-values")).to_have_text("step 20  ·  loss 1")
+    delay = Delay(page, "**/api/board")
+    page.get_by_role("slider", name="Step shown").fill("4")
+    delay.wait()
+    wait_for(lambda: asked(page) and board.get("/api/board")["at"] == 10, "the next step that there is")
+    delay.let_go()
+    board.client.patch("/api/board", json={"at": 0})
+    expect(page.locator("#look-values")).to_have_text("step 0  ·  loss 3")
