@@ -108,3 +108,17 @@ def test_a_step_of_others_is_shown_after_one_that_a_script_left_out(form_page: B
     delay.let_go()
     board.client.patch("/api/board", json={"at": 0})
     expect(page.locator("#look-values")).to_have_text("step 0  ·  loss 3")
+
+
+def test_a_ranking_that_comes_late_does_not_stay(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page.page
+    delay = Delay(page, "**/api/races/*")
+    body = {"method": "gd", "params": {"epochs": 5000, "steps_per_second": 5}, "vary": {"lr": [0.3, 0.35]}}
+    runs = board.client.post("/api/races", json=body).json()["runs"]
+    delay.wait()
+    for run in runs:
+        board.client.patch(f"/api/runs/{run['id']}", json={"params": {"steps_per_second": None}})
+    losses = page.locator("#ranking tbody td:last-child")
+    expect(losses).to_have_text(["diverged", "diverged"])
+    delay.let_go()
+    expect(losses).to_have_text(["diverged", "diverged"])
