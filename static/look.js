@@ -22,17 +22,18 @@ let run = null;
 let at = null; // the step that is shown; null: the last
 let chosen = null; // the step that was chosen on this page
 let valued = ""; // the run and the step whose values are shown
-let moving = false; // while a person moves the slider, what the board tells of it is behind
+let moving = false; // a person has moved the slider, and the board is not asked yet: what it tells is behind
 
 let change = null;
 
-/** Make the bar work. `tell` is called with what a person switches, { at: 37 } say, and returns a promise. */
+const ask = throttled(OFTEN, (step) => {
+  moving = false; // until the answer comes, `change` lets nothing older be shown
+  change({ at: step });
+});
+
+/** Make the bar work. `tell` is called with what a person switches, { at: 37 } say. */
 export function setUpLook(tell) {
   change = tell;
-  const ask = throttled(OFTEN, async (step) => {
-    await change({ at: step });
-    moving = at !== step;
-  });
   slider.addEventListener("input", () => {
     moving = true;
     at = chosen = Number(slider.value);

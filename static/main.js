@@ -18,7 +18,11 @@ const state = {
   runs: new Map(), // id -> Run; the newest ones, without gaps
   total: 0, // runs that the board has
   methods: [],
+  board: null, // what belongs to everyone, as it was told last
   looked: null, // the run that everyone looks at by itself
+  changing: 0, // changes of the board that this page has asked for and that are not answered yet
+  behind: false, // whether events told of the board meanwhile, from before those changes or from after
+  asked: 0, // how often the board was asked, changed or heard of: an answer that is overtaken is dropped
   waiting: null, // events that came while the list was fetched; null while it is not
 };
 
@@ -71,27 +75,59 @@ follow({
   runs: (runs) => later(() => runs.forEach(keep)),
   removed: ({ ids }) => later(() => forget(ids)),
   visdom: renderVisdom,
-  board: showBoard,
+  board: hearOfBoard,
 });
 
 document.querySelector("#older").addEventListener("click", () => attempt(loadOlder));
 
+/** What events tell while a change is under way may be from before it, and a switch would jump back and forth. */
+function hearOfBoard(board) {
+  if (state.changing) {
+    state.behind = true;
+    return;
+  }
+  state.behind = false;
+  state.asked += 1;
+  showBoard(board);
+}
+
+/** Change what belongs to everyone. The answer is all of it; it is asked for again if others may have changed it since. */
 function changeBoard(change) {
   return attempt(async () => {
+    state.changing += 1;
+    state.asked += 1;
+    let board = null;
     try {
-      await showBoard(await api("PATCH", "/board", change));
-    } catch (error) {
-      await showBoard(await api("GET", "/board")); // as it still is
-      throw error;
+      board = await api("PATCH", "/board", change);
+    } finally {
+      state.changing -= 1;
+      if (!state.changing) {
+        await (board && !state.behind ? showBoard(board) : askForBoard()); // refused: as it still is
+      }
     }
   });
 }
 
+async function askForBoard() {
+  state.asked += 1;
+  const turn = state.asked;
+  const board = await api("GET", "/board");
+  if (turn === state.asked) {
+    state.behind = false;
+    await showBoard(board);
+  }
+}
+
 /** Show what belongs to everyone: the switches, and the run that is looked at by itself. */
 async function showBoard(board) {
+  state.board = board;
   renderBoard(board);
   if (state.looked?.id !== (board.run ?? undefined)) {
-    state.looked = board.run && (state.runs.get(board.run) ?? (await api("GET", `/runs/${board.run}`).catch(() => null)));
+    const looked = board.run && (state.runs.get(board.run) ?? (await api("GET", `/runs/${board.run}`).catch(() => null)));
+    if (board !== state.board) {
+      return; // another run was chosen meanwhile
+    }
+    state.looked = looked;
   }
   lookAt(state.looked);
   renderLook(board, state.looked);

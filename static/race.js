@@ -139,6 +139,8 @@ function ratesIn(text) {
 // --- who leads -------------------------------------------------------------------------------------------------------
 
 let seen = ""; // the state of the runs that the ranking was asked for
+let asked = 0; // how often it was asked for
+let shown = 0; // which of the answers is shown
 
 /** Show the ranking of the newest race among these runs, newest first. */
 export function renderRanking(runs) {
@@ -157,10 +159,16 @@ export function isRacing(run) {
   return Object.keys(run.varied ?? {}).length > 0;
 }
 
+/** An answer that is overtaken is dropped; one that is merely late, as all may be on a busy board, is shown. */
 const update = throttled(OFTEN, async (group, racing) => {
+  asked += 1;
+  const turn = asked;
   try {
     const places = await api("GET", `/races/${encodeURIComponent(group)}`);
-    renderTable(group, places, racing);
+    if (turn > shown) {
+      shown = turn;
+      renderTable(group, places, racing);
+    }
   } catch {
     seen = ""; // the race was deleted, or the board is away: the next change of a run asks again
   }

@@ -15,6 +15,7 @@ State = Literal["up", "starting", "down"]
 
 BASE_PATH = "/visdom"
 TIMEOUT = 5.0
+HEALTH_TIMEOUT = 1.0  # a Visdom that is well says so sooner
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +80,9 @@ class AnyVisdom(ABC):
         return True
 
     async def answers(self) -> bool:
-        """Whether it answers now, within a second."""
+        """Whether it answers now, within HEALTH_TIMEOUT."""
         try:
-            answer = await self.client.get(f"{self.url}/health", headers=self.headers, timeout=1.0)
+            answer = await self.client.get(f"{self.url}/health", headers=self.headers, timeout=HEALTH_TIMEOUT)
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return False
         return answer.status_code == httpx2.codes.OK

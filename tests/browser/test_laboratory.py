@@ -88,7 +88,7 @@ def test_the_learning_rate_changes_while_a_run_goes_on(page: BoardPage, board: B
     changes = wait_for(lambda: board.get(f"/api/runs/{run['id']}")["changes"], "a recorded change")
     assert changes[0]["params"] == {"lr": 0.05}
     assert changes[0]["step"] > 0
-    wait_for(lambda: "lr 0.05" in page.curves.locator(".annotation").all_text_contents(), "the curve's marker")
+    expect(page.curves.locator(".annotation", has_text="lr 0.05").first).to_be_attached()  # on the curve
     rate.press("ArrowUp")
     expect(rate).to_have_value("0.06")
     wait_for(lambda: len(board.get(f"/api/runs/{run['id']}")["changes"]) == 2, "a second change")
@@ -112,29 +112,44 @@ def test_the_learning_rate_changes_while_a_run_goes_on(page: BoardPage, board: B
 
 def test_a_run_is_held_stepped_and_resumed(form_page: BoardPage, board: BoardProcess) -> None:
     run = slow_run(board)
+
+    def step() -> int | None:
+        answer: int | None = board.get(f"/api/runs/{run['id']}")["step"]
+        return answer
+
+    wait_for(lambda: step() is not None, "a first step")
     row = form_page.row(run["id"])
     row.get_by_role("button", name="Pause").click()
     expect(row.locator(".status")).to_contain_text("Paused")
-
-    def step() -> int:
-        answer: int = board.get(f"/api/runs/{run['id']}")["step"]
-        return answer
-
-    held = wait_until_still(form_page.page, step)
+    held = where_it_stands(board, run["id"])
+    wait_for(lambda: step() == held, "every point of it")
+    assert wait_until_still(form_page.page, step) == held
     for more in (1, 2):
         row.get_by_role("button", name="Step").click()
         wait_for(lambda more=more: step() == held + more, "one more step")
     assert wait_until_still(form_page.page, step) == held + 2
     row.get_by_role("button", name="Resume").click()
     expect(row.locator(".status")).to_contain_text("Running")
-    wait_for(lambda: step() > held + 4, "steps of its own")
+    wait_for(lambda: (step() or 0) > held + 4, "steps of its own")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator(".status")).to_have_text("Stopped")
 
 
-def wait_until_still(page: Page, question: Callable[[], int]) -> int:
+def where_it_stands(board: BoardProcess, run_id: str) -> int:
+    """The last step of a run that is held, as told by its worker, which may hear of the hold a little later.
+
+    With the first change it has heard of the hold as well, but perhaps as it took a step; with the second it stands.
+    """
+    for count, lr in enumerate((0.02, 0.03), 1):
+        assert board.client.patch(f"/api/runs/{run_id}", json={"params": {"lr": lr}}).status_code == 200
+        wait_for(lambda count=count: len(board.get(f"/api/runs/{run_id}")["changes"]) == count, "a recorded change")
+    step: int = board.get(f"/api/runs/{run_id}")["changes"][-1]["step"]
+    return step - 1  # the change holds from the next one on
+
+
+def wait_until_still(page: Page, question: Callable[[], int | None]) -> int | None:
     """The answer, once it stays the same for as long as a few steps of a run would take."""
-    seen = -1
+    seen: int | None = -1
     while seen != (seen := question()):
         page.wait_for_timeout(700)
     return seen
@@ -187,7 +202,7 @@ def test_five_learning_rates_race(page: BoardPage, board: BoardProcess) -> None:
     expect(table.locator("th")).to_have_text([f"{place['value']:g}" for place in places])
     expect(table.first.locator("td").first).to_have_text(str(places[0]["steps_to_1_percent"]))
     expect(table.last).to_contain_text("diverged")
-    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 5, "five curves")
+    wait_for(lambda: len(page.plot("Loss")["traces"]) == 5, "five curves")
 
 
 def test_methods_race_with_the_parameters_they_share(form_page: BoardPage, board: BoardProcess) -> None:
@@ -232,8 +247,7 @@ def test_a_run_is_looked_at_step_by_step_by_everyone(
 
         def ball(shown: BoardPage = shown) -> bool:
             """Whether the ball lies on the cost curve at that w."""
-            traces = shown.plots().get("Cost curve", {"traces": []})["traces"]
-            return any(list(trace["x"]) == [pytest.approx(w)] for trace in traces)
+            return any(trace["x"] == [pytest.approx(w)] for trace in shown.plot("Cost curve")["traces"])
 
         wait_for(ball, "the ball at that step")
 
@@ -269,15 +283,18 @@ def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProc
     points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
     values = {name: column[12] for name, column in points.items() if re.match(r"[wb]\d", name)}
     wanted = gradients_by_torch(values, x=2.0, y=4.0)
-    hovers = page.curves.evaluate(
-        "() => document.querySelector('.react-grid-item:has(.tracegraph) .js-plotly-plot').data"
-        ".flatMap((trace) => trace.hovertext ?? [])"
-    )
-    shown = dict(node_of(text) for text in hovers)
-    assert set(wanted) <= set(shown)
-    for name, (value, gradient) in wanted.items():
-        assert shown[name] == (pytest.approx(value), pytest.approx(gradient)), name
-    texts = " ".join(page.curves.locator(".react-grid-item:has(.tracegraph) .textpoint").all_text_contents())
+    graph = page.curves.locator(".react-grid-item:has(.tracegraph)")
+
+    def shown() -> dict[str, tuple[float, float]]:
+        hovers = graph.locator(".js-plotly-plot").evaluate(
+            "plot => plot.data.flatMap(({ hovertext }) => hovertext ?? [])"
+        )
+        return dict(node_of(text) for text in hovers)
+
+    assert set(wanted) <= set(shown())
+    # the title above it may change a moment before the graph does
+    wait_for(lambda: all(shown()[name] == pytest.approx(node) for name, node in wanted.items()), "the graph")
+    texts = " ".join(graph.locator(".textpoint").all_text_contents())
     for name in ("y_hat", "loss"):
         assert f"{wanted[name][0]:.3g}".replace("-", "−") in texts
         assert f"∂ {wanted[name][1]:.3g}".replace("-", "−") in texts

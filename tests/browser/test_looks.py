@@ -32,7 +32,8 @@ def size_of_frame(page: BoardPage) -> tuple[float, float]:
 
 
 def test_at_1280_by_720_everything_is_on_the_screen(page: BoardPage, board: BoardProcess) -> None:
-    board.wait_until(board.run()["id"])
+    run = board.wait_until(board.run()["id"])
+    expect(page.row(run["id"])).to_be_visible()
     for method in board.get("/api/methods"):
         page.page.select_option("#method", method["name"])
         controls = page.page.locator(".controls").evaluate("panel => panel.scrollHeight - panel.clientHeight")
@@ -91,8 +92,10 @@ def test_accessible(board: BoardProcess, new_page: Callable[..., Page], colours:
 def test_status_changes_are_told_to_those_who_do_not_see_them(form_page: BoardPage, board: BoardProcess) -> None:
     announcer = form_page.page.locator("#announcer")
     expect(announcer).to_have_attribute("role", "status")
-    run = board.run(lr=0.04)
-    expect(announcer).to_contain_text(f"#{run['number']}: Finished")
+    run = board.run(lr=0.04, epochs=5000, steps_per_second=20)
+    expect(form_page.row(run["id"]).locator(".status")).to_contain_text("Running")  # or it has ended before it is seen
+    board.client.post(f"/api/runs/{run['id']}/stop")
+    expect(announcer).to_contain_text(f"#{run['number']}: Stopped")
 
 
 def test_the_page_of_the_api_asks_no_other_machine(

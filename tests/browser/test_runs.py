@@ -35,22 +35,23 @@ def test_a_run_from_the_form_to_its_curve(page: BoardPage, board: BoardProcess) 
         red, green, blue = (int(trace["colour"][at : at + 2], 16) for at in (1, 3, 5))
         chip = row.locator(".chip").evaluate("chip => getComputedStyle(chip).backgroundColor")
         assert chip == f"rgb({red}, {green}, {blue})"
-    wait_for(lambda: len(page.trace("Loss", number)["drawn"]) == 100, "the whole curve")
+    for window in ("Loss", "w"):
+        wait_for(lambda window=window: len(page.trace(window, number).get("drawn", [])) == 100, f"all of {window}")
     assert page.trace("w", number)["y"][-1] == pytest.approx(2, abs=1e-3)
 
 
 def test_the_curves_move_while_a_run_goes_on_until_it_is_stopped(page: BoardPage) -> None:
-    page.fill(epochs=400, lr=0.001)
+    page.fill(steps_per_second=25, epochs=5000, lr=0.001)  # in this order, or so long a run goes at full speed
     row = page.start()
     expect(row.locator(".status")).to_contain_text("Running")
     number = number_of(row)
 
     def marker() -> object:  # where the run stands, as drawn: plotly has been seen to draw old data again
-        traces = page.plots()["Cost curve"]["traces"]
-        return next((trace["drawn"] for trace in traces if trace["name"].endswith(f"#{number} now")), None)
+        traces = page.plot("Cost curve")["traces"]
+        return next((trace["drawn"] for trace in traces if str(trace["name"]).endswith(f"#{number} now")), None)
 
     first = wait_for(marker, "a marker")
-    wait_for(lambda: marker() != first, "a marker that moves")
+    wait_for(lambda: marker() not in (first, None), "a marker that moves")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator(".status")).to_have_text("Stopped")
     expect(row.locator(".words")).to_contain_text("Stopped after step")
@@ -74,15 +75,15 @@ def test_a_diverged_run_is_explained_and_squashes_no_other(page: BoardPage, boar
     wait_for(lambda: page.trace("Loss", number_of(row)), "its trace")
 
     def scale(window: str) -> list[float]:
-        low, high = page.plots()[window]["y"]["range"]
+        low, high = page.plot(window)["y"]["range"]
         return [low, high]
 
     # until it is known that it diverged, it is shown like any other
     wait_for(lambda: scale("Loss")[1] < 100, "a scale on which the calm one can be seen")
     wait_for(lambda: -10 < scale("w")[0] < scale("w")[1] < 10, "such a scale of w")
     page.page.get_by_role("checkbox", name="loss").check()
-    wait_for(lambda: page.plots()["Loss"]["y"]["type"] == "log", "a logarithmic axis")
-    assert page.plots()["Loss"]["y"]["range"][1] < 3  # powers of ten
+    logarithmic = wait_for(lambda: page.scaled("Loss", "log"), "a logarithmic axis")
+    assert logarithmic["y"]["range"][1] < 3  # powers of ten
 
 
 def test_settings_can_be_used_again_and_a_run_deleted(form_page: BoardPage, board: BoardProcess) -> None:

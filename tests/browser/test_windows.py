@@ -14,6 +14,21 @@ from playwright.sync_api import Page, expect
 from tests.boards import BoardProcess, wait_for
 from tests.browser.pages import BoardPage
 
+OWN = {"loss", "w", "gradient"}  # windows that a run has of its own
+
+# What is said over the frame, in `said`: some of it for a moment only.
+NOTE_THE_CURTAIN = """() => {
+  const curtain = document.querySelector("#curtain");
+  window.said = [];
+  new MutationObserver(() => said.push(curtain.textContent)).observe(curtain, { childList: true });
+}"""
+
+# Where the second point of a plot's last trace is, in pixels from the plot's upper left corner.
+SECOND_POINT = """(plot) => {
+  const { x, y } = plot.data.at(-1);
+  return [plot._fullLayout.xaxis.d2p(x[1]), plot._fullLayout.yaxis.d2p(y[1])];
+}"""
+
 
 def test_without_visdoms_bar_and_with_a_link_to_the_curves_alone(
     page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]
@@ -34,35 +49,43 @@ def test_an_axis_is_switched_for_everyone(page: BoardPage, board: BoardProcess, 
         switch.check()
         expect(other.page.get_by_role("checkbox", name=name)).to_be_checked()
         for shown in (page, other):
-            wait_for(lambda s=shown, w=window, a=letter: s.plots()[w][a]["type"] == "log", f"a log {name}")
+            wait_for(lambda s=shown, w=window, a=letter: s.scaled(w, "log", a), f"a log {name}")
         switch.uncheck()
-        wait_for(lambda w=window, a=letter: page.plots()[w][a]["type"] == "linear", f"a linear {name}")
+        wait_for(lambda w=window, a=letter: page.scaled(w, "linear", a), f"a linear {name}")
 
 
 def test_a_zoom_survives_new_points_and_a_change_of_the_axis(page: BoardPage, board: BoardProcess) -> None:
-    run = board.run(lr=0.001, epochs=1000, steps_per_second=40)
-    trace = "w"
-    wait_for(lambda: (page.trace(trace, run["number"]) or {"x": []})["x"][5:], "a few points")
-    drag_zoom(page, trace)
-    zoomed = wait_for(lambda: changed_range(page, trace), "a zoom")
-    points = len(page.trace(trace, run["number"])["x"])
-    wait_for(lambda: len(page.trace(trace, run["number"])["x"]) > points + 20, "more points")
-    assert page.plots()[trace]["y"]["range"] == pytest.approx(zoomed)
+    run = board.run(lr=0.001, epochs=5000, steps_per_second=40)
+
+    def points() -> int:
+        return len(page.trace("w", run["number"]).get("x", []))
+
+    wait_for(lambda: points() > 5, "a few points")
+    drag_zoom(page, "w")
+    zoomed = wait_for(lambda: changed_range(page, "w"), "a zoom")
+    before = points()
+    wait_for(lambda: points() > before + 20, "more points")
+    assert changed_range(page, "w") == pytest.approx(zoomed)
 
     page.page.get_by_role("checkbox", name="w", exact=True).check()
-    wait_for(lambda: page.plots()[trace]["y"]["type"] == "log", "a logarithmic axis")
-    assert page.plots()[trace]["y"]["range"] != pytest.approx(zoomed)
+    logarithmic = wait_for(lambda: page.scaled("w", "log"), "a logarithmic axis")
+    assert logarithmic["y"]["range"] != pytest.approx(zoomed)
     page.page.get_by_role("checkbox", name="w", exact=True).uncheck()
-    wait_for(lambda: page.plots()[trace]["y"]["type"] == "linear", "a linear axis")
+    wait_for(lambda: page.scaled("w", "linear"), "a linear axis")
 
 
 def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run(method="sgd", lr=0.001, epochs=20_000, seed=3)["id"])
 
-    def trace(name: str = "") -> dict[str, Any]:
-        return page.trace("Loss", run["number"]) or {"x": [], "name": name}
+    def steps() -> list[float]:
+        found: list[float] = page.trace("Loss", run["number"]).get("x", [])
+        return found
 
-    wait_for(lambda: len(trace()["x"]) > 100 and max(trace()["x"]) == 59_999, "the whole curve")
+    def is_whole() -> bool:
+        shown = steps()
+        return len(shown) > 100 and max(shown) == 59_999
+
+    wait_for(is_whole, "the whole curve")
     drag_zoom(page, "Loss")
     changed = wait_for(lambda: changed_range(page, "Loss", "xaxis"), "a zoom")
     page.page.get_by_role("button", name="Detail").click()
@@ -73,14 +96,18 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
     page.page.get_by_label("From step").fill("30000")
     page.page.get_by_label("To step").fill("30100")
     page.page.get_by_role("button", name="Detail").click()
-    wait_for(lambda: trace()["x"] == list(range(30_000, 30_101)), "every step of it")
+    wait_for(lambda: steps() == list(range(30_000, 30_101)), "every step of it")
     page.page.get_by_role("button", name="Show all").click()
-    wait_for(lambda: len(trace()["x"]) and max(trace()["x"]) == 59_999, "all again")
+    wait_for(is_whole, "all again")
 
     page.page.get_by_label("Average").select_option("1,000 steps")
-    wait_for(lambda: sum(f"#{run['number']}" in t["name"] for t in page.plots()["Loss"]["traces"]) == 2, "two curves")
+    wait_for(lambda: sum(f"#{run['number']}" in t["name"] for t in page.plot("Loss")["traces"]) == 2, "two curves")
     page.page.get_by_label("Along").select_option("epochs")
-    wait_for(lambda: 19_999 <= max(page.plots()["Loss"]["traces"][-1]["x"]) < 20_000, "epochs")
+
+    def last_epoch() -> float:
+        return max((max(trace["x"]) for trace in page.plot("Loss")["traces"][-1:]), default=0)
+
+    wait_for(lambda: 19_999 <= last_epoch() < 20_000, "epochs")
     board.client.patch("/api/board", json={"x": "step", "smoothing": 0})
     expect(page.page.get_by_label("Average")).to_have_value("0")
 
@@ -88,30 +115,35 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
 def test_an_explosion_looked_at_closer_is_a_straight_line_on_a_log_scale(page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run(lr=0.3, epochs=60)["id"])
     board.client.patch("/api/board", json={"run": run["id"], "at": 30})
-    wait_for(lambda: page.plots().get("loss", {"traces": []})["traces"], "its own windows")
-    axes = {name: page.plots()[name]["x"]["range"] for name in ("loss", "w", "gradient")}
-    assert all(30 < end < 40 for _, end in axes.values()), axes  # the chosen step is in sight
+
+    def axes() -> dict[str, Any] | None:
+        shown = page.plots()
+        return {name: shown[name]["x"]["range"] for name in OWN} if shown.keys() >= OWN else None
+
+    found = wait_for(axes, "its own windows")
+    assert found
+    assert all(30 < end < 40 for _, end in found.values()), found  # the chosen step is in sight
     expect(page.curves.get_by_text("leaves the scale at step 4")).to_be_visible()
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_hidden()
     page.page.get_by_role("checkbox", name="loss").check()
-    wait_for(lambda: page.plots()["loss"]["y"]["type"] == "log", "a log scale")
-    assert page.plots()["loss"]["x"]["range"] == [0, 59]
+    logarithmic = wait_for(lambda: page.scaled("loss", "log"), "a log scale")
+    assert logarithmic["x"]["range"] == [0, 59]
     page.page.get_by_role("button", name="All runs").click()
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_visible()
 
 
 def test_a_race_of_many_takes_the_room_that_a_legend_had(page: BoardPage, board: BoardProcess) -> None:
     def size() -> float:
-        height: float = page.curves.evaluate("document.querySelector('.js-plotly-plot')._fullLayout._size.h")
+        height: float = page.curves.locator(".js-plotly-plot").first.evaluate("plot => plot._fullLayout._size.h")
         return height
 
     few = [board.run() for _ in range(8)]
-    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == len(few), "a few runs")
+    wait_for(lambda: len(page.plot("Loss")["traces"]) == len(few), "a few runs")
     with_legend = size()
     vary = {"lr": [0.01 + number / 1000 for number in range(14)]}
     board.client.post("/api/races", json={"method": "gd", "params": {"epochs": 20}, "vary": vary})
-    wait_for(lambda: len(page.plots()["Loss"]["traces"]) == 15, "many runs")
-    assert size() > with_legend + 50
+    wait_for(lambda: len(page.plot("Loss")["traces"]) == 15, "many runs")
+    wait_for(lambda: size() > with_legend + 50, "more room")
 
 
 def test_a_name_is_neither_a_formula_nor_a_template(page: BoardPage, board: BoardProcess) -> None:
@@ -120,16 +152,21 @@ def test_a_name_is_neither_a_formula_nor_a_template(page: BoardPage, board: Boar
     run = board.client.post("/api/runs", json=body).json()
     written = f"{name} #{run['number']}"
     expect(page.curves.locator(".legendtext")).to_have_text([written])
-    plot = page.curves.locator(".nsewdrag").first.bounding_box()
-    assert plot is not None
-    for height in range(20):  # until the mouse is on the curve
-        page.page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] * (height + 1) / 21)
-        page.page.wait_for_timeout(50)
-        if page.curves.locator(".hovertext").count():
-            break
-    said = page.curves.locator(".hovertext text.name")
-    expect(said).to_have_text(written)
-    assert said.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 33, 43)"  # on a white ground
+    wait_for(lambda: len(page.trace("Loss", run["number"]).get("drawn", [])) == 3, "the whole curve")
+
+    def told() -> list[list[str]]:
+        """What is told of the second point, and its colour, with the mouse on that point."""
+        across, down = page.curves.locator(".js-plotly-plot").first.evaluate(SECOND_POINT)
+        plot = page.curves.locator(".nsewdrag").first.bounding_box()
+        assert plot is not None
+        for shake in (1, 0):  # plotly answers to a mouse that moves
+            page.page.mouse.move(plot["x"] + across + shake, plot["y"] + down)
+        found: list[list[str]] = page.curves.locator(".hovertext text.name").evaluate_all(
+            "all => all.map(text => [text.textContent, getComputedStyle(text).fill])"
+        )
+        return found
+
+    assert wait_for(told, "the name") == [[written, "rgb(27, 33, 43)"]]  # on a white ground
 
 
 def test_framed_labels_tell_whose_change_they_are(page: BoardPage, board: BoardProcess) -> None:
@@ -139,15 +176,14 @@ def test_framed_labels_tell_whose_change_they_are(page: BoardPage, board: BoardP
         board.client.patch(f"/api/runs/{run['id']}", json={"params": {"lr": lr}})
     loss = page.curves.locator(".react-grid-item").first
     expect(loss.locator(".annotation-text")).to_have_count(2)
-    frames = {
-        label.text_content(): label.locator("xpath=..").locator(".bg").evaluate("box => box.style.stroke")
-        for label in loss.locator(".annotation-text").all()
-    }
-    shown = {
+    frames = loss.locator(".annotation-text").evaluate_all(  # at once: they are drawn anew with every point
+        "all => all.map(label => [label.textContent, label.parentElement.querySelector('.bg').style.stroke])"
+    )
+    wanted = {
         f"lr {lr}": rgb(board.get(f"/api/runs/{run['id']}")["colour"])
         for lr, run in zip((0.002, 0.003), runs, strict=True)
     }
-    assert frames == shown
+    assert dict(frames) == wanted
     for run in runs:
         board.client.post(f"/api/runs/{run['id']}/stop")
 
@@ -243,16 +279,16 @@ def test_a_visdom_that_dies_comes_back_with_its_windows(
     new_board: Callable[..., BoardProcess], new_page: Callable[..., Page]
 ) -> None:
     board = new_board().start()
-    run = board.run(lr=0.001, epochs=5000, steps_per_second=50)
+    run = board.run(lr=0.001, epochs=50_000, steps_per_second=50)
     page = BoardPage(new_page()).open(board.url)
-    visdom = board.visdom()
-    visdom.kill()
-    expect(page.page.locator("#curtain")).to_contain_text("Visdom")
+    page.page.evaluate(NOTE_THE_CURTAIN)
+    board.visdom().kill()
+    wait_for(lambda: any("Visdom" in words for words in page.page.evaluate("said")), "a word about Visdom")
     board.wait_for_visdom()
     expect(page.page.locator("#curtain")).to_be_empty()
 
     def drawn() -> int:
-        return len((page.trace("w", run["number"]) or {"drawn": []})["drawn"])
+        return len(page.trace("w", run["number"]).get("drawn", []))
 
     before = drawn()
     wait_for(lambda: drawn() > before + 20, "a curve that goes on")

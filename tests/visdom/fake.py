@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ class FakeVisdom:
     """The interface of VisdomConnection; `windows` is what a browser would show.
 
     posts: every (path, body) in order, the body as decoded from its JSON
+    times: when each of them was taken, by time.monotonic()
     windows: (env, win) -> the posted window
     error: while not None, every call raises VisdomError with it
     delay: seconds that every call takes
@@ -19,6 +21,7 @@ class FakeVisdom:
 
     def __init__(self) -> None:
         self.posts: list[tuple[str, dict[str, Any]]] = []
+        self.times: list[float] = []
         self.windows: dict[tuple[str, str], dict[str, Any]] = {}
         self.error: str | None = None
         self.delay = 0.0
@@ -29,6 +32,7 @@ class FakeVisdom:
             raise VisdomError(self.error)
         posted = json.loads(body, parse_constant=_refuse)
         self.posts.append((path, posted))
+        self.times.append(time.monotonic())
         return self._answer(path, posted)
 
     async def post_window(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -61,7 +61,10 @@ def until(condition: Callable[[], object], seconds: float) -> bool:
 
 def gone(pid: int) -> bool:
     """Ended, even if nobody has asked for its exit code."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +202,7 @@ child.stdout.readline()
 brother = os.fork() if sys.argv[1] == "fork" else 0
 if sys.argv[1] == "fork" and brother == 0:
     import time
-    time.sleep(60)  # with a copy of the pipe to the child
+    time.sleep(1000)  # with a copy of the pipe to the child
 print(child.pid, brother, flush=True)
 sys.stdin.read()
 """
@@ -221,8 +224,9 @@ def test_ends_when_its_parent_is_killed(assets: Path, env_path: Path, kind: str)
         try:
             assert not gone(pid)
             parent.kill()
-            assert until(lambda: gone(pid), seconds=10)
+            assert until(lambda: gone(pid), PATIENCE)
         finally:
             for leftover in filter(None, (brother, pid)):
                 if not gone(leftover):
-                    os.kill(leftover, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # it may end at any moment
+                        os.kill(leftover, signal.SIGKILL)

@@ -297,9 +297,9 @@ def test_huge_and_tiny_values_leave_room_for_their_exponents() -> None:
 def test_which_samples_a_very_late_step_drew_is_not_worked_out() -> None:
     one, points = trained("minibatch", epochs=1)
     late = Point(9e6, points[-1].values)
-    began = time.perf_counter()
+    began = time.process_time()
     assert "would take long" in window(windows_at(one, late), "samples").data[0]["content"]
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_of_very_many_samples_the_first_are_shown() -> None:
@@ -332,7 +332,7 @@ def test_the_reason_is_told_as_text() -> None:
 
 def test_they_cost_the_same_at_any_length() -> None:
     one, points = trained("backprop", epochs=30_000, hidden=2)
-    began = time.perf_counter()
+    began = time.process_time()
     windows = windows_at(one, points[-1])
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert sum(len(json.dumps([shown.data, shown.layout])) for shown in windows) < 500_000

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from app.visdom import connection as connection_module
 from app.visdom import server as server_module
 from app.visdom.connection import AnyVisdom
 from app.visdom.server import ExternalVisdom, VisdomServer, pause_after
@@ -23,6 +23,14 @@ from tests.visdom.conftest import eventually, serving
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+
+KILLED = "Visdom did not end when asked to; it is killed."
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no Visdom that is well for one that is not, should this machine stand still for a moment."""
+    monkeypatch.setattr(connection_module, "HEALTH_TIMEOUT", PATIENCE)
 
 
 @asynccontextmanager
@@ -42,7 +50,10 @@ def child_of(visdom: VisdomServer) -> psutil.Process:
     return psutil.Process(visdom.pid)
 
 
-async def test_comes_up_and_ends(assets: Path, tmp_path: Path) -> None:
+async def test_comes_up_and_ends(
+    assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "GRACE", PATIENCE)
     async with started(VisdomServer(assets=assets, folder=tmp_path / "a" / "b", style="p {}")) as (visdom, states):
         assert visdom.state == "starting"
         assert await visdom.wait_until_up(PATIENCE), visdom.error
@@ -50,10 +61,9 @@ async def test_comes_up_and_ends(assets: Path, tmp_path: Path) -> None:
         assert visdom.url.endswith("/visdom")
         assert (tmp_path / "a" / "b" / "style.css").read_text() == "p {}"
         child = child_of(visdom)
-        stopping = time.monotonic()
         await visdom.stop()
-        assert time.monotonic() - stopping < 1
         assert not child.is_running()
+    assert KILLED not in caplog.text
     assert states == ["up", "down"]
     assert visdom.error is None
     assert visdom.pid is None
@@ -65,6 +75,7 @@ async def test_has_a_process_group_of_its_own(visdom: VisdomServer) -> None:
     assert os.getpgid(visdom.pid) == visdom.pid != os.getpgid(0)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_killed_child_is_restarted(assets: Path, tmp_path: Path) -> None:
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, states):
         assert await visdom.wait_until_up(PATIENCE), visdom.error
@@ -95,15 +106,16 @@ async def test_a_hung_child_is_replaced(assets: Path, tmp_path: Path, monkeypatc
 
 
 @posix
-async def test_stop_kills_a_child_that_does_not_listen(assets: Path, tmp_path: Path) -> None:
+async def test_stop_kills_a_child_that_does_not_listen(
+    assets: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, _):
         assert await visdom.wait_until_up(PATIENCE), visdom.error
         child = child_of(visdom)
         child.send_signal(signal.SIGSTOP)
-        stopping = time.monotonic()
         await visdom.stop()
-        assert time.monotonic() - stopping < 2
         assert not child.is_running()
+    assert KILLED in caplog.text
 
 
 async def test_stop_while_starting(assets: Path, tmp_path: Path) -> None:
@@ -171,6 +183,7 @@ def test_pauses_grow_to_half_a_minute() -> None:
     assert pause_after(10_000) == 30
 
 
+@pytest.mark.usefixtures("patient")
 async def test_an_external_visdom_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "CHECK_INTERVAL", 0.02)
     monkeypatch.setattr(server_module, "SILENCE", 0.1)
