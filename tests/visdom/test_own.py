@@ -117,6 +117,16 @@ def test_the_path_on_the_contours(name: str, params: dict[str, Any]) -> None:
     assert (trace(cost, "minimum")["x"], trace(cost, "minimum")["y"]) == (pytest.approx([w]), pytest.approx([b]))
 
 
+def test_a_minimum_beyond_all_floats_is_said() -> None:
+    x, y = np.array([0.0, 5e-324]), np.array([0.0, 1.0])
+    with np.errstate(all="ignore"):
+        surface = Surface.of(make_data(x, y))
+    one, _ = trained("torch")
+    one.surface = surface
+    layout = window(windows_at(one), "cost").layout
+    assert "too far away" in layout["annotations"][0]["text"]
+
+
 def test_the_contours_are_the_cost_above_its_minimum() -> None:
     one, _ = trained("backprop")
     valley = window(windows_at(one), "cost").data[0]
