@@ -8,32 +8,29 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from app.active import EXTERNAL, Active, Limits
+from app.active import EXTERNAL, Active
 from app.answers import Accepted, Control
 from app.colours import shades
 from app.columns import MAX_METRICS, Batch
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError
 from app.feed import Feed
-from app.leftovers import Leftovers
+from app.launcher import Launcher
 from app.overlay import Overlay
 from app.plans import Plan, check_change
 from app.progress import note_points
 from app.questions import ChangeIn, Ending
 from app.reasons import why_of
 from app.store import GapError, RunRecord, Status, Store
-from app.workers.engine import Engine, Job
 
 log = logging.getLogger("lossboard.runs")
 
 SILENCE = 30.0  # seconds after which an external run that says nothing is interrupted
 LEFT_BEHIND = "The board ended while this run was under way."
 MAX_CHANGES = 1000  # recorded of one run: everyone who looks at it is told all of them
-GRACE = 3.0  # seconds that a worker has to stop by itself
 
 
 class View(Protocol):
@@ -54,35 +51,26 @@ class Runs:
 
     def __init__(
         self,
-        url: str,
-        folder: Path,
         store: Store,
         overlay: Overlay,
         feed: Feed,
-        engine: Engine,
-        leftovers: Leftovers,
+        launcher: Launcher,
         views: Sequence[View],
-        limits: Limits,
     ) -> None:
-        """``url`` is where workers report to, ``folder`` where they keep their journals."""
         self.active: dict[str, Active] = {}
-        self._url = url
-        self._folder = folder
-        self._leftovers = leftovers
         self._store = store
         self._overlay = overlay
         self._feed = feed
-        self._engine = engine
+        self._launcher = launcher
         self._views = views
-        self._limits = limits
         self._making = asyncio.Lock()  # one new run at a time: each takes a colour that no other has
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Lock()
         self._closed = False
 
     async def recover(self) -> None:
-        """After a start: runs that the last board left behind are interrupted, with all of their stored points."""
+        """At the start: runs that the last board left behind are interrupted, with all of their stored points."""
+        await self._launcher.start(self.active, self._give_up)
         for record in await self._store.unfinished_runs():
             if last := await self._store.last_batch(record):
                 note_points(record, last)
@@ -99,7 +87,7 @@ class Runs:
             await self._store.add_run(record, plan.data)
             self.active[record.id] = Active(record)
         self._feed.changed(record.id)
-        await self._start_waiting()
+        await self._launcher.launch()
         return record
 
     async def create_race(self, plans: Sequence[Plan]) -> tuple[str, list[RunRecord]]:
@@ -115,7 +103,7 @@ class Runs:
             self.active |= {record.id: Active(record) for record in records}
         for record in records:
             self._feed.changed(record.id)
-        await self._start_waiting()
+        await self._launcher.launch()
         return group, records
 
     async def create_external(
@@ -238,7 +226,7 @@ class Runs:
             if not active.launched:
                 return await self._end(active, "stopped")
             if not asked and active.record.method != EXTERNAL:
-                self._tend(self._kill_after_grace(active))
+                self._launcher.kill_after_grace(run_id)
             return active.record
 
     async def delete(self, run_id: str) -> None:
@@ -247,14 +235,14 @@ class Runs:
             record = await self.get(run_id)
             if active := self.active.get(run_id):
                 active.stop_asked = True  # should it wait in the queue, nothing starts it now
-            await self._engine.kill(run_id)
+            await self._launcher.kill(run_id)
             await self._store.delete_run(record)
             self.active.pop(run_id, None)
             for view in self._views:
                 view.removed(run_id)
             await self._overlay.load(self._newest())  # an older run takes its place
         self._feed.removed(run_id)
-        await self._start_waiting()
+        await self._launcher.launch()
 
     # --- what comes from workers and scripts ------------------------------------------------------------------------
 
@@ -293,14 +281,6 @@ class Runs:
                 active = Active(record)
             return await self._end(active, ending.status, ending.error, dict(ending.result))
 
-    def worker_ended(self, run_id: str, code: int) -> None:
-        """A worker is gone; if its run has not ended, that is how it ended."""
-        active = self.active.get(run_id)
-        if active is None or self._closed:
-            return
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        self._tend(self._end_without_worker(active, f"Its worker process {how} before the run was done."))
-
     async def watch_silence(self) -> None:
         """Interrupt external runs that have been silent for too long; runs for ever."""
         while True:
@@ -316,7 +296,7 @@ class Runs:
             if self._closed:
                 return
             self._closed = True
-            await self._engine.stop()
+            await self._launcher.stop()
             for active in list(self.active.values()):
                 await self._give_up(active, "interrupted", LEFT_BEHIND)
 
@@ -391,7 +371,7 @@ class Runs:
                 raise ConflictError(f"This run was asked to stop; it can no longer be {doing}.")
             yield active
             await self._save(active.record)
-        await self._start_waiting()
+        await self._launcher.launch()
 
     async def _record_change(self, record: RunRecord, step: float, params: dict[str, Any]) -> None:
         known = {name: value for change in record.changes for name, value in change["params"].items()}
@@ -420,7 +400,7 @@ class Runs:
         active.record = record
         self.active.pop(record.id, None)
         self._show(record)
-        self._tend(self._start_waiting())
+        self._launcher.launch_soon()
         return record
 
     async def _give_up(self, active: Active, status: Status, error: str | None = None) -> None:
@@ -432,14 +412,6 @@ class Runs:
                 except UnavailableError as failure:  # on a full disk it stays as it is; the next board interrupts it
                     log.warning("the end of run %s could not be stored: %s", active.record.id, failure)
 
-    async def _end_without_worker(self, active: Active, error: str) -> None:
-        """First what the worker had logged and could not send any more, maybe even how it ended; then its status."""
-        await self._leftovers.collect(active.record.id)
-        if active.stop_asked:
-            await self._give_up(active, "stopped")
-        else:
-            await self._give_up(active, "failed", error)
-
     async def _save(self, record: RunRecord) -> None:
         await self._store.save_run(record)
         self._show(record)
@@ -448,32 +420,6 @@ class Runs:
         for view in self._views:
             view.refresh(record)
         self._feed.changed(record.id)
-
-    async def _start_waiting(self) -> None:
-        """Launch queued runs, oldest first, while there is room for them."""
-        if self._closed:
-            return
-        for active in sorted(self.active.values(), key=lambda active: active.record.number):
-            under_way = self.active.get(active.record.id) is active  # it may have ended while another was started
-            if under_way and active.wants_to_start and self._limits.have_room_for(active, self.active.values()):
-                active.launched = True
-                record = active.record
-                control = active.control.model_dump()
-                try:
-                    job = Job(record.id, record.method, record.params, self._url, str(self._folder), control)
-                    await self._engine.run(job)
-                except OSError as error:
-                    await self._give_up(active, "failed", f"No worker process could be started: {error}.")
-
-    async def _kill_after_grace(self, active: Active) -> None:
-        await asyncio.sleep(GRACE)
-        if active.record.id in self.active:
-            await self._engine.kill(active.record.id)
-
-    def _tend(self, doing: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(doing)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _record(plan: Plan, group: str | None, **colour: Any) -> RunRecord:

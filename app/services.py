@@ -15,6 +15,7 @@ from app.answers import VisdomState
 from app.board import Board, load_board, save_board
 from app.database import DATABASE_FILE, Database
 from app.feed import Feed
+from app.launcher import Launcher
 from app.leftovers import Leftovers
 from app.overlay import Overlay
 from app.runs import Runs
@@ -83,7 +84,8 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
     leftovers = Leftovers(settings.data_dir, settings.url)
-    runs = Runs(settings.url, settings.data_dir, store, overlay, feed, engine, leftovers, [overlay, publisher], limits)
+    launcher = Launcher(settings.url, settings.data_dir, engine, leftovers, limits)
+    runs = Runs(store, overlay, feed, launcher, [overlay, publisher])
     services = Services(settings, store, feed, runs, visdom, publisher, overlay)
 
     def visdom_changed(state: str) -> None:
@@ -94,7 +96,6 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     visdom.on_change(visdom_changed)
     publisher.board = await load_board(store)
     await overlay.look_at(publisher.board.detail)
-    await engine.start(runs.worker_ended)
     await runs.recover()
     await visdom.start()
     async with _in_background(
