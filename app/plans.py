@@ -40,13 +40,13 @@ def plan_run(wanted: RunIn) -> Plan:
     if wanted.id:
         raise InvalidError("Only a run of method external brings its own id; leave id out.", field=("id",))
     method = find_method(wanted.method, also="external")
-    return _plan(method, wanted.params, _arrays(wanted.data), wanted.name, wanted.group)
+    return _plan(method, wanted.params, arrays(wanted.data), wanted.name, wanted.group)
 
 
 def plan_race(wanted: RaceIn) -> list[Plan]:
     """Check a request for a race, each run before the first is made; InvalidError names the value that is wrong."""
     ((key, values),) = wanted.vary.items()
-    data = _arrays(wanted.data)
+    data = arrays(wanted.data)
     if key != "method":
         method = find_method(wanted.method)
         if key not in method.params.model_fields:
@@ -73,18 +73,25 @@ def plan_race(wanted: RaceIn) -> list[Plan]:
 
 
 def _plan(method: Method[Any], values: dict[str, Any], data: tuple[Floats, Floats], name: str, group: str) -> Plan:
-    params = parse_params(method, values)
     n = len(data[0])
-    try:
-        method.check(params, n)
-    except ParameterError as error:
-        raise InvalidError(str(error), field=("params", error.field)) from None
+    params = check_params(method, values, n)
     name = name or default_name(method, params)
     total_steps = method.total_steps(params, n)
     return Plan(method, params, data, name, group or None, total_steps, why(method, params, Data.of(*data)))
 
 
-def _arrays(data: DataIn) -> tuple[Floats, Floats]:
+def check_params(method: Method[Any], values: dict[str, Any], n: int) -> Params:
+    """The method's parameters for a run on ``n`` pairs. InvalidError for the first that is wrong, or wrong there."""
+    params = parse_params(method, values)
+    try:
+        method.check(params, n)
+    except ParameterError as error:
+        raise InvalidError(str(error), field=("params", error.field)) from None
+    return params
+
+
+def arrays(data: DataIn) -> tuple[Floats, Floats]:
+    """The x and y of a request."""
     return np.array(data.x, dtype=float), np.array(data.y, dtype=float)
 
 

@@ -10,8 +10,8 @@ import app
 from app.answers import Health, MethodOut, StabilityOut
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
 from app.errors import NotFoundError
-from app.plans import plan_run
-from app.questions import RunIn, SettingIn
+from app.plans import arrays, check_params
+from app.questions import SettingIn
 from trainers import METHODS
 from trainers.problem import Data
 
@@ -44,8 +44,9 @@ async def get_stability(name: str, setting: SettingIn) -> StabilityOut:
 
 
 def _stability(name: str, setting: SettingIn) -> StabilityOut:
-    plan = plan_run(RunIn.model_construct(method=name, params=setting.params, data=setting.data))
-    return StabilityOut.of(plan.method.stability(plan.params, Data.of(*plan.data)))
+    method = METHODS[name]
+    params = check_params(method, setting.params, len(setting.data.x))
+    return StabilityOut.of(method.stability(params, Data.of(*arrays(setting.data))))
 
 
 @cache
