@@ -35,7 +35,7 @@ class Surface:
         w_star = float(away @ (y - y_mean)) / len(x) / squares / scale if squares else 0.0
         b_star = y_mean - w_star * x_mean
         total = 0.0
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # a minimum that is too far away is not finite
             for xs, ys in blocks(data):
                 residual = w_star * xs + b_star - ys
                 total += float(residual @ residual)
