@@ -12,7 +12,6 @@ from app.drawn import Drawn
 from app.visdom.lines import is_wild
 from app.visdom.plot import (
     CURVE,
-    FARTHEST,
     Look,
     Trace,
     Window,
@@ -23,6 +22,7 @@ from app.visdom.plot import (
     trace_name,
 )
 from trainers import METHODS
+from trainers.method import DIVERGED
 from trainers.problem import Parabola
 
 PARABOLA_POINTS = 160
@@ -48,7 +48,7 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     assert parabola is not None  # noqa: S101  (it is one of those that have one)
     calm = [path for one, path in zip(sharing, paths, strict=True) if not is_wild(one, "w") and len(path)]
     ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])
-    ends = np.clip(ends[np.isfinite(ends)], -FARTHEST, FARTHEST)
+    ends = np.clip(ends[np.isfinite(ends)], -DIVERGED, DIVERGED)
     far = float(np.abs(ends - parabola.w_star).max()) or max(abs(parabola.w_star), 1.0)
     low, high = parabola.w_star - 1.15 * far, parabola.w_star + 1.15 * far  # both sides of the valley
     ws = np.linspace(low, high, PARABOLA_POINTS)

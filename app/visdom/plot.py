@@ -14,7 +14,6 @@ from app.drawn import Drawn
 POINTS = 2000  # in one window, over all its traces
 COUNTED = ("step", "epoch")  # what whole numbers along an axis are
 INK = "#545d6b"
-FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
 CURVE = "#98a1af"
 GRID = "rgba(128,136,150,0.2)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'

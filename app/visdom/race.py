@@ -10,6 +10,7 @@ from app.colours import hex_of
 from app.drawn import Drawn
 from app.progress import rank
 from app.store import RunRecord
+from app.visdom.lines import EXPLOSION
 from app.visdom.plot import Look, Window, as_text, make_layout
 
 WIN = "race"
@@ -42,22 +43,22 @@ def _row(run: RunRecord) -> str:
         '<span style="display: inline-block; width: 10px; height: 10px; margin-right: 8px; border-radius: 2px;'
         f' background: {hex_of(run)}"></span>'
     )
-    loss = run.last.get("loss")
-    now = "diverged" if run.status == "diverged" else "–" if loss is None else f"{loss:.4g}"
+    loss = run.final_loss
+    now = "diverged" if _is_lost(run) else "–" if loss is None else f"{loss:.4g}"
     reached = "–" if run.steps_to_1_percent is None else str(run.steps_to_1_percent)
     return f"<tr><td>{chip}{html.escape(run.name)}</td><td>{reached}</td><td>{now}</td></tr>"
 
 
 def _plot(title: str, racing: list[Drawn]) -> Window:
     """The latest loss over the learning rate; a run that has diverged, or left for good, lies at the top edge."""
-    calm = [one.run for one in racing if not _is_lost(one.run)]
-    losses = [run.last["loss"] for run in calm]
+    calm = [(one.run, loss) for one in racing if (loss := one.run.final_loss) is not None and not _is_lost(one.run)]
+    losses = [loss for _, loss in calm]
     positive = [loss for loss in losses if loss > 0] or [1.0]
     top = ROOM * max(positive)
     bottom = max(min(positive) / ROOM, TINY)  # stands for a loss of zero, which a logarithmic axis has no place for
-    lost = [one.run for one in racing if "loss" in one.run.last and _is_lost(one.run)]
+    lost = [one.run for one in racing if _is_lost(one.run)]
     traces = [
-        _marks("loss", calm, [max(loss, bottom) for loss in losses], "circle"),
+        _marks("loss", [run for run, _ in calm], [max(loss, bottom) for loss in losses], "circle"),
         _marks("diverged", lost, [top] * len(lost), "triangle-up"),
     ]
     layout = make_layout("learning rate", "loss now", Look("log", "log"))
@@ -71,9 +72,10 @@ def _plot(title: str, racing: list[Drawn]) -> Window:
 
 def _is_lost(run: RunRecord) -> bool:
     """Whether its loss is no longer what the scale is for."""
-    loss = run.last.get("loss")
-    grown = loss is None or not math.isfinite(loss) or loss > 1e6 * max(run.first_loss or 0.0, TINY)
-    return grown or run.status == "diverged"
+    loss = run.final_loss
+    if loss is None or run.status == "diverged":
+        return run.status == "diverged"
+    return not math.isfinite(loss) or loss > EXPLOSION * max(run.first_loss or 0.0, TINY)
 
 
 def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_other_races_are_a_table_best_first() -> None:
     content = window.data[0]["content"]
     assert content.index("run 2") < content.index("&lt;b&gt;random")
     assert "<td>17</td><td>0.001</td>" in content
+
+
+def test_a_table_tells_of_a_search_its_best_and_of_what_left_the_scale_that_it_diverged() -> None:
+    racing = [
+        racer(1, 18.67, {"method": "sweep"}, result={"best_loss": 0.25}),
+        racer(2, 1e30, {"method": "gd"}, status="finished"),
+        racer(3, math.inf, {"method": "sgd"}, status="diverged"),
+        Drawn(racer(4, 1.0, {"method": "torch"}).run),
+    ]
+    racing[3].run.last = {}
+    (window,) = race_windows(racing)
+    rows = window.data[0]["content"].split("<tr>")[2:]
+    said = {int(row.partition("run ")[2][0]): row.split("<td>")[-1].split("<")[0] for row in rows}
+    assert said == {1: "0.25", 2: "diverged", 3: "diverged", 4: "–"}
 
 
 def test_no_race_no_window() -> None:
