@@ -57,16 +57,23 @@ def _plot(title: str, racing: list[Drawn]) -> Window:
     top = ROOM * max(positive)
     bottom = max(min(positive) / ROOM, TINY)  # stands for a loss of zero, which a logarithmic axis has no place for
     lost = [one.run for one in racing if _is_lost(one.run)]
+    shown, zero = [run for run, loss in calm if loss > 0], [run for run, loss in calm if loss <= 0]
     traces = [
-        _marks("loss", [run for run, _ in calm], [max(loss, bottom) for loss in losses], "circle"),
-        _marks("diverged", lost, [top] * len(lost), "triangle-up"),
+        _marks("loss", shown, [max(loss, bottom) for loss in losses if loss > 0], "circle", "loss %{y:.6g}"),
+        _marks("diverged", lost, [top] * len(lost), "triangle-up", "diverged"),
+        _marks("loss 0", zero, [bottom] * len(zero), "triangle-down", "loss 0"),
     ]
     layout = make_layout("learning rate", "loss now", Look("log", "log"))
     room = top ** (1 + LABEL) / bottom**LABEL  # no run lies on the label, and none is cut at the edge
     layout["yaxis2"]["autorangeoptions"] = {"include": [bottom, room]}
     del layout["xaxis2"]["dtick"]
+    layout["annotations"] = [
+        _edge(words, at) for words, at, runs in (("▲ diverged", top, lost), ("▼ loss 0", bottom, zero)) if runs
+    ]
     if limit := next((one.lr_limit for one in racing if one.lr_limit), None):
-        layout |= _limit(limit)
+        line, label = _limit(limit)
+        layout["shapes"] = [line]
+        layout["annotations"].append(label)
     return Window(WIN, title, traces, layout)
 
 
@@ -78,8 +85,13 @@ def _is_lost(run: RunRecord) -> bool:
     return not math.isfinite(loss) or loss > EXPLOSION * max(run.first_loss or 0.0, TINY)
 
 
-def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -> dict[str, Any]:
-    said = "diverged" if name == "diverged" else "loss %{y:.6g}"
+def _edge(words: str, loss: float) -> dict[str, Any]:
+    """What marks at an edge of the scale stand for: they are not to be read as values."""
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "y2", "y": math.log10(loss)}
+    return {**place, "text": words, "showarrow": False, "font": {"size": 11}}
+
+
+def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str, said: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
@@ -94,8 +106,8 @@ def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -
     }
 
 
-def _limit(lr: float) -> dict[str, list[dict[str, Any]]]:
-    """Up to where gradient descent converges."""
+def _limit(lr: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A line up to which gradient descent converges, and its label."""
     common = {"xref": "x2", "yref": "paper"}
     line = {"type": "line", **common, "x0": lr, "x1": lr, "y0": 0, "y1": 1, "layer": "below"}
     label = {
@@ -108,4 +120,4 @@ def _limit(lr: float) -> dict[str, list[dict[str, Any]]]:
         "showarrow": False,
         "font": {"size": 11},
     }
-    return {"shapes": [{**line, "line": {"color": "#98a1af", "width": 1, "dash": "dash"}}], "annotations": [label]}
+    return {**line, "line": {"color": "#98a1af", "width": 1, "dash": "dash"}}, label

@@ -83,10 +83,13 @@ def test_learning_rates_are_plotted_with_what_diverged_at_the_top() -> None:
     ]
     racing[0].lr_limit = 3 / 14
     (window,) = race_windows(racing)
-    calm, lost = window.data
-    assert (calm["x"], calm["y"]) == ([0.01, 0.1], [1e-3, 1e-4])
+    calm, lost, zero = window.data
+    assert (calm["x"], calm["y"]) == ([0.01], [1e-3])
     assert lost["x"] == [0.3, 0.25]
     assert lost["y"] == [1e-2, 1e-2]
+    assert (zero["x"], zero["y"], zero["hovertemplate"].count("loss 0")) == ([0.1], [1e-4], 1)
+    said = {label["text"]: label.get("y") for label in window.layout["annotations"]}
+    assert (said["▲ diverged"], said["▼ loss 0"]) == (-2, -4)
     assert window.layout["shapes"][0]["x0"] == 3 / 14
     json.dumps([window.data, window.layout], allow_nan=False)
     assert "<i>" not in json.dumps([window.data, window.layout])
