@@ -41,7 +41,7 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
     one_parameter = [one for one in drawn if one.parabola]
     if not one_parameter:
-        return Window("cost", "Cost curve", *empty(layout, "Start a run to watch it<br>descend its cost curve here."))
+        return Window("cost", "Cost curve", *empty(layout, _why_empty(drawn)))
     parabola = one_parameter[-1].parabola
     sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
     paths = [_path(one, PATH_POINTS // len(sharing) - 2) for one in sharing]
@@ -68,6 +68,13 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     for one, path in zip(sharing, paths, strict=True):
         traces += _path_traces(one, path, parabola, (low, high), look)
     return Window("cost", "Cost curve", traces, layout)
+
+
+def _why_empty(drawn: list[Drawn]) -> str:
+    """What to do to see a cost where no run on show has a parabola."""
+    if any(one.run.method in METHODS for one in drawn):
+        return "These models have w and b: look closer<br>at a run to see its cost over both."
+    return "Start a run to watch it<br>descend its cost curve here."
 
 
 def _path(one: Drawn, budget: int) -> Floats:
