@@ -37,7 +37,7 @@ def test_what_has_room_is_kept_whole() -> None:
 def test_a_thinned_zigzag_is_a_zigzag(factor: float, count: int) -> None:
     """Of a curve that swings with every point, no swing leads from one side to the same one."""
     _, shown = grow(np.sign(factor) ** np.arange(count) * abs(factor) ** (np.arange(count) / 10), []).points(40)
-    sides = np.sign(shown[1:-1])  # the ends are there in any case
+    sides = np.sign(shown[1:-2])  # the ends are there in any case, and the last stretch may be odd
     assert 30 < len(shown) <= 40
     assert (sides[1:] == -sides[:-1]).all()
 

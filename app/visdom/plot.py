@@ -75,6 +75,11 @@ class Look:
         """What a trace says of its axes."""
         return {"xaxis": self._id("x", self.x), "yaxis": self._id("y", self.y)}
 
+    @property
+    def y_domain(self) -> str:
+        """What a shape or a label says to lie at a part, 0 to 1, of the vertical axis."""
+        return f"{self.axes['yaxis']} domain"
+
     def _id(self, letter: str, scale: Scale) -> str:
         number = (1 if scale == "linear" else 2) + (2 if self.detail else 0)
         return letter if number == 1 else f"{letter}{number}"
