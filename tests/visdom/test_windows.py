@@ -102,6 +102,23 @@ def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
         assert 100 <= alone["loss"].layout["yaxis"]["autorangeoptions"]["clipmax"] <= 1e4
 
 
+def test_an_explosion_on_a_log_scale_is_drawn_whole_and_is_told_in_the_units_of_the_axis() -> None:
+    calm = drawn(1, [1.0, 1.9, 2.0], [4.0, 0.1, 0.01])
+    wild = drawn(2, [1.0] * 100, [4.0 * 10.0**step for step in range(100)])
+    wild.run.started_at, wild.times = 100.0, [(0.0, 100.0), (99.0, 298.0)]
+    for along, told in (("step", "at step 3"), ("time", "after 6 s")):
+        loss = by_name(shared_windows([calm, wild], Board(axes=Axes(loss="log"), x=along)))["loss"]
+        assert loss.data[1]["y"] == [4.0 * 10.0**step for step in range(100)]
+        assert loss.layout["annotations"][0]["text"] == f"1 of 2 leave the scale, first {told}"
+
+
+def test_an_average_ends_where_its_curve_leaves_the_scale() -> None:
+    calm, wild = drawn(1, [1.0, 1.9], [4.0, 0.1]), drawn(2, [(-10.0) ** step for step in range(100)], [1.0] * 100)
+    traces = by_name(shared_windows([calm, wild], Board(smoothing=3)))["w"].data
+    raw, average = (trace for trace in traces if "run 2" in trace["name"])
+    assert 1 < len(average["x"]) == len(raw["x"]) < 5
+
+
 def test_nothing_that_json_lacks_reaches_visdom() -> None:
     odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
     for window in [*shared_windows([odd], Board(axes=Axes(loss="log", cost="log"))), *windows_at(odd)]:
