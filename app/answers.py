@@ -139,9 +139,16 @@ class Place(Answer):
     value: Annotated[Any, Field(description="What it has of what varies; null in a group that is no race.")]
     status: Status
     steps_to_1_percent: Annotated[
-        int | None, Field(description="The first step whose loss is at most 1 % of the run's first loss.")
+        int | None,
+        Field(description="The first step whose loss is at most 1 % of the run's first: final_loss says which."),
     ]
-    final_loss: Annotated[Shown | None, Field(description="The last loss so far; of a sweep that has ended, the best.")]
+    final_loss: Annotated[
+        Shown | None,
+        Field(
+            description="The last loss so far; of methods whose loss is that of a few samples, the last mse; of a "
+            "sweep that has ended, the best."
+        ),
+    ]
 
     @staticmethod
     def of(record: RunRecord) -> Place:

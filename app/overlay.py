@@ -14,13 +14,22 @@ from app.errors import GoneError
 from app.store import RunRecord, Store
 
 MAX_RACE = 50  # runs
+LOOKED_AT = 10 * MAX_RACE  # latest runs, among which those to show are looked for
 SHARED_METRICS = frozenset({"loss", "w", "epoch"})
+
+type Newest = Callable[[RunRecord], RunRecord]
+
+
+def as_stored(stored: RunRecord) -> RunRecord:
+    """A run of which nothing newer is known than what is stored."""
+    return stored
 
 
 class Overlay:
     """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart.
 
-    If the newest belongs to a race, all of that race is shown and nothing else: other races have the same colours.
+    If the newest belongs to a race, all of that race is shown and nothing else: other races have the same colours. If
+    not, no run of a race is: a few left of one have nearly the same colour, and tell nothing.
     """
 
     def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
@@ -65,11 +74,14 @@ class Overlay:
                         self._drawn[old.run.id] = new
                 self._changed()
 
-    async def show(self, run: RunRecord) -> None:
-        """Show a run that starts, and no longer the oldest one."""
+    async def show(self, run: RunRecord, newest: Newest = as_stored) -> None:
+        """Show a run that starts, and no longer the oldest one; of ``newest``, see ``load``."""
         async with self._choosing:
             await self._add(run)
-            self._keep([drawn.run for drawn in self.drawn])
+            if not run.varied and any(drawn.run.varied for drawn in self.drawn):
+                await self._load(newest)  # for a race, the single runs before it had gone
+            else:
+                self._keep([drawn.run for drawn in self.drawn])
 
     def append(self, run: RunRecord, batch: Batch) -> None:
         """Take new points of a run into its picture, if it is on show."""
@@ -104,20 +116,23 @@ class Overlay:
         if self._drawn.pop(run_id, None):
             self._changed()
 
-    async def load(self, newest: Callable[[RunRecord], RunRecord] = lambda stored: stored) -> None:
+    async def load(self, newest: Newest = as_stored) -> None:
         """Show the latest runs of the store: at start, and when one that was shown is gone.
 
         ``newest`` gives the record of a run as it is now, given the stored one.
         """
         async with self._choosing:
-            latest = await self._store.latest_started(max(self._size, MAX_RACE))
-            started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
-            for stored in self._on_show(started):
-                if stored.id not in self._drawn and stored.shade is None:
-                    self._give(stored.colour)
-                with suppress(GoneError):  # deleted in the meantime
-                    await self._add(newest(stored))
-            self._keep(started)
+            await self._load(newest)
+
+    async def _load(self, newest: Newest) -> None:
+        latest = await self._store.latest_started(LOOKED_AT)
+        started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
+        for stored in self._on_show(started):
+            if stored.id not in self._drawn and stored.shade is None:
+                self._give(stored.colour)
+            with suppress(GoneError):  # deleted in the meantime
+                await self._add(newest(stored))
+        self._keep(started)
 
     async def _add(self, run: RunRecord) -> None:
         if run.id in self._drawn:
@@ -136,5 +151,6 @@ class Overlay:
 
     def _on_show(self, started: list[RunRecord]) -> list[RunRecord]:
         """Those of these runs, the newest last, that are shown."""
-        race = [run for run in started if run.varied and run.group == started[-1].group]
-        return race if started and started[-1].varied else started[-self._size :]
+        if started and started[-1].varied:
+            return [run for run in started if run.varied and run.group == started[-1].group]
+        return [run for run in started if not run.varied][-self._size :]

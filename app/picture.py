@@ -51,15 +51,16 @@ class Curve:
 
     def points(self, at_most: int) -> tuple[Floats, Floats]:
         """Steps and values of at most ``at_most`` points (2 or more) in order: the first, the last, and the minimum
-        and maximum of every stretch."""
+        and maximum of every stretch. Stretches hold even numbers of points, so that of a curve that goes up and down
+        with every point, no two neighbours on the same side are left: it still looks like what it is."""
         if self.first is None or self.last is None:
             return np.empty(0), np.empty(0)
         count = self._stretches
         stretches = max(1, (at_most - 2) // 2)
         low_step, high_step = self._steps[:, :count]
         low, high = self._values[:, :count]
-        if count > stretches:
-            starts = (np.arange(stretches) * count) // stretches
+        if count > stretches and self.total > at_most:
+            starts = _even_starts(count, stretches)
             low_at, high_at = _arg_reduce(low, starts, count, lowest=True), _arg_reduce(high, starts, count)
             low, low_step, high, high_step = low[low_at], low_step[low_at], high[high_at], high_step[high_at]
         return _in_order(
@@ -173,6 +174,11 @@ def _arg_reduce(values: Floats, starts: np.ndarray, total: int, *, lowest: bool 
     lengths = np.diff(np.append(starts, total))
     hits = np.flatnonzero(values == np.repeat(extreme, lengths))
     return hits[np.searchsorted(hits, starts)]
+
+
+def _even_starts(count: int, stretches: int) -> NDArray[np.intp]:
+    """Where to begin so many stretches, or fewer, of about equal and even lengths, of ``count`` in all."""
+    return np.unique(np.arange(stretches) * ((count + 1) // 2) // stretches) * 2
 
 
 def _in_order(steps: Floats, values: Floats, at_most: int) -> tuple[Floats, Floats]:

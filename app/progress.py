@@ -21,9 +21,10 @@ def note_points(record: RunRecord, batch: Batch) -> bool:
         value = _last_logged(batch.rows[:, column])
         if value is not None:
             record.last[name] = value
-    if "loss" not in batch.names or record.steps_to_1_percent is not None:
+    judged_by = record.judged_by(batch.names)
+    if judged_by not in batch.names or record.steps_to_1_percent is not None:
         return False
-    return _note_goal(record, batch.rows[:, 0], batch.rows[:, 1 + batch.names.index("loss")])
+    return _note_goal(record, batch.rows[:, 0], batch.rows[:, 1 + batch.names.index(judged_by)])
 
 
 def rank(records: Iterable[RunRecord]) -> list[RunRecord]:

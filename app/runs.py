@@ -131,7 +131,7 @@ class Runs:
             )
             await self._store.add_run(record)
             self.active[run_id] = Active(record, launched=True, heard_at=time.monotonic())
-            await self._overlay.show(record)
+            await self._overlay.show(record, self._newest())
         self._feed.changed(run_id)
         return record, True
 
@@ -336,7 +336,7 @@ class Runs:
             await self._store.save_run(started)
             record.started_at, record.status = started.started_at, status
             self._show(record)
-            await self._overlay.show(record)
+            await self._overlay.show(record, self._newest())
 
     async def _append(self, record: RunRecord, batch: Batch) -> int:
         if len(record.last.keys() | batch.names) > MAX_METRICS:

@@ -10,7 +10,7 @@ import math
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -61,8 +61,14 @@ class RunRecord:
 
     @property
     def final_loss(self) -> float | None:
-        """The last loss so far; of a finished search, that of the best candidate."""
-        return self.result.get("best_loss", self.last.get("loss"))
+        """The last loss so far, in the metric that the run is judged by; of a finished search, that of the best
+        candidate."""
+        return self.result.get("best_loss", self.last.get(self.judged_by(self.last)))
+
+    def judged_by(self, logged: Container[str]) -> str:
+        """Which of the metrics that it logged says how good a run is: its loss; of our own methods that have an mse
+        besides, that, as their loss is one of a few samples, and small by luck."""
+        return "mse" if "mse" in logged and self.method != "external" else "loss"
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,27 @@ async def test_a_race_is_shown_whole_and_alone(store: Store) -> None:
     assert await shown(store, [*before, *race]) == list(range(4, 54))
 
 
-async def test_a_run_after_a_race_is_shown_beside_the_latest(store: Store) -> None:
+async def test_a_run_after_a_race_is_shown_beside_the_single_ones_before_it(store: Store) -> None:
+    before = [run(number) for number in range(1, 4)]
+    race = [run(number, group="race", varied={"lr": number}) for number in range(4, 54)]
+    assert await shown(store, [*before, *race, run(54)]) == [1, 2, 3, 54]
+
+
+async def test_a_run_after_nothing_but_a_race_is_shown_alone(store: Store) -> None:
     race = [run(number, group="race", varied={"lr": number}) for number in range(1, 20)]
-    assert await shown(store, [*race, run(20)]) == list(range(13, 21))
+    assert await shown(store, [*race, run(20)]) == [20]
+
+
+async def test_a_run_that_comes_back_is_shown_as_it_is_now(store: Store) -> None:
+    before, racing = run(1), run(2, group="race", varied={"lr": 1})
+    overlay = Overlay(store, 8, lambda: None)
+    for one in (before, racing):
+        await store.add_run(one)
+        await overlay.show(one)
+    after = run(3)
+    await store.add_run(after)
+    await overlay.show(after, lambda stored: dataclasses.replace(stored, status="stopped"))
+    assert [drawn.run.status for drawn in overlay.drawn] == ["stopped", "running"]
 
 
 async def test_runs_of_a_group_that_is_no_race_are_as_any_others(store: Store) -> None:

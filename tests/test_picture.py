@@ -27,6 +27,21 @@ def test_a_short_curve_is_kept_whole() -> None:
     assert values.tolist() == [3, 1, 2]
 
 
+def test_what_has_room_is_kept_whole() -> None:
+    values = np.random.default_rng(0).normal(size=40)
+    assert grow(values, []).points(40)[1].tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("factor", [-0.97, -1.03])
+@pytest.mark.parametrize("count", [100, 101, 999, 2 * CAPACITY])
+def test_a_thinned_zigzag_is_a_zigzag(factor: float, count: int) -> None:
+    """Of a curve that swings with every point, no swing leads from one side to the same one."""
+    _, shown = grow(np.sign(factor) ** np.arange(count) * abs(factor) ** (np.arange(count) / 10), []).points(40)
+    sides = np.sign(shown[1:-2])  # the ends are there in any case, and the last stretch may be odd
+    assert 30 < len(shown) <= 40
+    assert (sides[1:] == -sides[:-1]).all()
+
+
 @given(st.lists(st.integers(1, 4000), max_size=20), st.integers(0, 19_999), st.integers(4, 500))
 def test_a_long_curve_keeps_its_ends_and_its_spike(pieces: list[int], spike: int, at_most: int) -> None:
     values = np.sin(np.arange(20_000) / 50)

@@ -53,7 +53,7 @@ def marks(drawn: list[Drawn], plot: Plot) -> Marks:
     )[-MARKED:]
     if not changes:
         return Marks([], [])
-    common = {"xref": plot.look.axes["xaxis"], "yref": "paper"}
+    common = {"xref": plot.look.axes["xaxis"], "yref": plot.look.y_domain}
     lines = [
         {
             "type": "line",

@@ -12,7 +12,6 @@ from app.drawn import Drawn
 from app.visdom.lines import is_wild
 from app.visdom.plot import (
     CURVE,
-    FARTHEST,
     Look,
     Trace,
     Window,
@@ -23,6 +22,7 @@ from app.visdom.plot import (
     trace_name,
 )
 from trainers import METHODS
+from trainers.method import DIVERGED
 from trainers.problem import Parabola
 
 PARABOLA_POINTS = 160
@@ -41,14 +41,14 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
     one_parameter = [one for one in drawn if one.parabola]
     if not one_parameter:
-        return Window("cost", "Cost curve", *empty(layout, "Start a run to watch it<br>descend its cost curve here."))
+        return Window("cost", "Cost curve", *empty(layout, _why_empty(drawn)))
     parabola = one_parameter[-1].parabola
     sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
     paths = [_path(one, PATH_POINTS // len(sharing) - 2) for one in sharing]
     assert parabola is not None  # noqa: S101  (it is one of those that have one)
     calm = [path for one, path in zip(sharing, paths, strict=True) if not is_wild(one, "w") and len(path)]
     ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])
-    ends = np.clip(ends[np.isfinite(ends)], -FARTHEST, FARTHEST)
+    ends = np.clip(ends[np.isfinite(ends)], -DIVERGED, DIVERGED)
     far = float(np.abs(ends - parabola.w_star).max()) or max(abs(parabola.w_star), 1.0)
     low, high = parabola.w_star - 1.15 * far, parabola.w_star + 1.15 * far  # both sides of the valley
     ws = np.linspace(low, high, PARABOLA_POINTS)
@@ -68,6 +68,13 @@ def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
     for one, path in zip(sharing, paths, strict=True):
         traces += _path_traces(one, path, parabola, (low, high), look)
     return Window("cost", "Cost curve", traces, layout)
+
+
+def _why_empty(drawn: list[Drawn]) -> str:
+    """What to do to see a cost where no run on show has a parabola."""
+    if any(one.run.method in METHODS for one in drawn):
+        return "These models have w and b: look closer<br>at a run to see its cost over both."
+    return "Start a run to watch it<br>descend its cost curve here."
 
 
 def _path(one: Drawn, budget: int) -> Floats:

@@ -32,7 +32,7 @@ _COLUMNS: dict[str, float] = {
 _COLUMNS |= {"b2": 5.3, "y": 6.3}
 _ABOVE = 0.46
 _KNEES = (0.62, 0.94)
-_KNEES_OF_X = (0.22, 0.6)
+_KNEES_OF_X = (0.2, 0.52)
 _CIRCLE = 27  # pixels
 _LETTERS = {"y_hat": "ŷ"}
 
@@ -50,7 +50,7 @@ def graph(data: Data, point: Point, sample: int, of: int) -> Window:
     units = min(hidden, MOST_UNITS)
     shown = [node for node in nodes if unit_of(node.name) <= units]
     places = {node.name: _place(node.name, units) for node in shown}
-    layout = _layout(units)
+    layout = _layout(units, 0.42 if hidden == units else 0.55)
     layout["annotations"] = [_legend()]
     if hidden > units:
         rest = sum(node.value for node in nodes if node.name.startswith("m2_") and unit_of(node.name) > units)
@@ -186,11 +186,12 @@ def _corner(xanchor: str, x: float, yanchor: str, y: float) -> Layout:
     return {**where, "showarrow": False, "font": {"size": 12, "color": INK}}
 
 
-def _layout(units: int) -> Layout:
+def _layout(units: int, below: float) -> Layout:
+    """Axes that hold so many lanes of hidden units, with room for labels ``below`` the last."""
     layout = make_layout("", "", Look())
     bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
     layout["xaxis"] |= {**bare, "range": [-0.4, 7.8]}
-    layout["yaxis"] |= {**bare, "range": [-(units - 1) / 2 - 0.55, (units - 1) / 2 + 0.8]}
+    layout["yaxis"] |= {**bare, "range": [-(units - 1) / 2 - below, (units - 1) / 2 + 0.8]}
     layout["showlegend"] = True
-    layout["margin"] |= {"l": 16}
+    layout["margin"] |= {"l": 16, "b": 30}
     return layout

@@ -9,8 +9,9 @@ import numpy as np
 from app.colours import others
 from app.columns import Floats, Point
 from app.drawn import Drawn
-from app.visdom.plot import CURVE, FARTHEST, Layout, Look, Trace, Window, colour_of, empty, finite, make_layout
+from app.visdom.plot import CURVE, Layout, Look, Trace, Window, colour_of, empty, finite, make_layout
 from trainers import METHODS
+from trainers.method import DIVERGED
 from trainers.problem import Parabola
 from trainers.surface import Surface
 
@@ -30,8 +31,8 @@ def cost_curve(one: Drawn, parabola: Parabola, point: Point) -> Window:
     layout = _layout("w", "cost over all data")
     now = point.values.get("w", math.nan)
     path = _ways(one, point)
-    path = path[np.abs(path) <= FARTHEST]
-    if not abs(now) <= FARTHEST:
+    path = path[np.abs(path) <= DIVERGED]
+    if not abs(now) <= DIVERGED:
         now = float(path[-1]) if len(path) else math.nan
     if math.isnan(now):
         return Window("cost", "Cost curve", *empty(layout, "Waiting for a first step…"))
@@ -169,7 +170,7 @@ def _plane(one: Drawn, point: Point) -> Floats:
     """The (w, b) of the path up to a point, that point last, of shape (n, 2)."""
     now = [[point.values.get("w", math.nan), point.values.get("b", math.nan)]]
     path = np.concatenate([_start(one), one.trail.until(point.step)[:, 1:], now])
-    return path[(np.abs(path) <= FARTHEST).all(axis=1)]
+    return path[(np.abs(path) <= DIVERGED).all(axis=1)]
 
 
 def _start(one: Drawn) -> Floats:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from bisect import bisect_right
+
 import numpy as np
 
 from app.board import Board, Scale
@@ -13,6 +16,9 @@ from app.visdom.plot import POINTS, Layout, Look, Trace, Window, colour_of, empt
 
 LEGEND = 12  # runs; of more, a legend would take the window, and the ranking names them
 AIR = 1.15  # how much further than what it is about a scale reaches
+TOP = 0.97  # of the height: where the vertical axis ends, so that its last number is not on the window's title
+ROW = 0.06  # of the height: what a row of notes takes
+NOTE = 46  # letters in a row: as many as the narrowest window has room for
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
 
 
@@ -39,7 +45,8 @@ def _traces_and_layout(plot: Plot, title: str, shown: list[Drawn]) -> tuple[list
     layout["showlegend"] = plot.legend
     changes = marks(shown, plot)
     layout["shapes"] = changes.shapes
-    layout["annotations"] = notes(plot, curves, left) + changes.labels
+    note(layout, plot, curves, left)
+    layout["annotations"] += changes.labels
     if plot.smoothing:
         faint = [_faint(line) for line in lines]
         smooth = zip(lines, shown, curves, strict=True)
@@ -84,11 +91,16 @@ def _smoothed(line: Trace, one: Drawn, curve: Curve, budget: int, plot: Plot) ->
     if len(steps) > budget:
         chosen = np.linspace(0, len(steps) - 1, max(2, budget)).astype(int)
         steps, values = steps[chosen], values[chosen]
-    return {**line, "x": places(one, steps, plot), "y": values.tolist()}
+    xs = places(one, steps, plot)
+    count = bisect_right(xs, line["x"][-1])  # where the raw curve is cut, its average ends, too
+    return {**line, "x": xs[:count], "y": values[:count].tolist()}
 
 
-def notes(plot: Plot, curves: list[Curve], left: str = "") -> list[Layout]:
-    """What is done to the curves, or cannot be seen of them, in small letters beside the window's title."""
+def note(layout: Layout, plot: Plot, curves: list[Curve], left: str = "") -> None:
+    """Say above the curves, in small letters, what is done to them or cannot be seen of them.
+
+    The vertical axis ends below that: the margin above belongs to the window's title and plotly's buttons.
+    """
     notes = [left] if left else []
     if plot.smoothing:
         notes.append(f"exponential average over {plot.smoothing:,} steps")
@@ -97,8 +109,11 @@ def notes(plot: Plot, curves: list[Curve], left: str = "") -> list[Layout]:
         notes.append(f"{hidden:,} not above 0, not shown")
     if lost := sum(curve.not_finite for curve in curves):
         notes.append(f"{lost:,} NaN or infinite")
-    place: Layout = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
-    return [{**place, "text": "; ".join(notes), "showarrow": False, "font": {"size": 11}}] if notes else []
+    rows = textwrap.wrap("; ".join(notes), NOTE)
+    layout[plot.look.y_key]["domain"] = [0, TOP - ROW * len(rows)]
+    place: Layout = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top"}
+    small: Layout = {"align": "right", "showarrow": False, "font": {"size": 11}, "borderpad": 0}
+    layout["annotations"] = [{**place, **small, "text": "<br>".join(rows)}] if rows else []
 
 
 def is_wild(one: Drawn, metric: str) -> bool:
@@ -124,52 +139,61 @@ def show_calm(lines: list[Trace], layout: Layout, shown: list[tuple[Drawn, str]]
     if not clip:
         return ""
     layout[look.y_key]["autorangeoptions"] = clip
-    leaving = [_leaves_at(curve, clip) for curve, gone in zip(curves, wild, strict=True) if gone]
-    for line, gone in zip(lines, wild, strict=True):
-        if gone and look.y == "linear":
-            _cut(line, clip)
+    leaving = {at: step for at, gone in enumerate(wild) if gone and (step := _leaves_at(curves[at], clip)) is not None}
+    for at in leaving:
+        if look.y == "linear" or curves[at].not_positive:  # one that is above zero leaves a logarithmic scale but once
+            _cut(lines[at], clip)
+    if not leaving:
+        return ""
     if all(wild) and plot.along == "step":  # how they leave the window, and not the long time they are gone
-        end = AIR * max(*leaving, plot.at or 0.0) + (look.x == "log")
+        end = AIR * max(*leaving.values(), plot.at or 0.0) + (look.x == "log")
         layout[look.x_key]["autorangeoptions"] = {"clipmax": end, **({} if plot.at is None else {"include": end})}
-    return _departure(leaving, len(curves))
-
-
-def _departure(steps: list[float], curves: int) -> str:
-    """Words for the steps at which some of the curves leave the scale."""
-    if curves == 1:
-        return f"leaves the scale at step {steps[0]:g}"
-    return f"{len(steps)} of {curves} leave the scale, the first at step {min(steps):g}"
+    whens = [(shown[at][0].seconds(np.array([step]))[0], step) for at, step in leaving.items()]
+    first = f"after {min(whens)[0]:.3g} s" if plot.along == "time" else f"at step {min(leaving.values()):g}"
+    if len(curves) == 1:
+        return f"leaves the scale {first}"
+    return f"{len(leaving)} of {len(curves)} leave the scale, first {first}"
 
 
 def _calm_range(curves: list[Curve], wild: list[bool], scale: Scale) -> dict[str, float] | None:
     """Bounds within which the scale stays, so that a diverged run does not squash the others; None: no need."""
     if not any(wild):
         return None
-    calm = [curve.extent() for curve, is_out in zip(curves, wild, strict=True) if not is_out]
-    extents = [extent for extent in calm if extent]
+    calm = [curve for curve, is_out in zip(curves, wild, strict=True) if not is_out and curve.total]
+    extents = [extent for curve in calm if (extent := curve.extent())]
+    if scale == "log":
+        return _calm_decades(calm)
     if extents:
         low, high = padded(min(low for low, _ in extents), max(high for _, high in extents))
-    elif scale == "log":
-        return None
     else:
         first = max(abs(curve.first[1]) for curve in curves if curve.first)
         low, high = -100 * max(first, 1e-300), 100 * max(first, 1e-300)
         low = 0.0 if all(extent[0] >= 0 for curve in curves if (extent := curve.extent())) else low
-    if scale == "log":
-        return {"clipmax": high} if high > 0 else None
     return {"clipmin": low, "clipmax": high}
 
 
-def _leaves_at(curve: Curve, bounds: dict[str, float]) -> float:
-    """The step at which a curve leaves these bounds."""
+def _calm_decades(calm: list[Curve]) -> dict[str, float] | None:
+    """An upper bound on a logarithmic scale: an explosion, there a straight line, has as much of the height as the
+    other curves, and at least a decade."""
+    values = np.concatenate([curve.points(POINTS)[1] for curve in calm] or [np.empty(0)])
+    decades = np.log10(values[values > 0])
+    if not len(decades):
+        return None
+    low, high = float(decades.min()), float(decades.max())
+    return {"clipmax": 10 ** min(high + max(high - low, 1.0), 300.0)}
+
+
+def _leaves_at(curve: Curve, bounds: dict[str, float]) -> float | None:
+    """The step at which a curve leaves these bounds, if it does."""
     steps, values = curve.points(POINTS)
     outside = np.flatnonzero((values > bounds["clipmax"]) | (values < bounds.get("clipmin", -np.inf)))
-    return float(steps[outside[0]] if len(outside) else steps[-1])
+    return float(steps[outside[0]]) if len(outside) else None
 
 
 def _cut(trace: Trace, bounds: dict[str, float]) -> None:
     """End a curve where it is gone for good: swinging from far below to far above it would paint the window full."""
-    middle, size = (bounds["clipmin"] + bounds["clipmax"]) / 2, bounds["clipmax"] - bounds["clipmin"]
+    low, high = bounds.get("clipmin", -bounds["clipmax"]), bounds["clipmax"]
+    middle, size = (low + high) / 2, high - low
     gone = np.flatnonzero(np.abs(np.array(trace["y"]) / size - middle / size) > 5)
     if len(gone):
         trace["x"], trace["y"] = trace["x"][: gone[0] + 1], trace["y"][: gone[0] + 1]

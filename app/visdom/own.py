@@ -15,7 +15,7 @@ from app.visdom.along import Plot, places, x_title
 from app.visdom.changes import Marks, marks
 from app.visdom.graph_window import MOST_UNITS, graph, unit_of
 from app.visdom.landscape import contours, cost_curve
-from app.visdom.lines import line_of, notes, show_calm
+from app.visdom.lines import line_of, note, show_calm
 from app.visdom.plot import POINTS, Layout, Look, Window, as_text, colour_of, make_layout
 from trainers.problem import Data
 
@@ -93,7 +93,8 @@ def _metrics(one: Drawn, plot: Plot, names: list[str]) -> Window:
     layout["showlegend"] = len(names) > 1
     left = show_calm(traces, layout, [(one, name) for name in names], plot)
     changes = marks([one], plot) if title in MARKED else Marks([], [])
-    layout["annotations"] = notes(plot, [one.curves[name] for name in names], left) + changes.labels
+    note(layout, plot, [one.curves[name] for name in names], left)
+    layout["annotations"] += changes.labels
     layout["shapes"] = [*changes.shapes, *_chosen(one, plot)]
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
@@ -103,5 +104,5 @@ def _chosen(one: Drawn, plot: Plot) -> list[Layout]:
     if plot.at is None:
         return []
     (place,) = places(one, np.array([plot.at]), plot)
-    ends = {"x0": place, "x1": place, "y0": 0, "y1": 1, "xref": plot.look.axes["xaxis"], "yref": "paper"}
+    ends = {"x0": place, "x1": place, "y0": 0, "y1": 1, "xref": plot.look.axes["xaxis"], "yref": plot.look.y_domain}
     return [{"type": "line", **ends, "line": {"color": "#98a1af", "width": 1, "dash": "dot"}}]

@@ -14,7 +14,6 @@ from app.drawn import Drawn
 POINTS = 2000  # in one window, over all its traces
 COUNTED = ("step", "epoch")  # what whole numbers along an axis are
 INK = "#545d6b"
-FARTHEST = 1e150  # a w beyond it has diverged; an axis that far could not be calculated
 CURVE = "#98a1af"
 GRID = "rgba(128,136,150,0.2)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
@@ -75,6 +74,11 @@ class Look:
     def axes(self) -> dict[str, str]:
         """What a trace says of its axes."""
         return {"xaxis": self._id("x", self.x), "yaxis": self._id("y", self.y)}
+
+    @property
+    def y_domain(self) -> str:
+        """What a shape or a label says to lie at a part, 0 to 1, of the vertical axis."""
+        return f"{self.axes['yaxis']} domain"
 
     def _id(self, letter: str, scale: Scale) -> str:
         number = (1 if scale == "linear" else 2) + (2 if self.detail else 0)

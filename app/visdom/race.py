@@ -10,6 +10,7 @@ from app.colours import hex_of
 from app.drawn import Drawn
 from app.progress import rank
 from app.store import RunRecord
+from app.visdom.lines import EXPLOSION
 from app.visdom.plot import Look, Window, as_text, make_layout
 
 WIN = "race"
@@ -42,42 +43,55 @@ def _row(run: RunRecord) -> str:
         '<span style="display: inline-block; width: 10px; height: 10px; margin-right: 8px; border-radius: 2px;'
         f' background: {hex_of(run)}"></span>'
     )
-    loss = run.last.get("loss")
-    now = "diverged" if run.status == "diverged" else "–" if loss is None else f"{loss:.4g}"
+    loss = run.final_loss
+    now = "diverged" if _is_lost(run) else "–" if loss is None else f"{loss:.4g}"
     reached = "–" if run.steps_to_1_percent is None else str(run.steps_to_1_percent)
     return f"<tr><td>{chip}{html.escape(run.name)}</td><td>{reached}</td><td>{now}</td></tr>"
 
 
 def _plot(title: str, racing: list[Drawn]) -> Window:
     """The latest loss over the learning rate; a run that has diverged, or left for good, lies at the top edge."""
-    calm = [one.run for one in racing if not _is_lost(one.run)]
-    losses = [run.last["loss"] for run in calm]
+    calm = [(one.run, loss) for one in racing if (loss := one.run.final_loss) is not None and not _is_lost(one.run)]
+    losses = [loss for _, loss in calm]
     positive = [loss for loss in losses if loss > 0] or [1.0]
     top = ROOM * max(positive)
     bottom = max(min(positive) / ROOM, TINY)  # stands for a loss of zero, which a logarithmic axis has no place for
-    lost = [one.run for one in racing if "loss" in one.run.last and _is_lost(one.run)]
+    lost = [one.run for one in racing if _is_lost(one.run)]
+    shown, zero = [run for run, loss in calm if loss > 0], [run for run, loss in calm if loss <= 0]
     traces = [
-        _marks("loss", calm, [max(loss, bottom) for loss in losses], "circle"),
-        _marks("diverged", lost, [top] * len(lost), "triangle-up"),
+        _marks("loss", shown, [max(loss, bottom) for loss in losses if loss > 0], "circle", "loss %{y:.6g}"),
+        _marks("diverged", lost, [top] * len(lost), "triangle-up", "diverged"),
+        _marks("loss 0", zero, [bottom] * len(zero), "triangle-down", "loss 0"),
     ]
     layout = make_layout("learning rate", "loss now", Look("log", "log"))
     room = top ** (1 + LABEL) / bottom**LABEL  # no run lies on the label, and none is cut at the edge
     layout["yaxis2"]["autorangeoptions"] = {"include": [bottom, room]}
     del layout["xaxis2"]["dtick"]
+    layout["annotations"] = [
+        _edge(words, at) for words, at, runs in (("▲ diverged", top, lost), ("▼ loss 0", bottom, zero)) if runs
+    ]
     if limit := next((one.lr_limit for one in racing if one.lr_limit), None):
-        layout |= _limit(limit)
+        line, label = _limit(limit)
+        layout["shapes"] = [line]
+        layout["annotations"].append(label)
     return Window(WIN, title, traces, layout)
 
 
 def _is_lost(run: RunRecord) -> bool:
     """Whether its loss is no longer what the scale is for."""
-    loss = run.last.get("loss")
-    grown = loss is None or not math.isfinite(loss) or loss > 1e6 * max(run.first_loss or 0.0, TINY)
-    return grown or run.status == "diverged"
+    loss = run.final_loss
+    if loss is None or run.status == "diverged":
+        return run.status == "diverged"
+    return not math.isfinite(loss) or loss > EXPLOSION * max(run.first_loss or 0.0, TINY)
 
 
-def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -> dict[str, Any]:
-    said = "diverged" if name == "diverged" else "loss %{y:.6g}"
+def _edge(words: str, loss: float) -> dict[str, Any]:
+    """What marks at an edge of the scale stand for: they are not to be read as values."""
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "y2", "y": math.log10(loss)}
+    return {**place, "text": words, "showarrow": False, "font": {"size": 11}}
+
+
+def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str, said: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
@@ -92,8 +106,8 @@ def _marks(name: str, runs: list[RunRecord], losses: list[float], symbol: str) -
     }
 
 
-def _limit(lr: float) -> dict[str, list[dict[str, Any]]]:
-    """Up to where gradient descent converges."""
+def _limit(lr: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A line up to which gradient descent converges, and its label."""
     common = {"xref": "x2", "yref": "paper"}
     line = {"type": "line", **common, "x0": lr, "x1": lr, "y0": 0, "y1": 1, "layer": "below"}
     label = {
@@ -106,4 +120,4 @@ def _limit(lr: float) -> dict[str, list[dict[str, Any]]]:
         "showarrow": False,
         "font": {"size": 11},
     }
-    return {"shapes": [{**line, "line": {"color": "#98a1af", "width": 1, "dash": "dash"}}], "annotations": [label]}
+    return {**line, "line": {"color": "#98a1af", "width": 1, "dash": "dash"}}, label

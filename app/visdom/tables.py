@@ -20,14 +20,19 @@ MOST_DRAWS = 1_000_000  # that are drawn again to say which samples a step used:
 
 def about(run: RunRecord) -> str:
     """Status, parameters, last values and predictions, as an HTML table, and why it went so."""
-    facts: dict[str, Any] = {"status": run.status, "method": run.method, "step": run.step, **run.params}
-    facts |= {f"last {name}": value for name, value in list(run.last.items())[:MOST_METRICS]} | run.result
+    facts: dict[str, Any] = {"status": run.status, "method": run.method, "step": run.step, **_said(run, run.params)}
+    facts |= {f"last {name}": value for name, value in list(run.last.items())[:MOST_METRICS]} | _said(run, run.result)
     if run.error:
         facts["error"] = run.error
     why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
     # six digits: so many columns of them fit that nothing need be scrolled
     rows = [(name, f"{value:.6g}" if isinstance(value, float) else value) for name, value in facts.items()]
     return _table([row for row in rows if row[1] is not None], headed=True) + why
+
+
+def _said(run: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
+    """The names of our own methods in words, as on the page; those of a script as they are."""
+    return {name.replace("_", " ") if run.method in METHODS else name: value for name, value in values.items()}
 
 
 def samples(one: Drawn, point: Point | None = None) -> tuple[str, str] | None:

@@ -26,13 +26,12 @@ from app.workers.background import step_back
 from app.workers.engine import Job
 from app.workers.report import WorkerRun
 from trainers import METHODS
-from trainers.method import Method
+from trainers.method import DIVERGED, Method
 from trainers.params import Params
 from trainers.problem import Data, make_data
 
 CHUNK_STEPS = 1000
 CHUNK_SECONDS = 0.05
-BEYOND = 1e150  # w or loss this large has diverged
 LONG = 60.0  # seconds to wait at once: at 1e-300 steps a second, the next is further than time reaches
 
 type Row = tuple[float | None, ...]
@@ -147,7 +146,7 @@ class Training:
         names = self.method.metrics(self.params)
         table = _table(first, rows)
         watched = table[:, [1 + names.index("w"), 1 + names.index("loss")]]
-        bad = np.flatnonzero(~(np.abs(watched) <= BEYOND).all(axis=1))
+        bad = np.flatnonzero(~(np.abs(watched) <= DIVERGED).all(axis=1))
         if len(bad):
             table = table[: bad[0] + 1]
         self.run.log_table(names, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -82,10 +83,13 @@ def test_learning_rates_are_plotted_with_what_diverged_at_the_top() -> None:
     ]
     racing[0].lr_limit = 3 / 14
     (window,) = race_windows(racing)
-    calm, lost = window.data
-    assert (calm["x"], calm["y"]) == ([0.01, 0.1], [1e-3, 1e-4])
+    calm, lost, zero = window.data
+    assert (calm["x"], calm["y"]) == ([0.01], [1e-3])
     assert lost["x"] == [0.3, 0.25]
     assert lost["y"] == [1e-2, 1e-2]
+    assert (zero["x"], zero["y"], zero["hovertemplate"].count("loss 0")) == ([0.1], [1e-4], 1)
+    said = {label["text"]: label.get("y") for label in window.layout["annotations"]}
+    assert (said["▲ diverged"], said["▼ loss 0"]) == (-2, -4)
     assert window.layout["shapes"][0]["x0"] == 3 / 14
     json.dumps([window.data, window.layout], allow_nan=False)
     assert "<i>" not in json.dumps([window.data, window.layout])
@@ -98,6 +102,20 @@ def test_other_races_are_a_table_best_first() -> None:
     content = window.data[0]["content"]
     assert content.index("run 2") < content.index("&lt;b&gt;random")
     assert "<td>17</td><td>0.001</td>" in content
+
+
+def test_a_table_tells_of_a_search_its_best_and_of_what_left_the_scale_that_it_diverged() -> None:
+    racing = [
+        racer(1, 18.67, {"method": "sweep"}, result={"best_loss": 0.25}),
+        racer(2, 1e30, {"method": "gd"}, status="finished"),
+        racer(3, math.inf, {"method": "sgd"}, status="diverged"),
+        Drawn(racer(4, 1.0, {"method": "torch"}).run),
+    ]
+    racing[3].run.last = {}
+    (window,) = race_windows(racing)
+    rows = window.data[0]["content"].split("<tr>")[2:]
+    said = {int(row.partition("run ")[2][0]): row.split("<td>")[-1].split("<")[0] for row in rows}
+    assert said == {1: "0.25", 2: "diverged", 3: "diverged", 4: "–"}
 
 
 def test_no_race_no_window() -> None:

@@ -44,6 +44,14 @@ def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None
         json.dumps([window.data, window.layout], allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("method", "words"), [("torch", "w and b"), ("backprop", "w and b"), ("external", "Start a run")]
+)
+def test_runs_without_a_cost_curve_say_where_their_cost_is(method: str, words: str) -> None:
+    cost = by_name(shared_windows([drawn(1, [1.0], [1.0], method=method)], Board()))["cost"]
+    assert words in cost.layout["annotations"][0]["text"]
+
+
 def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
     one = drawn(1, [1.5, 1.8], [4.0, 1.0])
     cost = by_name(shared_windows([one], Board()))["cost"]
@@ -85,12 +93,30 @@ def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
     windows = by_name(shared_windows([calm, wild], board))
     axis = windows["loss"].layout["yaxis" if scale == "linear" else "yaxis2"]
     clip = axis["autorangeoptions"]["clipmax"]
-    assert 4.0 <= clip < 10  # in the units of the data, on a logarithmic axis too
+    highest = 10 if scale == "linear" else 200  # in the units of the data; the line of an explosion has half the height
+    assert 4.0 <= clip < highest
     xs = [x for trace in windows["cost"].data for x in trace["x"]]
     assert -2 < min(xs) <= max(xs) < 4
     alone = by_name(shared_windows([wild], board))
     if scale == "linear":
         assert 100 <= alone["loss"].layout["yaxis"]["autorangeoptions"]["clipmax"] <= 1e4
+
+
+def test_an_explosion_on_a_log_scale_is_drawn_whole_and_is_told_in_the_units_of_the_axis() -> None:
+    calm = drawn(1, [1.0, 1.9, 2.0], [4.0, 0.1, 0.01])
+    wild = drawn(2, [1.0] * 100, [4.0 * 10.0**step for step in range(100)])
+    wild.run.started_at, wild.times = 100.0, [(0.0, 100.0), (99.0, 298.0)]
+    for along, told in (("step", "at step 3"), ("time", "after 6 s")):
+        loss = by_name(shared_windows([calm, wild], Board(axes=Axes(loss="log"), x=along)))["loss"]
+        assert loss.data[1]["y"] == [4.0 * 10.0**step for step in range(100)]
+        assert loss.layout["annotations"][0]["text"] == f"1 of 2 leave the scale, first {told}"
+
+
+def test_an_average_ends_where_its_curve_leaves_the_scale() -> None:
+    calm, wild = drawn(1, [1.0, 1.9], [4.0, 0.1]), drawn(2, [(-10.0) ** step for step in range(100)], [1.0] * 100)
+    traces = by_name(shared_windows([calm, wild], Board(smoothing=3)))["w"].data
+    raw, average = (trace for trace in traces if "run 2" in trace["name"])
+    assert 1 < len(average["x"]) == len(raw["x"]) < 5
 
 
 def test_nothing_that_json_lacks_reaches_visdom() -> None:
@@ -125,7 +151,7 @@ def test_a_runs_windows_at() -> None:
     one.run.result = {"predict_before": 4.0, "predict_after": 7.9}
     windows = windows_at(one)
     assert [window.title for window in windows] == ["Cost curve", "w", "loss", "run 1"]
-    assert "predict_after" in windows[-1].data[0]["content"]
+    assert "predict after" in windows[-1].data[0]["content"]
 
 
 @pytest.mark.parametrize(
