@@ -110,9 +110,9 @@ def of_random(data: Data, what: str) -> Stability:
     largest = float(curvatures.max())
     if np.all(curvatures == largest):  # whichever is drawn, it sees the same
         return of_one_curvature(largest)
-    safe = lr_limit(largest)
-    sure = f"Below 1/max x² = {safe:.3g} no update lands further from its samples' own minimum. " if safe else ""
-    return Stability(f"{sure}{what}: theory has no limit to give, and none is invented.")
+    safe = lr_limit(largest)  # below it no update lands further from its samples' own minimum
+    sure = f"Surely stable below 1/max x² = {safe:.3g}. " if safe else ""
+    return Stability(f"{sure}{what}: theory has no limit to give.")
 
 
 def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean") -> float:

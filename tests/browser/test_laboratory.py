@@ -358,6 +358,8 @@ def test_the_trainers_code_stands_beside_the_curves(form_page: BoardPage, board:
         assert panel.locator("li").all_text_contents() == methods[name]["source"].rstrip().split("\n")
         expect(panel.locator("mark")).to_contain_text(methods[name]["update_line"])
         expect(panel.locator("mark")).to_be_in_viewport()
+        assert panel.locator("ol").evaluate("code => code.scrollWidth - code.clientWidth") == 0  # no line is cut
+        assert page.page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0
     frame, beside = page.page.locator("#frame").bounding_box(), panel.bounding_box()
     assert frame
     assert beside
