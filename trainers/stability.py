@@ -152,14 +152,6 @@ def contraction(curvatures: FloatArray, lr: float) -> float:
     return -size if np.count_nonzero(factors < 0) % 2 else size
 
 
-def sequential_factor(data: Data, lr: float) -> float:
-    """Π (1 - 2 lr x²): what one epoch of sequential SGD multiplies the distance to an exact fit by.
-
-    It converges, on data that has an exact fit, while this is below 1 in size.
-    """
-    return contraction(sample_curvatures(data), lr)
-
-
 def sample_curvatures(data: Data) -> FloatArray:
     """2 x² of every sample: the second derivative of its loss (x w - y)² by w."""
     x, _ = data.arrays()
