@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import signal
 import socket
@@ -94,6 +95,8 @@ def sync(
     where an option is not given.
     """
     folder = data_dir or lossboard.data_folder()
+    if not folder.is_dir():
+        _give_up(f"There is no folder {folder}. Name the one that has the journals with --data-dir.")
     found = False
     try:
         url = lossboard.Board(url).url
@@ -120,9 +123,10 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError:
+    except OSError as error:
         listener.bind((settings.host, 0))
-        typer.echo(f"Port {settings.port} is in use; taking a free one.")
+        problem = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror or error})"
+        typer.echo(f"Port {settings.port} {problem}; taking a free one.")
     listener.listen(128)
     return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
 

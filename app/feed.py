@@ -1,4 +1,4 @@
-"""Who changed: what the page is told through server-sent events, gathered so that it is told at a steady rate."""
+"""Who changed: what the page is told through server-sent events, gathered until a listener asks for it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-INTERVAL = 0.25  # seconds between two tellings of one listener, at least
 
 
 @dataclass
@@ -33,7 +31,7 @@ class Listener:
         self._closed = False
 
     async def next(self) -> News | None:
-        """What changed since the last call, at most four times a second; None when the board shuts down."""
+        """What changed since the last call, as soon as something has; None when the board shuts down."""
         await self._waiting.wait()
         if not self._closed:
             news, self._news = self._news, News()

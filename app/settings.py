@@ -7,13 +7,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-
-def _default_folder() -> Path:
-    return Path(platformdirs.user_data_dir("lossboard", appauthor=False))
+import lossboard
 
 
 def _split(names: object) -> object:
@@ -43,7 +40,7 @@ class Settings(BaseSettings):
     data_dir: Annotated[
         Path,
         Field(
-            default_factory=_default_folder,
+            default_factory=lossboard.data_folder,  # where scripts on this machine leave their journals
             validation_alias=AliasChoices("data_dir", "LOSSBOARD_DIR", "LOSSBOARD_DATA_DIR"),
             description="Folder of the board's data; also LOSSBOARD_DIR.",
         ),

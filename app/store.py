@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from app.errors import GoneError
 from app.pieces import Stretch, Times
 
 type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
-TERMINAL = frozenset({"finished", "stopped", "diverged", "failed", "interrupted"})
-STATUSES: tuple[str, ...] = get_args(Status.__value__)
 
 
 @dataclass
@@ -54,10 +52,6 @@ class RunRecord:
     shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
     first_loss: float | None = None
     steps_to_1_percent: int | None = None  # the first step with at most that much of the first loss
-
-    @property
-    def ended(self) -> bool:
-        return self.status in TERMINAL
 
     @property
     def final_loss(self) -> float | None:
@@ -201,7 +195,7 @@ class Store:
         return await self._database.read(lambda db: db.execute(query, (run_id,)).fetchone() is not None)
 
     async def append(self, record: RunRecord, batch: Batch) -> Appended:
-        """Store the records of a batch that are new, with the run's state after them. GapError if some are missing.
+        """Store the records of a batch that are new. GapError if some before them are missing.
 
         The sequence number is checked and advanced in the transaction that stores the records, so two posts of one
         batch at the same time store it once.

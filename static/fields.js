@@ -167,8 +167,10 @@ function rateField(name, schema) {
   const slider = make("input", { type: "range", min: from, max: to, step: "any", className: "slider" });
   slider.setAttribute("aria-label", `${schema.title ?? name}, on a logarithmic scale`);
   const zones = new Zones(slider, `field-${name}-theory`);
+  // an empty field is the default, and what is half typed (1e-) no number yet
+  const rate = () => (number.input.validity.badInput ? NaN : Number(number.input.value || schema.default));
   const follow = () => {
-    const value = Number(number.input.value);
+    const value = rate();
     if (value > 0) {
       slider.value = Math.log10(value);
       zones.mark(value);
@@ -185,7 +187,7 @@ function rateField(name, schema) {
     lead(roundRate(Number(slider.value)));
   });
   for (const input of [slider, number.input]) {
-    input.addEventListener("keydown", (event) => moveByKey(event, Number(number.input.value), lead));
+    input.addEventListener("keydown", (event) => moveByKey(event, rate(), lead));
   }
   const write = (value) => {
     number.write(value);

@@ -43,9 +43,10 @@ export function setUpForm(begin, chosen) {
   new ResizeObserver(() => fitFormula(formula)).observe(formula);
 }
 
-/** Offer these methods; nothing is touched if they are the ones that are offered already. */
+/** Offer these methods; no field is touched if they are the ones that are offered already. */
 export function renderMethods(listed) {
   if (JSON.stringify(listed) === JSON.stringify(methods)) {
+    askTheory(); // the board may have been away when it was asked
     return;
   }
   const chosen = select.value;

@@ -150,16 +150,20 @@ function steer(run, how, body) {
 
 /** Fetch as many of the newest runs as are shown; what events tell in the meantime is newer. */
 async function loadRuns() {
-  state.waiting = [];
+  const waiting = [];
+  state.waiting = waiting;
   try {
     const { items, total } = await api("GET", `/runs?limit=${Math.min(MOST, Math.max(PAGE, state.runs.size))}`);
-    state.runs = new Map(items.map((run) => [run.id, run]));
-    state.total = total;
+    if (waiting === state.waiting) {
+      state.runs = new Map(items.map((run) => [run.id, run]));
+      state.total = total;
+    }
   } finally {
-    const waiting = state.waiting;
-    state.waiting = null;
-    waiting.forEach((change) => change());
-    render();
+    if (waiting === state.waiting) { // else the runs are being fetched again, and that answer is newer than all this
+      state.waiting = null;
+      waiting.forEach((change) => change());
+      render();
+    }
   }
 }
 
@@ -197,8 +201,8 @@ function later(change) {
 function keep(run) {
   const known = state.runs.get(run.id);
   if (!known) {
-    const oldest = Math.min(...[...state.runs.values()].map(({ number }) => number));
-    if (run.number < oldest && state.total > state.runs.size) {
+    const isOlder = state.runs.size && [...state.runs.values()].every(({ number }) => run.number < number);
+    if (isOlder && state.total > state.runs.size) {
       return; // it is further down than the list goes
     }
     state.total += 1;
@@ -215,11 +219,15 @@ function keep(run) {
   render();
 }
 
+/**
+ * Take deleted runs off the list. If one was not on it, only the board knows whether it is still counted; and a list
+ * that has become empty has room for older ones.
+ */
 function forget(ids) {
-  for (const id of ids) {
-    if (state.runs.delete(id)) {
-      state.total -= 1;
-    }
+  const listed = ids.filter((id) => state.runs.delete(id));
+  state.total -= listed.length;
+  if (listed.length < ids.length || (!state.runs.size && state.total)) {
+    loadRuns().catch((error) => renderMessage(error.message));
   }
   render();
 }

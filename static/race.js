@@ -88,7 +88,7 @@ function renderWhat() {
   choices.hidden = what.value !== "method";
 }
 
-/** What the form asks for, as a race. `refuse(field, …)` marks what cannot be sent. */
+/** What the form asks for, as a race. `readField(field)` marks what cannot be sent. */
 function complete({ method, params, ...rest }, readField) {
   if (what.value === "lr") {
     const { lr: _, ...others } = params;

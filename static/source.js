@@ -53,12 +53,16 @@ export function renderSource(method) {
   }
 }
 
-/** Each line in an element of its own, which style.css numbers; the update of the weights is marked. */
+/**
+ * Each line in an element of its own, which windows.css numbers, and wraps no further left than the line begins; the
+ * update of the weights is marked.
+ */
 function linesOf({ source, update_line: update }) {
   return source.trimEnd().split("\n").map((text) => {
     const isUpdate = text.trim().startsWith(update);
-    const content = isUpdate ? make("mark", { textContent: text, title: "the update" }) : text;
-    return make("li", { className: isUpdate ? "update" : "" }, make("code", {}, content));
+    const code = make("code", {}, isUpdate ? make("mark", { textContent: text, title: "the update" }) : text);
+    code.style.setProperty("--indent", `${text.search(/\S|$/)}ch`);
+    return make("li", { className: isUpdate ? "update" : "" }, code);
   });
 }
 

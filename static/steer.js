@@ -25,7 +25,9 @@ export class Steering {
     this.refusal = make("p", { className: "error", hidden: true });
     this.refusal.setAttribute("role", "alert");
     this.element = make("div", { className: "steer" }, this.hold, this.single, this.end, this.refusal);
-    this.change = throttled(OFTEN, (name, value) => this.send(name, value));
+    // each on its own: the one that waits its turn is the last change of this parameter, not of any
+    const changes = Object.keys(FIELDS).map((name) => [name, throttled(OFTEN, (value) => this.send(name, value))]);
+    this.changes = Object.fromEntries(changes);
   }
 
   button(text, act) {
@@ -82,7 +84,7 @@ export class Steering {
       this.refuse(input, "This should be a number, such as 0.01.");
       return;
     }
-    this.change(input.name, input.value === "" ? null : Number(input.value));
+    this.changes[input.name](input.value === "" ? null : Number(input.value));
   }
 
   async send(parameter, value) {

@@ -38,15 +38,17 @@ export class Zones {
     }
     this.asked = asked;
     let theory = null;
+    let answered = true;
     if (setting) {
       const { method, ...rest } = setting;
       try {
         theory = await api("POST", `/methods/${method}/stability`, rest);
       } catch {
-        theory = null; // what is wrong with the setting is said when it is started
+        answered = false; // what is wrong with the setting is said when it is started
       }
     }
     if (asked === this.asked) {
+      this.asked = answered ? asked : ""; // the board may have been away: the same is asked again
       this.render(theory);
     }
   }

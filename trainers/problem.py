@@ -105,11 +105,6 @@ def cost(data: Data, w: float) -> float:
     return total / n
 
 
-def gradient(data: Data, w: float) -> float:
-    """The derivative of the mean squared error by w, (1/N) Σ 2 x (x w - y)."""
-    return cost_and_gradient(data, w)[1]
-
-
 def updates_per_mse(n: int, per_epoch: int) -> int:
     """After how many updates the cost over all n samples is due: after each, or, of many samples, each epoch."""
     return 1 if n <= COST_EVERY_UPDATE else per_epoch

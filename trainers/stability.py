@@ -110,9 +110,9 @@ def of_random(data: Data, what: str) -> Stability:
     largest = float(curvatures.max())
     if np.all(curvatures == largest):  # whichever is drawn, it sees the same
         return of_one_curvature(largest)
-    safe = lr_limit(largest)
-    sure = f"Below 1/max x² = {safe:.3g} no update lands further from its samples' own minimum. " if safe else ""
-    return Stability(f"{sure}{what}: theory has no limit to give, and none is invented.")
+    safe = lr_limit(largest)  # below it no update lands further from its samples' own minimum
+    sure = f"Surely stable below 1/max x² = {safe:.3g}. " if safe else ""
+    return Stability(f"{sure}{what}: theory has no limit to give.")
 
 
 def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean") -> float:
@@ -150,14 +150,6 @@ def contraction(curvatures: FloatArray, lr: float) -> float:
         # By logarithms, or a product of many factors would overflow on its way to a small number.
         size = float(np.exp(np.log(np.abs(factors)).sum())) if np.all(factors) else 0.0
     return -size if np.count_nonzero(factors < 0) % 2 else size
-
-
-def sequential_factor(data: Data, lr: float) -> float:
-    """Π (1 - 2 lr x²): what one epoch of sequential SGD multiplies the distance to an exact fit by.
-
-    It converges, on data that has an exact fit, while this is below 1 in size.
-    """
-    return contraction(sample_curvatures(data), lr)
 
 
 def sample_curvatures(data: Data) -> FloatArray:

@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 
 from app.answers import Removed, Run
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
-from app.feed import INTERVAL
 from app.services import Services
 
 router = APIRouter(tags=["events"], responses=REFUSED_IN_JSON)
+
+INTERVAL = 0.25  # seconds between two tellings of one listener, at least
 
 _RUNS = TypeAdapter(list[Run])
 

@@ -46,7 +46,9 @@ def visdom_routes(visdom: AnyVisdom) -> list[BaseRoute]:
         return [Route(BASE_PATH + path, proxy.elsewhere, include_in_schema=False) for path in paths] + closed
     pages = ("", "/", "/env/{name}", "/compare/{names}")
     files = ("/static/{path:path}", "/user/style.css", "/health")
+    icons = ("/favicon.png", "/env/favicon.png", "/compare/favicon.png")  # beside whichever page asks for one
     return [
+        *(Route(BASE_PATH + path, icon, include_in_schema=False) for path in icons),
         *(Route(BASE_PATH + path, proxy.page, include_in_schema=False) for path in pages),
         *(Route(BASE_PATH + path, proxy.ask, methods=["POST"], include_in_schema=False) for path in pages[2:]),
         *(Route(BASE_PATH + path, proxy.file, include_in_schema=False) for path in files),
@@ -131,6 +133,11 @@ async def refuse(request: Request) -> Response:
 async def refuse_websocket(browser: WebSocket) -> None:
     """Refuse what this address is not for; the browser sees a 403."""
     await browser.close()
+
+
+async def icon(_: Request) -> Response:
+    """Visdom names an icon that it does not have: the board's stands for it."""
+    return RedirectResponse("/favicon.svg")
 
 
 async def go_back(request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from itertools import islice
 from typing import Any
@@ -32,9 +33,9 @@ class WorkerRun(lossboard.Run):
         while not self.should_stop:
             try:
                 self._changes.post(f"/api/runs/{self.id}/changes", body)
-            except lossboard.RefusedError:  # the run has ended there
-                return
-            except (OSError, HTTPException):
+            except (lossboard.RefusedError, OSError, HTTPException) as error:
+                if isinstance(error, lossboard.RefusedError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    return  # the run has ended there
                 self._changes.close()
                 self.wait(0.1)
             else:

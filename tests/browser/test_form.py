@@ -59,6 +59,30 @@ def test_slider_and_number_agree(form_page: BoardPage) -> None:
     assert (number.input_value(), float(slider.input_value())) == ("300", 1)
 
 
+def test_an_empty_learning_rate_is_the_default_for_the_slider_too(form_page: BoardPage) -> None:
+    page = form_page
+    number, slider = page.field("lr"), page.page.get_by_role("slider", name="Learning rate")
+    here = page.page.locator(".zone.here")
+    slider.press("End")
+    expect(here).to_have_text("diverging")
+    number.fill("")
+    assert float(slider.input_value()) == -2
+    expect(here).to_have_text("good")
+    number.press("ArrowUp")
+    assert number.input_value() == "0.012"
+
+
+def test_theory_is_asked_again_after_the_board_was_away(form_page: BoardPage) -> None:
+    page = form_page
+    legend = page.page.locator(".zones .legend")
+    expect(legend).to_be_visible()
+    page.page.route("**/stability", lambda route: route.abort(), times=1)
+    page.fill(x="1, 2, 4")
+    expect(legend).to_be_hidden()
+    page.fill(lr=0.02)  # theory is asked about all but the rate, so about the same as before
+    expect(legend).to_be_visible()
+
+
 def test_what_is_typed_stays_when_the_method_changes(form_page: BoardPage) -> None:
     page = form_page
     page.fill(lr=0.05, epochs=7)

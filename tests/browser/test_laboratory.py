@@ -110,6 +110,29 @@ def test_the_learning_rate_changes_while_a_run_goes_on(page: BoardPage, board: B
     expect(row.locator(".steer")).to_be_hidden()
 
 
+def test_of_two_parameters_changed_at_once_the_last_value_of_each_is_sent(
+    form_page: BoardPage, board: BoardProcess
+) -> None:
+    run = slow_run(board)
+    row = form_page.row(run["id"])
+    expect(row.get_by_role("spinbutton")).to_have_count(2)
+    row.evaluate("""row => [["lr", 0.01], ["lr", 0.02], ["steps_per_second", 7]].forEach(([name, value]) => {
+      const input = row.querySelector(`.steer [name=${name}]`);
+      input.value = value;
+      input.dispatchEvent(new Event("change"));
+    })""")
+
+    def changed() -> dict[str, float]:
+        return {
+            name: value
+            for change in board.get(f"/api/runs/{run['id']}")["changes"]
+            for name, value in change["params"].items()
+        }
+
+    wait_for(lambda: changed() == {"lr": 0.02, "steps_per_second": 7}, "both changes")
+    row.get_by_role("button", name="Stop").click()
+
+
 def test_a_run_is_held_stepped_and_resumed(form_page: BoardPage, board: BoardProcess) -> None:
     run = slow_run(board)
 
@@ -335,6 +358,8 @@ def test_the_trainers_code_stands_beside_the_curves(form_page: BoardPage, board:
         assert panel.locator("li").all_text_contents() == methods[name]["source"].rstrip().split("\n")
         expect(panel.locator("mark")).to_contain_text(methods[name]["update_line"])
         expect(panel.locator("mark")).to_be_in_viewport()
+        assert panel.locator("ol").evaluate("code => code.scrollWidth - code.clientWidth") == 0  # no line is cut
+        assert page.page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0
     frame, beside = page.page.locator("#frame").bounding_box(), panel.bounding_box()
     assert frame
     assert beside

@@ -36,6 +36,8 @@ def test_at_1280_by_720_everything_is_on_the_screen(page: BoardPage, board: Boar
     expect(page.row(run["id"])).to_be_visible()
     for method in board.get("/api/methods"):
         page.page.select_option("#method", method["name"])
+        if "lr" in method["params_schema"]["properties"]:
+            expect(page.page.locator(".theory")).not_to_be_empty()  # and nothing of it is cut
         controls = page.page.locator(".controls").evaluate("panel => panel.scrollHeight - panel.clientHeight")
         assert (sideways(page.page), controls) == (0, 0), method["name"]
         formula = page.page.locator("#formula").evaluate("box => box.scrollWidth - box.clientWidth")

@@ -136,3 +136,26 @@ def test_numbers_that_json_lacks_do_not_break_the_page(form_page: BoardPage, boa
     expect(row.locator(".figures")).to_contain_text("w -∞ loss NaN predict(4): NaN → ∞", use_inner_text=True)
     row.locator(".toggle").click()
     expect(row.locator(".facts")).to_be_visible()
+
+
+def test_the_list_goes_on_after_all_that_it_showed_was_deleted(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page
+    listed = 50
+    body = {"method": "external", "name": "a script's run"}
+    runs = [board.client.post("/api/runs", json=body).json()["id"] for _ in range(listed + 2)]
+    page.open(board.url, curves=False)
+    rows, count = page.page.locator("#runs .run"), page.page.locator("#runs-count")
+    expect(rows).to_have_count(listed)
+    before = board.get("/api/runs")["total"]
+    board.client.delete(f"/api/runs/{runs[0]}")  # which is further down than the list goes
+    expect(count).to_have_text(str(before - 1))
+    newest = page.row(runs[-1])
+    newest.locator(".toggle").click()
+    newest.get_by_role("button", name="Delete").click()
+    newest.get_by_role("button", name="Really delete?").click()
+    expect(count).to_have_text(str(before - 2))
+    for run in runs[2:-1]:
+        board.client.delete(f"/api/runs/{run}")
+    expect(page.row(runs[1])).to_be_visible()
+    expect(count).to_have_text(str(before - listed - 1))
+    expect(page.row(board.client.post("/api/runs", json=body).json()["id"])).to_be_visible()

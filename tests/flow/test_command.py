@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -9,6 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+import lossboard as client
+from app.cli import listen
 from app.settings import Settings
 from tests.boards import PATIENCE, BoardProcess
 
@@ -41,6 +46,33 @@ def test_a_port_in_use_is_said_and_another_taken(tmp_path: Path) -> None:
             assert board.process.stdout.readline() == f"Port {port} is in use; taking a free one.\n"
             assert f":{port} " not in board.process.stdout.readline()
             board.process.terminate()
+
+
+def test_a_port_that_may_not_be_used_is_not_said_to_be_in_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bind = socket.socket.bind
+
+    def refuse_http(self: socket.socket, address: tuple[str, int]) -> None:
+        if address[1] == 80:  # as Linux does, unless a user is root
+            raise PermissionError(errno.EACCES, "Permission denied")
+        bind(self, address)
+
+    monkeypatch.setattr(socket.socket, "bind", refuse_http)
+    listener, settings = listen(Settings(port=80))
+    with listener:
+        assert settings.port == listener.getsockname()[1] != 80
+    assert capsys.readouterr().out == "Port 80 cannot be used (Permission denied); taking a free one.\n"
+
+
+def test_board_and_scripts_agree_on_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LOSSBOARD_DIR", raising=False)
+    monkeypatch.delenv("LOSSBOARD_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    for system in ("linux", "darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
+        assert Settings().data_dir == client.data_folder()
 
 
 def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:

@@ -71,6 +71,12 @@ def test_sync_without_a_board_is_a_sentence(tmp_path: Path) -> None:
     assert "send something like http://" in sync("--data-dir", str(tmp_path), "--url", "nonsense").stderr
 
 
+def test_sync_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    done = sync("--data-dir", str(tmp_path / "nowhere"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"lossboard: There is no folder {tmp_path / 'nowhere'}.")
+
+
 def test_a_first_record_that_was_begun_and_never_written_holds_nothing_up(board: BoardProcess, tmp_path: Path) -> None:
     run_id = leave_behind(tmp_path)
     (file,) = (tmp_path / "journals" / run_id).glob("*.points")

@@ -12,7 +12,7 @@ from tests.trainers.runs import column, predict, train
 from trainers import METHODS
 from trainers.descent import batches, samples
 from trainers.problem import TEXTBOOK, cost, cost_and_gradient, make_data
-from trainers.stability import largest_curvature, lr_limit, sequential_factor
+from trainers.stability import contraction, largest_curvature, lr_limit, sample_curvatures
 
 values = st.floats(-10, 10).map(lambda v: round(v, 3))
 some_data = st.lists(st.tuples(values, values), min_size=1, max_size=80).map(
@@ -160,7 +160,7 @@ def test_half_the_limit_is_there_in_one_step():
 @settings(max_examples=30)
 def test_the_factor_of_an_epoch_of_sequential_sgd(lr):
     w = train("sgd", order="sequential", lr=lr, epochs=1)[-1]["w"]
-    assert w - 2 == pytest.approx(-sequential_factor(TEXTBOOK, lr), rel=1e-9, abs=1e-12)
+    assert w - 2 == pytest.approx(-contraction(sample_curvatures(TEXTBOOK), lr), rel=1e-9, abs=1e-12)
 
 
 def test_the_largest_curvature_with_a_bias():

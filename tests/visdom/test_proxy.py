@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx2
 import psutil
@@ -64,6 +66,14 @@ async def test_shows_the_page(browser: httpx2.AsyncClient, path: str) -> None:
     assert page.headers["content-type"] == "text/html; charset=UTF-8"
     assert page.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("beside", ["/visdom/", "/visdom/env/main", "/visdom/compare/main"])
+async def test_the_icon_that_the_page_names_is_the_boards(browser: httpx2.AsyncClient, beside: str) -> None:
+    named = re.search(r'<link rel="[^"]*icon"[^>]* href="([^"]+)"', (await browser.get(beside)).text)
+    assert named
+    answer = await browser.get(urljoin(beside, named[1]))
+    assert (answer.status_code, answer.headers["location"]) == (307, "/favicon.svg")
 
 
 async def test_serves_the_pages_files(browser: httpx2.AsyncClient) -> None:
