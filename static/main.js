@@ -3,7 +3,7 @@
 import { api, follow } from "./api.js";
 import { chosenMethod, fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
 import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
-import { loadLessons } from "./lessons.js";
+import { loadLessons, setUpLessons } from "./lessons.js";
 import { renderLook, renderLooked, setUpLook } from "./look.js";
 import { renderChoices, renderRanking, setUpRace } from "./race.js";
 import { renderRuns } from "./runs.js";
@@ -52,6 +52,7 @@ const actions = {
 
 setUpForm(start, renderCode);
 setUpRace(startRace);
+setUpLessons(startAndLook);
 setUpLook(changeBoard);
 onBoardChange(changeBoard);
 
@@ -171,10 +172,28 @@ async function loadOlder() {
 }
 
 async function start(request) {
+  await create(request);
+  await turnTo(null);
+}
+
+async function startAndLook(request) {
+  const run = await create(request);
+  await turnTo(run.id);
+}
+
+async function create(request) {
   const run = await api("POST", "/runs", request);
   keep(run);
   announce(`${nameOf(run)} started.`);
   document.querySelector("#runs").firstElementChild?.scrollIntoView({ block: "nearest" });
+  return run;
+}
+
+/** While a run is looked at by itself, nothing can be seen of what is started: look at the new run, or at all (null). */
+async function turnTo(run) {
+  if ((state.board?.run ?? null) !== run) {
+    await changeBoard({ run });
+  }
 }
 
 async function startRace(request) {
@@ -182,6 +201,7 @@ async function startRace(request) {
   runs.forEach(keep);
   announce(`${group} started: ${runs.length} runs.`);
   document.querySelector("#ranking").scrollIntoView({ block: "nearest" });
+  await turnTo(null);
 }
 
 function later(change) {
