@@ -4,7 +4,7 @@ import { api, follow } from "./api.js";
 import { chosenMethod, fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
 import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
 import { loadLessons, setUpLessons } from "./lessons.js";
-import { renderLook, renderLooked, setUpLook } from "./look.js";
+import { renderLook, renderLooked, setUpLook, showLook } from "./look.js";
 import { renderChoices, renderRanking, setUpRace } from "./race.js";
 import { renderRuns } from "./runs.js";
 import { renderSource } from "./source.js";
@@ -36,7 +36,10 @@ const actions = {
   step: (run) => steer(run, "step", { steps: 1 }),
   change: async (run, params) => keep(await api("PATCH", `/runs/${run.id}`, { params })),
   liveOf: (run) => methodOf(run)?.live ?? Object.keys(run.params).filter((name) => typeof run.params[name] === "number"),
-  look: (run) => changeBoard({ run: run.id }),
+  look: async (run) => {
+    await changeBoard({ run: run.id });
+    showLook();
+  },
   remove: (run) => attempt(async () => {
     await api("DELETE", `/runs/${run.id}`);
     forget([run.id]);

@@ -9,6 +9,7 @@ import { throttled } from "./timing.js";
 
 const MOST = 50; // rates that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes
 const OFTEN = 500; // milliseconds between two looks at the ranking
+const TITLES = { "Steps to 1 %": "Steps until the loss is 1 % of the run's first loss" };
 
 const panel = document.querySelector("#race");
 const opener = document.querySelector("#race-open");
@@ -141,6 +142,7 @@ function ratesIn(text) {
 let seen = ""; // the state of the runs that the ranking was asked for
 let asked = 0; // how often it was asked for
 let shown = 0; // which of the answers is shown
+let opened = ""; // the race that is the newest thing on the board: its ranking was opened, and a person may fold it
 
 /** Show the ranking of the newest race among these runs, newest first. */
 export function renderRanking(runs) {
@@ -148,6 +150,11 @@ export function renderRanking(runs) {
   const racing = runs.filter((run) => isRacing(run) && run.group === group);
   const state = JSON.stringify(racing.map(({ id, status, step }) => [id, status, step]));
   ranking.hidden = !group;
+  const newest = runs[0] && isRacing(runs[0]) ? group : "";
+  if (newest !== opened) {
+    opened = newest;
+    ranking.open = Boolean(newest); // an old race gives its room to newer runs
+  }
   if (group && state !== seen) {
     seen = state;
     update(group, new Map(racing.map((run) => [run.id, run])));
@@ -178,7 +185,8 @@ function renderTable(group, places, racing) {
   const [thing] = Object.keys([...racing.values()][0].varied);
   ranking.querySelector("summary").textContent = `Ranking of ${group}`;
   const head = [{ lr: "Learning rate", method: "Method" }[thing] ?? thing, "Steps to 1 %", "Loss now"];
-  ranking.querySelector("thead").replaceChildren(make("tr", {}, ...head.map((text) => make("th", { textContent: text, scope: "col" }))));
+  const cells = head.map((text) => make("th", { textContent: text, scope: "col", title: TITLES[text] ?? "" }));
+  ranking.querySelector("thead").replaceChildren(make("tr", {}, ...cells));
   ranking.querySelector("tbody").replaceChildren(...places.map((place) => {
     const what = thing === "method" ? place.name : figure(place.value ?? place.name);
     return rowOf(what, place, racing.get(place.run));

@@ -1,6 +1,9 @@
-"""Whatever is started can be seen: no page stays with the one run that it looked at."""
+"""Whatever is started or looked at can be seen: on all windows, and where a person looks."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -47,3 +50,47 @@ def test_the_lesson_of_the_graph_shows_its_run_by_itself(page: BoardPage, board:
     expect(page.page.locator("#look-name")).to_contain_text(f"#{run['number']}")
     expect(page.curves.locator(".react-grid-item:has(.tracegraph) .textpoint").first).to_be_visible()
     board.client.post(f"/api/runs/{run['id']}/stop")
+
+
+# --- where it is on the page ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [800, 390])
+def test_on_a_narrow_page_a_closer_look_is_brought_into_sight(
+    board: BoardProcess, new_page: Callable[..., Page], width: int
+) -> None:
+    run = board.wait_until(board.run()["id"])
+    page = BoardPage(new_page(viewport={"width": width, "height": 720})).open(board.url, curves=False)
+    row = page.row(run["id"])
+    row.locator(".toggle").click()
+    row.get_by_role("button", name="Look closer").click()
+    expect(page.page.locator("#look-name")).to_be_in_viewport()
+    expect(page.page.locator("#frame")).to_be_in_viewport(ratio=0.2)
+
+
+def test_a_row_that_is_opened_shows_its_name_why_and_buttons(form_page: BoardPage, board: BoardProcess) -> None:
+    run = board.wait_until(board.run(lr=0.3, epochs=2000)["id"])
+    row = form_page.row(run["id"])
+    expect(row.locator(".why")).to_have_text(run["why"])
+    row.locator(".toggle").click()
+    for part in (".name", ".status", ".why", ".look", ".delete"):
+        expect(row.locator(part)).to_be_in_viewport(ratio=1)
+
+
+def test_a_race_of_many_leaves_the_runs_in_sight(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page
+    ranking = page.page.locator("#ranking")
+    vary = {"lr": [0.01 + number / 1000 for number in range(30)]}
+    race = board.client.post("/api/races", json={"method": "gd", "params": {"epochs": 20}, "vary": vary}).json()
+    expect(ranking.locator("tbody tr")).to_have_count(30)
+    expect(ranking.locator("table")).to_be_in_viewport()
+    expect(page.row(race["runs"][-1]["id"]).locator(".name")).to_be_in_viewport(ratio=1)
+    expect(ranking.get_by_text("Steps to 1 %")).to_have_attribute("title", re.compile("first loss"))
+
+    for run in (board.run(), board.run()):
+        expect(page.row(run["id"])).to_be_visible()
+        expect(ranking.locator("table")).to_be_hidden()  # it is not the newest any more
+        expect(page.row(run["id"]).locator(".name")).to_be_in_viewport(ratio=1)
+        ranking.locator("summary").click()  # and a person opens it
+        expect(ranking.locator("table")).to_be_visible()
+        ranking.locator("summary").click()
