@@ -54,7 +54,7 @@ const actions = {
 };
 
 setUpForm(start, renderCode);
-setUpRace(startRace);
+setUpRace(startRace, actions);
 setUpLessons(startAndLook);
 setUpLook(changeBoard);
 onBoardChange(changeBoard);

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { make } from "./dom.js";
 import { FieldError, fixedField, numbersIn } from "./fields.js";
 import { addFields, submit } from "./form.js";
-import { figure, whole } from "./format.js";
+import { figure, UNDER_WAY, whole } from "./format.js";
 import { throttled } from "./timing.js";
 
 const MOST = 50; // rates that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes
@@ -17,6 +17,8 @@ const what = document.querySelector("#race-what");
 const rates = document.querySelector("#race-rates");
 const choices = document.querySelector("#race-methods");
 const ranking = document.querySelector("#ranking");
+const hold = document.querySelector("#race-hold");
+const stop = document.querySelector("#race-stop");
 
 const ratesField = fixedField("vary-lr", rates);
 const methodsField = fixedField("vary-method", choices, choices);
@@ -24,9 +26,17 @@ const methodsField = fixedField("vary-method", choices, choices);
 let methods = [];
 let start = null;
 
-/** Make the race's part of the form work. `begin` is called with the body of POST /api/races and returns a promise. */
-export function setUpRace(begin) {
+/**
+ * Make the race's part of the form work, and the buttons of its ranking. `begin` is called with the body of
+ * POST /api/races and returns a promise; `actions` has pause, resume and stop, each of a run.
+ */
+export function setUpRace(begin, actions) {
   start = begin;
+  hold.addEventListener("click", () => {
+    const resting = underWay.every(isPaused);
+    underWay.filter((run) => isPaused(run) === resting).forEach(resting ? actions.resume : actions.pause);
+  });
+  stop.addEventListener("click", () => underWay.forEach(actions.stop));
   addFields([ratesField, methodsField]);
   opener.addEventListener("click", () => open(panel.hidden));
   what.addEventListener("change", renderWhat);
@@ -142,6 +152,7 @@ function ratesIn(text) {
 let seen = ""; // the state of the runs that the ranking was asked for
 let asked = 0; // how often it was asked for
 let shown = 0; // which of the answers is shown
+let underWay = []; // the runs of that race that can still be steered
 let opened = ""; // the race that is the newest thing on the board: its ranking was opened, and a person may fold it
 
 /** Show the ranking of the newest race among these runs, newest first. */
@@ -150,6 +161,9 @@ export function renderRanking(runs) {
   const racing = runs.filter((run) => isRacing(run) && run.group === group);
   const state = JSON.stringify(racing.map(({ id, status, step }) => [id, status, step]));
   ranking.hidden = !group;
+  underWay = racing.filter(({ status }) => UNDER_WAY.has(status));
+  hold.parentElement.hidden = !underWay.length;
+  hold.textContent = underWay.every(isPaused) ? "Resume all" : "Pause all";
   const newest = runs[0] && isRacing(runs[0]) ? group : "";
   if (newest !== opened) {
     opened = newest;
@@ -159,6 +173,10 @@ export function renderRanking(runs) {
     seen = state;
     update(group, new Map(racing.map((run) => [run.id, run])));
   }
+}
+
+function isPaused({ status }) {
+  return status === "paused";
 }
 
 /** Whether a run was started in a race. */

@@ -94,3 +94,29 @@ def test_a_race_of_many_leaves_the_runs_in_sight(form_page: BoardPage, board: Bo
         ranking.locator("summary").click()  # and a person opens it
         expect(ranking.locator("table")).to_be_visible()
         ranking.locator("summary").click()
+
+
+def test_a_whole_race_is_held_resumed_and_stopped(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page.page
+    body = {"method": "gd", "params": {"epochs": 5000, "steps_per_second": 5}, "vary": {"lr": [0.01, 0.02, 0.03]}}
+    runs = board.client.post("/api/races", json=body).json()["runs"]
+    for run in runs:
+        board.wait_until(run["id"], "running")
+    board.client.post(f"/api/runs/{runs[0]['id']}/pause")  # one of them before
+    board.wait_until(runs[0]["id"], "paused")
+    for button, status in (("Pause all", "paused"), ("Resume all", "running"), ("Stop all", "stopped")):
+        page.get_by_role("button", name=button).click()
+        for run in runs:
+            board.wait_until(run["id"], status)
+            expect(form_page.row(run["id"]).locator(".status")).to_contain_text(status.capitalize())
+    expect(page.get_by_role("group", name="All runs of the race")).to_be_hidden()
+
+
+def test_the_keyboard_can_skip_to_the_windows(form_page: BoardPage) -> None:
+    page = form_page.page
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the windows")
+    expect(skip).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("checkbox", name="step")).to_be_focused()
