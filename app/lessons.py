@@ -58,7 +58,7 @@ LESSONS = [
         name="graph",
         title="The graph of backpropagation",
         text=(
-            "Open the run's own windows: every node shows its value, going forward, and the gradient of the loss, "
+            "Every node of the graph shows its value, going forward, and the gradient of the loss, "
             "coming back. A multiplication hands back its gradient times the other factor, an addition hands it on "
             "unchanged."
         ),

@@ -172,7 +172,7 @@ function suggestPace() {
   fields.find(({ suggest }) => suggest)?.suggest(epochs <= SMALL);
 }
 
-export function startRun() {
+function startRun() {
   return submit(start);
 }
 

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { make } from "./dom.js";
-import { fillForm, startRun, TEXTBOOK } from "./form.js";
+import { fillForm, submit, TEXTBOOK } from "./form.js";
 import { fillRace, startRace } from "./race.js";
 
 const menu = document.querySelector("#lessons");
@@ -10,6 +10,11 @@ const card = document.querySelector("#lesson");
 const opener = menu.querySelector("summary");
 
 let open = null;
+
+/** Make the lessons start. `startAndLook` starts one run and looks at it by itself: of a race the point is all its runs. */
+export function setUpLessons(startAndLook) {
+  document.querySelector("#lesson-start").addEventListener("click", () => (open.setup.vary ? startRace() : submit(startAndLook)));
+}
 
 /** Fetch the lessons and offer them. */
 export async function loadLessons() {
@@ -23,7 +28,6 @@ export async function loadLessons() {
   menu.hidden = !lessons.length;
 }
 
-document.querySelector("#lesson-start").addEventListener("click", () => (open.setup.vary ? startRace() : startRun()));
 document.querySelector("#lesson-close").addEventListener("click", () => {
   card.hidden = true;
   opener.focus();

@@ -9,6 +9,7 @@ const OFTEN = 100; // milliseconds between two steps that a dragged slider asks 
 const MOST_SAMPLES = 100; // of which the graph can be drawn
 
 const bar = document.querySelector("#look");
+const line = document.querySelector("#look-line");
 const shared = document.querySelector("#shared");
 const cost = document.querySelector("#axes [name=cost]");
 const chip = bar.querySelector(".chip");
@@ -52,7 +53,7 @@ export function setUpLook(tell) {
 export function renderLook(board, looked) {
   const other = looked?.id !== run?.id;
   run = looked;
-  bar.hidden = !run;
+  bar.hidden = line.hidden = !run;
   shared.hidden = Boolean(run);
   cost.parentElement.hidden = Boolean(run); // its own cost curve has the tangent, a line on a linear scale only
   if (!run) {
@@ -118,10 +119,25 @@ const fetchValues = throttled(OFTEN, async (id, step) => {
 });
 
 function say(step, of) {
-  const known = ["w", "loss"].filter((name) => of[name] !== undefined && of[name] !== null);
-  const parts = [`step ${step === null ? "–" : whole(step)}`, ...known.map((name) => `${name} ${figure(of[name])}`)];
-  values.textContent = parts.join("  ·  ");
-  slider.setAttribute("aria-valuetext", parts.join(", "));
+  const known = ["loss", "w"].filter((name) => (of[name] ?? null) !== null);
+  const figures = known.map((name) => `${name} ${figure(of[name])}`);
+  const before = known.length === 2 && updates(run); // the loss is that of w before the step
+  const when = `step ${step === null ? "–" : whole(step)}`;
+  values.textContent = [when, ...(before ? [figures.join(" → ")] : figures)].join("  ·  ");
+  values.title = before ? "The loss before this step's update, and w after it" : "";
+  slider.setAttribute("aria-valuetext", [when, ...figures].join(", "));
+}
+
+/** Whether each step of a run is an update of w: a search tries its w, and of a script nobody knows. */
+function updates({ method, params }) {
+  return method !== "external" && "lr" in params;
+}
+
+/** Bring the bar into sight, and below it what it is about: on a narrow page the windows are far down. */
+export function showLook() {
+  if (run) {
+    bar.parentElement.scrollIntoView();
+  }
 }
 
 /** Only a network has a graph. */

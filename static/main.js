@@ -3,8 +3,8 @@
 import { api, follow } from "./api.js";
 import { chosenMethod, fillForm, renderMessage, renderMethods, setUpForm } from "./form.js";
 import { nameOf, statusOf, UNDER_WAY, explanationOf } from "./format.js";
-import { loadLessons } from "./lessons.js";
-import { renderLook, renderLooked, setUpLook } from "./look.js";
+import { loadLessons, setUpLessons } from "./lessons.js";
+import { renderLook, renderLooked, setUpLook, showLook } from "./look.js";
 import { renderChoices, renderRanking, setUpRace } from "./race.js";
 import { renderRuns } from "./runs.js";
 import { renderSource } from "./source.js";
@@ -36,7 +36,10 @@ const actions = {
   step: (run) => steer(run, "step", { steps: 1 }),
   change: async (run, params) => keep(await api("PATCH", `/runs/${run.id}`, { params })),
   liveOf: (run) => methodOf(run)?.live ?? Object.keys(run.params).filter((name) => typeof run.params[name] === "number"),
-  look: (run) => changeBoard({ run: run.id }),
+  look: async (run) => {
+    await changeBoard({ run: run.id });
+    showLook();
+  },
   remove: (run) => attempt(async () => {
     await api("DELETE", `/runs/${run.id}`);
     forget([run.id]);
@@ -51,7 +54,8 @@ const actions = {
 };
 
 setUpForm(start, renderCode);
-setUpRace(startRace);
+setUpRace(startRace, actions);
+setUpLessons(startAndLook);
 setUpLook(changeBoard);
 onBoardChange(changeBoard);
 
@@ -175,10 +179,28 @@ async function loadOlder() {
 }
 
 async function start(request) {
+  await create(request);
+  await turnTo(null);
+}
+
+async function startAndLook(request) {
+  const run = await create(request);
+  await turnTo(run.id);
+}
+
+async function create(request) {
   const run = await api("POST", "/runs", request);
   keep(run);
   announce(`${nameOf(run)} started.`);
   document.querySelector("#runs").firstElementChild?.scrollIntoView({ block: "nearest" });
+  return run;
+}
+
+/** While a run is looked at by itself, nothing can be seen of what is started: look at the new run, or at all (null). */
+async function turnTo(run) {
+  if ((state.board?.run ?? null) !== run) {
+    await changeBoard({ run });
+  }
 }
 
 async function startRace(request) {
@@ -186,6 +208,7 @@ async function startRace(request) {
   runs.forEach(keep);
   announce(`${group} started: ${runs.length} runs.`);
   document.querySelector("#ranking").scrollIntoView({ block: "nearest" });
+  await turnTo(null);
 }
 
 function later(change) {

@@ -4,11 +4,12 @@ import { api } from "./api.js";
 import { make } from "./dom.js";
 import { FieldError, fixedField, numbersIn } from "./fields.js";
 import { addFields, submit } from "./form.js";
-import { figure, whole } from "./format.js";
+import { figure, UNDER_WAY, whole } from "./format.js";
 import { throttled } from "./timing.js";
 
 const MOST = 50; // rates that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes
 const OFTEN = 500; // milliseconds between two looks at the ranking
+const TITLES = { "Steps to 1 %": "Steps until the loss is 1 % of the run's first loss" };
 
 const panel = document.querySelector("#race");
 const opener = document.querySelector("#race-open");
@@ -16,6 +17,8 @@ const what = document.querySelector("#race-what");
 const rates = document.querySelector("#race-rates");
 const choices = document.querySelector("#race-methods");
 const ranking = document.querySelector("#ranking");
+const hold = document.querySelector("#race-hold");
+const stop = document.querySelector("#race-stop");
 
 const ratesField = fixedField("vary-lr", rates);
 const methodsField = fixedField("vary-method", choices, choices);
@@ -23,9 +26,17 @@ const methodsField = fixedField("vary-method", choices, choices);
 let methods = [];
 let start = null;
 
-/** Make the race's part of the form work. `begin` is called with the body of POST /api/races and returns a promise. */
-export function setUpRace(begin) {
+/**
+ * Make the race's part of the form work, and the buttons of its ranking. `begin` is called with the body of
+ * POST /api/races and returns a promise; `actions` has pause, resume and stop, each of a run.
+ */
+export function setUpRace(begin, actions) {
   start = begin;
+  hold.addEventListener("click", () => {
+    const resting = underWay.every(isPaused);
+    underWay.filter((run) => isPaused(run) === resting).forEach(resting ? actions.resume : actions.pause);
+  });
+  stop.addEventListener("click", () => underWay.forEach(actions.stop));
   addFields([ratesField, methodsField]);
   opener.addEventListener("click", () => open(panel.hidden));
   what.addEventListener("change", renderWhat);
@@ -141,6 +152,8 @@ function ratesIn(text) {
 let seen = ""; // the state of the runs that the ranking was asked for
 let asked = 0; // how often it was asked for
 let shown = 0; // which of the answers is shown
+let underWay = []; // the runs of that race that can still be steered
+let opened = ""; // the race that is the newest thing on the board: its ranking was opened, and a person may fold it
 
 /** Show the ranking of the newest race among these runs, newest first. */
 export function renderRanking(runs) {
@@ -148,10 +161,22 @@ export function renderRanking(runs) {
   const racing = runs.filter((run) => isRacing(run) && run.group === group);
   const state = JSON.stringify(racing.map(({ id, status, step }) => [id, status, step]));
   ranking.hidden = !group;
+  underWay = racing.filter(({ status }) => UNDER_WAY.has(status));
+  hold.parentElement.hidden = !underWay.length;
+  hold.textContent = underWay.every(isPaused) ? "Resume all" : "Pause all";
+  const newest = runs[0] && isRacing(runs[0]) ? group : "";
+  if (newest !== opened) {
+    opened = newest;
+    ranking.open = Boolean(newest); // an old race gives its room to newer runs
+  }
   if (group && state !== seen) {
     seen = state;
     update(group, new Map(racing.map((run) => [run.id, run])));
   }
+}
+
+function isPaused({ status }) {
+  return status === "paused";
 }
 
 /** Whether a run was started in a race. */
@@ -178,7 +203,8 @@ function renderTable(group, places, racing) {
   const [thing] = Object.keys([...racing.values()][0].varied);
   ranking.querySelector("summary").textContent = `Ranking of ${group}`;
   const head = [{ lr: "Learning rate", method: "Method" }[thing] ?? thing, "Steps to 1 %", "Loss now"];
-  ranking.querySelector("thead").replaceChildren(make("tr", {}, ...head.map((text) => make("th", { textContent: text, scope: "col" }))));
+  const cells = head.map((text) => make("th", { textContent: text, scope: "col", title: TITLES[text] ?? "" }));
+  ranking.querySelector("thead").replaceChildren(make("tr", {}, ...cells));
   ranking.querySelector("tbody").replaceChildren(...places.map((place) => {
     const what = thing === "method" ? place.name : figure(place.value ?? place.name);
     return rowOf(what, place, racing.get(place.run));

@@ -62,7 +62,7 @@ class Row {
     this.part("toggle").addEventListener("click", () => this.toggle());
     this.actions = actions;
     this.steering = new Steering(actions);
-    this.part("words").before(this.steering.element);
+    this.part("more").before(this.steering.element);
     this.part("look").addEventListener("click", () => actions.look(this.run));
     this.part("reuse").addEventListener("click", () => actions.reuse(this.run));
     this.part("reuse").hidden = run.method === "external";
@@ -140,6 +140,7 @@ class Row {
     if (!more.hidden) {
       this.part("facts").replaceChildren(...factsOf(this.run));
       more.scrollIntoView({ block: "nearest" });
+      this.part("toggle").scrollIntoView({ block: "nearest" }); // where there is no room for all, its end is out of sight
     }
   }
 }
@@ -169,7 +170,9 @@ function factsOf(run) {
   }
   return [...settings, ...facts].flatMap(([name, value]) => [
     make("dt", { textContent: name.replaceAll("_", " ") }),
-    make("dd", { textContent: typeof value === "number" ? figure(value) : String(value) }),
+    typeof value === "number"
+      ? make("dd", { className: "figure", textContent: figure(value) })
+      : make("dd", { textContent: String(value) }),
   ]);
 }
 

@@ -115,6 +115,7 @@ export function onBoardChange(change) {
   });
   whole.addEventListener("click", () => {
     detail.reset();
+    leaveZooms();
     change({ detail: null });
   });
 }
@@ -131,8 +132,7 @@ function chosenSteps() {
 
 /** The steps between which a person has zoomed in Loss or w; null where there is no zoom. */
 function zoomedSteps() {
-  const plots = [...(pageInFrame()?.querySelectorAll(".js-plotly-plot") ?? [])].slice(0, 2);
-  for (const plot of along.value === "step" ? plots : []) {
+  for (const plot of along.value === "step" ? linePlots() : []) {
     const layout = plot._fullLayout;
     const axis = Object.values(layout).find((part) => part?._id?.startsWith?.("x") && part.range && !part.autorange);
     if (axis) {
@@ -141,6 +141,25 @@ function zoomedSteps() {
     }
   }
   return null;
+}
+
+/**
+ * Let Plotly choose the axes of Loss and w again. It keeps a zoom over new points, and one of all steps while those of
+ * the detail, which have axes of their own, are shown.
+ */
+function leaveZooms() {
+  for (const plot of linePlots()) {
+    const [shown, kept] = [plot._fullLayout, plot.layout];
+    const axes = Object.keys(kept).filter((name) => /^[xy]axis\d*$/.test(name));
+    axes.filter((name) => !shown[name]).forEach((name) => delete kept[name]);
+    const free = axes.filter((name) => shown[name]).map((name) => [`${name}.autorange`, true]);
+    frame.contentWindow.Plotly.relayout(plot, Object.fromEntries(free));
+  }
+}
+
+/** The plots of Loss and w, which have steps along them. */
+function linePlots() {
+  return [...(pageInFrame()?.querySelectorAll(".js-plotly-plot") ?? [])].slice(0, 2);
 }
 
 function load() {

@@ -186,7 +186,7 @@ def test_a_script_is_offered_what_it_can_do(form_page: BoardPage, board: BoardPr
     expect(row.get_by_role("spinbutton")).to_have_value("0.1")
 
 
-def test_why_a_run_diverges_is_said_below_its_figures(form_page: BoardPage, board: BoardProcess) -> None:
+def test_why_a_run_diverges_is_said(form_page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run(lr=0.25, epochs=2000)["id"])
     why = form_page.row(run["id"]).locator(".why")
     expect(why).to_have_text(run["why"])
@@ -265,7 +265,7 @@ def test_a_run_is_looked_at_step_by_step_by_everyone(
     points = board.get(f"/api/runs/{run['id']}/points")
     w, loss = points["metrics"]["w"][11], points["metrics"]["loss"][11]
     for shown in (page, other):
-        expect(shown.page.locator("#look-values")).to_have_text(f"step 11  ·  w {w:.5g}  ·  loss {loss:.5g}")
+        expect(shown.page.locator("#look-values")).to_have_text(f"step 11  ·  loss {loss:.5g} → w {w:.5g}")
         expect(shown.page.locator("#look-step")).to_have_value("11")
 
         def ball(shown: BoardPage = shown) -> bool:

@@ -99,6 +99,7 @@ def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: Board
     wait_for(lambda: steps() == list(range(30_000, 30_101)), "every step of it")
     page.page.get_by_role("button", name="Show all").click()
     wait_for(is_whole, "all again")
+    assert changed_range(page, "Loss", "xaxis") is None  # nor is the zoom left
 
     page.page.get_by_label("Average").select_option("1,000 steps")
     wait_for(lambda: sum(f"#{run['number']}" in t["name"] for t in page.plot("Loss")["traces"]) == 2, "two curves")
