@@ -31,7 +31,7 @@ def figures() -> Iterator[Figure]:
         BoardProcess(Path(folder), LOSSBOARD_PRELOAD_TORCH="true", LOSSBOARD_MAX_RUNNING="4") as board,
     ):
         board.wait_for_visdom()
-        board.wait_until(board.run("torch")["id"], seconds=120)
+        board.wait_until(board.run("torch")["id"])
         slowed = [board.run("gd", epochs=100_000, steps_per_second=25) for _ in range(8)]
         fast = [board.run(method, epochs=10_000_000) for method in ("torch", "torch", "gd", "gd")]
         for run in [*slowed, *fast]:

@@ -27,7 +27,7 @@ def main() -> list[Figure]:
         held: list[tuple[float, float]] = []
         with watch(board):  # someone has the windows open
             for number in range(RUNS):
-                board.wait_until(board.run("gd", lr=1e-6 * (1 + number), epochs=MILLION)["id"], seconds=120)
+                board.wait_until(board.run("gd", lr=1e-6 * (1 + number), epochs=MILLION)["id"])
                 held.append((megabytes(app), megabytes(visdom)))
     return [
         *show(figures("the app", [app_held for app_held, _ in held], 120)),

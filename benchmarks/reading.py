@@ -22,7 +22,7 @@ TRIES = 20
 def main() -> list[Figure]:
     """Print what reading costs."""
     with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder)) as board:
-        run = board.wait_until(board.run("gd", lr=1e-6, epochs=MILLION)["id"], seconds=120)
+        run = board.wait_until(board.run("gd", lr=1e-6, epochs=MILLION)["id"])
         figures = show(curve(board, run["id"]))
         figures += show(table(board, run["id"]))
         add_runs(board)

@@ -66,7 +66,8 @@ def main() -> list[Figure]:
             board.wait_until(run["id"], "running")
         figures = show(look(frame, "while all eight train at full speed"))
         for run in runs:
-            wait_for(lambda run=run: board.get(f"/api/runs/{run['id']}")["step"] >= MILLION, "a million steps")
+            path = f"/api/runs/{run['id']}"
+            wait_for(lambda path=path: board.get(path)["step"] >= MILLION, "a million steps")  # type: ignore[misc]
             board.client.post(f"/api/runs/{run['id']}/stop")
             board.wait_until(run["id"])
         board.run("gd", lr=1e-4, epochs=MILLION, steps_per_second=200)

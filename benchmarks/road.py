@@ -25,7 +25,6 @@ from playwright.sync_api import sync_playwright
 
 import lossboard
 from app.database import DATABASE_FILE
-from app.leftovers import Board
 from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess
 from tests.browser.conftest import ARGUMENTS, find_chromium
@@ -40,7 +39,7 @@ def main() -> list[Figure]:
     """Print the ratios, with a page open on the same cores and without, and how fast points come in."""
     with tempfile.TemporaryDirectory() as folder, BoardProcess(Path(folder), LOSSBOARD_PRELOAD_TORCH="true") as board:
         board.wait_for_visdom()
-        board.wait_until(board.run("torch")["id"], seconds=300)
+        board.wait_until(board.run("torch")["id"])
         figures = []
         for page, where in ((an_open_page(board), "with an open page"), (contextlib.nullcontext(), "without a page")):
             with page:
@@ -115,7 +114,7 @@ def check_every_bit(board: BoardProcess, run_id: str, epochs: int) -> None:
 def ingest(board: BoardProcess, folder: Path) -> Iterator[Figure]:
     """Points a second from the first post to the last acknowledgement, and what they take on disk."""
     before = size_on_disk(folder)
-    connection = Board(board.url)
+    connection = lossboard.Board(board.url)
     run = connection.post("/api/runs", b'{"method": "external"}')["id"]
     rows = np.random.default_rng(1).random((POINTS, 3))
     rows[:, 0] = np.arange(1, POINTS + 1)

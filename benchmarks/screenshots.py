@@ -21,7 +21,11 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-RACE = {"method": "gd", "params": {"epochs": 40}, "vary": {"lr": [0.005, 0.01, 0.03, 0.2, 0.3]}}
+RATES = [0.005, 0.01, 0.03, 0.2, 0.3]
+LOOKS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("contour", "torch", {"lr": 0.05, "epochs": 40, "seed": 3}, {"at": 5}),
+    ("graph", "backprop", {"lr": 0.02, "epochs": 60}, {"at": 12, "sample": 1}),
+]
 
 
 def main() -> None:
@@ -49,14 +53,12 @@ def main() -> None:
 
 def take_looks(browser: Browser, board: BoardProcess) -> None:
     """A race; and single runs, each at one of its steps."""
-    for run in board.client.post("/api/races", json=RACE).json()["runs"]:
+    race = {"method": "gd", "params": {"epochs": 40}, "vary": {"lr": RATES}}
+    for run in board.client.post("/api/races", json=race).json()["runs"]:
         board.wait_until(run["id"])
-    take(browser, board.url, "race", curves=len(RACE["vary"]["lr"]))
-    for name, method, params, look in (
-        ("contour", "torch", {"lr": 0.05, "epochs": 40, "seed": 3}, {"at": 5}),
-        ("graph", "backprop", {"lr": 0.02, "epochs": 60}, {"at": 12, "sample": 1}),
-    ):
-        run = board.wait_until(board.run(method, **params)["id"], seconds=120)
+    take(browser, board.url, "race", curves=len(RATES))
+    for name, method, params, look in LOOKS:
+        run = board.wait_until(board.run(method, **params)["id"])
         board.client.patch("/api/board", json={"run": run["id"], **look})
         take(browser, board.url, name, curves=1, method=method)
     board.client.patch("/api/board", json={"run": None})

@@ -44,7 +44,7 @@ def first_points(folder: Path) -> Iterator[Figure]:
     """From POST /api/runs to the first point on disk, while torch is being preloaded and after; then the memory."""
     with BoardProcess(folder, LOSSBOARD_PRELOAD_TORCH="true") as board:
         yield spread("POST to first point, gd, torch being preloaded", first_point(board, "gd"), "s", at_most=0.3)
-        board.wait_until(board.run("torch")["id"], seconds=120)
+        board.wait_until(board.run("torch")["id"])
         for method in ("gd", "sgd", "sweep", "backprop", "autograd", "torch"):
             goal = 1 if method in ("autograd", "torch") else 0.3
             yield spread(
@@ -60,7 +60,7 @@ def first_point(board: BoardProcess, method: str) -> list[float]:
     for _ in range(TRIES):
         began = time.perf_counter()
         run = board.run(method)
-        wait_for(lambda run=run: board.get(f"/api/runs/{run['id']}")["step"] is not None)
+        wait_for(lambda path=f"/api/runs/{run['id']}": board.get(path)["step"] is not None)  # type: ignore[misc]
         times.append(time.perf_counter() - began)
         board.wait_until(run["id"])
     return times

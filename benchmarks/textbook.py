@@ -65,6 +65,8 @@ def torch(epochs: int, *, values: bool = True) -> None:
         optimizer.step()
         if values:
             w, b = model.weight, model.bias
+            assert w.grad is not None
+            assert b.grad is not None
             w.item(), loss.item(), w.grad.item(), b.item(), b.grad.item()
 
 
