@@ -5,6 +5,7 @@ Two torch runs and two gd runs train at full speed, eight slowed ones tick, and 
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from benchmarks.figures import Figure, show
 from tests.boards import BoardProcess
 
 SECONDS, PAGES = 15, 3
+TRIES = 5  # of a first point
 
 
 def main() -> list[Figure]:
@@ -39,7 +41,9 @@ def figures() -> Iterator[Figure]:
         stop = listen(board.url, PAGES)
         yield from answers(board, slowed[0]["id"], SECONDS, at_most=50)
         stop.set()
-        yield Figure("first point of another gd run", first_point(board), "s", at_most=0.3)
+        times = [first_point(board) for _ in range(TRIES)]
+        note = f"{min(times):.3f} to {max(times):.3f}, {TRIES} tries"
+        yield Figure("first point of another gd run, median", statistics.median(times), "s", at_most=0.3, note=note)
         steps = [board.get(f"/api/runs/{run['id']}")["step"] for run in fast]
         yield Figure("steps of the fast runs by then", sum(steps), note=", ".join(f"{step:,}" for step in steps))
         yield Figure("memory of the app", psutil.Process(board.process.pid).memory_info().rss / 1e6, "MB", at_most=120)
