@@ -60,7 +60,7 @@ class Curve:
         low_step, high_step = self._steps[:, :count]
         low, high = self._values[:, :count]
         if count > stretches and self.total > at_most:
-            starts = _even_starts(count, stretches)
+            starts = _starts(count, stretches, even=self._per_stretch == 1)
             low_at, high_at = _arg_reduce(low, starts, count, lowest=True), _arg_reduce(high, starts, count)
             low, low_step, high, high_step = low[low_at], low_step[low_at], high[high_at], high_step[high_at]
         return _in_order(
@@ -176,9 +176,11 @@ def _arg_reduce(values: Floats, starts: np.ndarray, total: int, *, lowest: bool 
     return hits[np.searchsorted(hits, starts)]
 
 
-def _even_starts(count: int, stretches: int) -> NDArray[np.intp]:
-    """Where to begin so many stretches, or fewer, of about equal and even lengths, of ``count`` in all."""
-    return np.unique(np.arange(stretches) * ((count + 1) // 2) // stretches) * 2
+def _starts(count: int, stretches: int, *, even: bool) -> NDArray[np.intp]:
+    """Where to begin so many stretches of about equal lengths, of ``count`` in all; or fewer, if all are ``even``."""
+    if even:
+        return np.unique(np.arange(stretches) * ((count + 1) // 2) // stretches) * 2
+    return np.arange(stretches) * count // stretches
 
 
 def _in_order(steps: Floats, values: Floats, at_most: int) -> tuple[Floats, Floats]:
