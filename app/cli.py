@@ -20,12 +20,13 @@ import uvicorn
 from pydantic import ValidationError
 
 import lossboard
-from app import assets, leftovers
-from app.database import DatabaseError
-from app.folder import FolderError, claim
-from app.guard import is_loopback
+from app import assets
 from app.main import create_app
+from app.middleware.host_check import is_loopback
+from app.runs import journals
 from app.settings import Settings
+from app.storage.data_dir import FolderError, claim
+from app.storage.database import DatabaseError
 
 M_ARENA_MAX = -8  # of glibc's mallopt
 
@@ -100,7 +101,7 @@ def sync(
     found = False
     try:
         url = lossboard.Board(url).url
-        for sent in leftovers.sync(folder, url):
+        for sent in journals.sync(folder, url):
             found = True
             verdict = "stays here" if sent.stays else "is given up"
             arrived = f"has arrived at {url}" + (f", but {sent.lacking}" if sent.lacking else ".")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from app.answers import Points
-from app.columns import Logged, join
 from app.errors import InvalidError
-from app.picture import keep_extremes
-from app.pieces import Stretch
+from app.schemas.responses import Points
+from app.storage.batch import Logged, join
+from app.storage.chunks import Stretch
+from app.storage.downsampling import keep_extremes
 
 MAX_NUMBERS = 10_000_000  # in one answer: 200 MB of JSON
 

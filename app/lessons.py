@@ -1,6 +1,6 @@
 """Five short lessons, ready to start: each a set-up, two sentences and a question."""
 
-from app.answers import Data, Lesson, Setup
+from app.schemas.responses import Data, Lesson, Setup
 
 LIMIT = 3 / 14  # 2/λ of gradient descent on the textbook's data, whose λ is 28/3
 NOISY = Data(x=[1.0, 2.0, 3.0, 4.0], y=[2.6, 3.4, 6.6, 7.6])

@@ -13,11 +13,11 @@ from fastapi.staticfiles import StaticFiles
 
 import app as package
 import lossboard
-from app.api import board, events, lessons, methods, points, races, runs, steering
+from app.api import control, events, lessons, methods, points, races, runs, view
 from app.api.docs import add_docs
-from app.body_limit import BodyLimit
 from app.errors import add_error_handlers
-from app.guard import Guard
+from app.middleware.body_limit import BodyLimit
+from app.middleware.host_check import Guard
 from app.services import make_visdom, run_services
 from app.settings import Settings
 from app.visdom.proxy import visdom_routes
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, settings=settings)
     add_error_handlers(app)
-    for module in (methods, lessons, runs, steering, races, points, events, board):
+    for module in (methods, lessons, runs, control, races, points, events, view):
         app.include_router(module.router, prefix="/api")
     add_docs(app)
     app.router.routes.extend(visdom_routes(visdom))

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import assets
-from app.active import Limits
-from app.answers import VisdomState
-from app.board import Board, load_board, save_board
-from app.database import DATABASE_FILE, Database
-from app.feed import Feed
-from app.launcher import Launcher
-from app.leftovers import Leftovers
-from app.overlay import Overlay
-from app.runs import Runs
+from app.charts.latest import Overlay
+from app.events import Feed
+from app.runs.active import Limits
+from app.runs.journals import Leftovers
+from app.runs.scheduler import Launcher
+from app.runs.service import Runs
+from app.schemas.responses import VisdomState
+from app.schemas.view import Board, load_board, save_board
 from app.settings import Settings
-from app.store import Store
+from app.storage.database import DATABASE_FILE, Database
+from app.storage.store import Store
 from app.visdom.connection import BASE_PATH, AnyVisdom, VisdomConnection
 from app.visdom.publisher import SHARED_ENV, Publisher
-from app.visdom.server import ExternalVisdom, VisdomServer
+from app.visdom.supervisor import ExternalVisdom, VisdomServer
 from app.workers.local import SpawningEngine, local_engine
 
 log = logging.getLogger("lossboard.services")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx2
 
 from benchmarks.figures import Figure, quantile
-from tests.boards import BoardProcess
+from tests.harness.boards import BoardProcess
 
 CALLS = ("/api/runs?limit=50", "/api/health", "/api/methods", "/api/runs/{id}", "/api/runs/{id}/points")
 

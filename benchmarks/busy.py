@@ -15,7 +15,7 @@ import psutil
 
 from benchmarks.answers import answers, listen
 from benchmarks.figures import Figure, show
-from tests.boards import BoardProcess
+from tests.harness.boards import BoardProcess
 
 SECONDS, PAGES = 15, 3
 TRIES = 5  # of a first point

@@ -15,7 +15,7 @@ from pathlib import Path
 import lossboard
 from benchmarks.answers import answers, listen
 from benchmarks.figures import Figure, show
-from tests.boards import BoardProcess, wait_for
+from tests.harness.boards import BoardProcess, wait_for
 
 RUNS, PAGES, PROCESSES = 50, 20, 2
 SECONDS, RATE = 20.0, 20.0  # of reporting; points a second of each run

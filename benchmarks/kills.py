@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figure, show
-from tests.boards import BoardProcess
-from tests.killings import killings
+from tests.harness.boards import BoardProcess
+from tests.harness.kills import killings
 
 AT_ONCE = 20  # killings of one board: its folder grows by some hundred thousand points with each
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure, show
-from tests.boards import BoardProcess
-from tests.flow.watcher import watch
+from tests.harness.boards import BoardProcess
+from tests.harness.watcher import watch
 
 MILLION = 1_000_000
 RUNS = 10

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure, quantile, show, spread
-from tests.boards import BoardProcess
+from tests.harness.boards import BoardProcess
 
 MILLION = 1_000_000
 RUNS = 10_000

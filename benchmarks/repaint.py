@@ -14,9 +14,9 @@ from typing import Any
 from playwright.sync_api import Frame, sync_playwright
 
 from benchmarks.figures import Figure, show
-from tests.boards import BoardProcess, wait_for
 from tests.browser.conftest import ARGUMENTS, find_chromium, make_context
-from tests.browser.pages import BoardPage
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.pages import BoardPage
 from trainers.params import MAX_STEPS
 
 MILLION = 1_000_000

@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.boards import BoardProcess
+from tests.harness.boards import BoardProcess
 
 FOLDER = Path(__file__).parent / "screenshots"
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

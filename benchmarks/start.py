@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure, show, spread
-from tests.boards import BoardProcess, wait_for
+from tests.harness.boards import BoardProcess, wait_for
 
 TRIES = 5
 
@@ -69,8 +69,8 @@ def first_point(board: BoardProcess, method: str) -> list[float]:
 def memory(board: BoardProcess) -> Iterator[Figure]:
     """The resident set of the app, and of what it has started."""
     kinds: dict[str, Callable[[list[str]], bool]] = {
-        "memory of Visdom": lambda line: "app.visdom.child" in line,
-        "memory of the numpy nursery": lambda line: line[-2:-1] == ["app.workers.nursery"],
+        "memory of Visdom": lambda line: "app.visdom.server_process" in line,
+        "memory of the numpy nursery": lambda line: line[-2:-1] == ["app.workers.fork_server"],
         "memory of the torch nursery": lambda line: line[-1] == "torch",
     }
     app = psutil.Process(board.process.pid)

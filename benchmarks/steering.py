@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, show
-from tests.boards import BoardProcess
+from tests.harness.boards import BoardProcess
 
 TIMES = 20
 KINDS: dict[str, dict[str, Any]] = {

@@ -19,8 +19,8 @@ import numpy as np
 import psutil
 
 from benchmarks.figures import Figure, quantile, show, spread
-from tests.boards import BoardProcess
-from tests.flow.watcher import Watcher, trace_of, watch
+from tests.harness.boards import BoardProcess
+from tests.harness.watcher import Watcher, trace_of, watch
 
 MILLION = 1_000_000
 SPIKE_AT = 654_321

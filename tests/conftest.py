@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from app.database import Database
-from app.store import Store
-from tests.boards import BoardProcess
+from app.storage.database import Database
+from app.storage.store import Store
+from tests.harness.boards import BoardProcess
 
 # How long an example takes, and to draw it, depends on what else the machine does.
 settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,7 +10,7 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import OneWeightParams
 from trainers.problem import Data, cost, updates_per_mse
-from trainers.stability import of_round, sample_curvatures
+from trainers.theory.stability import of_round, sample_curvatures
 
 
 def autograd(data: Data, p: OneWeightParams) -> Iterator[tuple[float, float, float, float | None]]:

@@ -10,7 +10,7 @@ from trainers import formulas
 from trainers.method import Method, Point
 from trainers.params import LearningParams, WholeNumber, seed_field
 from trainers.problem import BLOCK, Data, FloatArray, blocks
-from trainers.stability import Stability
+from trainers.theory.stability import Stability
 
 PARAMETERS = ("w1", "b1", "w2", "b2")
 

@@ -11,7 +11,14 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import OneWeightParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data, cost, cost_and_gradient, updates_per_mse
-from trainers.stability import Stability, largest_curvature, of_one_curvature, of_random, of_round, sample_curvatures
+from trainers.theory.stability import (
+    Stability,
+    largest_curvature,
+    of_one_curvature,
+    of_random,
+    of_round,
+    sample_curvatures,
+)
 
 DRAWS = 4096  # random numbers are drawn in blocks: one call of numpy's generator takes 20 textbook updates' time
 

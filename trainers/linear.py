@@ -11,7 +11,7 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import LearningParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data
-from trainers.stability import Stability, largest_curvature, lr_limit, of_one_curvature, smallest_curvature
+from trainers.theory.stability import Stability, largest_curvature, lr_limit, of_one_curvature, smallest_curvature
 
 if TYPE_CHECKING:
     import torch

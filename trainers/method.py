@@ -9,7 +9,7 @@ import numpy as np
 
 from trainers.params import MAX_STEPS, LearningParams, ParameterError, Params
 from trainers.problem import Data
-from trainers.stability import Stability
+from trainers.theory.stability import Stability
 
 type Point = tuple[float | None, ...]
 """One step's values, in the order of the method's metrics. None: this step has no such value."""

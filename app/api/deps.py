@@ -11,8 +11,8 @@ import pydantic_core
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from app.answers import Refusal
-from app.questions import MAX_DEPTH
+from app.schemas.requests import MAX_DEPTH
+from app.schemas.responses import Refusal
 from app.services import Services
 
 SMALL = 20_000

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 
-from app.answers import Removed, Run
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
+from app.schemas.responses import Removed, Run
 from app.services import Services
 
 router = APIRouter(tags=["events"], responses=REFUSED_IN_JSON)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.answers import Lesson
 from app.api.deps import REFUSED
 from app.lessons import LESSONS
+from app.schemas.responses import Lesson
 
 router = APIRouter(tags=["lessons"], responses=REFUSED)
 

@@ -7,11 +7,11 @@ from functools import cache
 from fastapi import APIRouter
 
 import app
-from app.answers import Health, MethodOut, StabilityOut
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
 from app.errors import NotFoundError
-from app.plans import arrays, check_params
-from app.questions import SettingIn
+from app.runs.validation import arrays, check_params
+from app.schemas.requests import SettingIn
+from app.schemas.responses import Health, MethodOut, StabilityOut
 from trainers import METHODS
 from trainers.problem import Data
 

@@ -14,14 +14,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
 import lossboard
-from app.answers import Accepted, Points
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
-from app.columns import Batch, Floats, from_columns, is_missing, parse_binary
 from app.curves import curve
 from app.errors import SEND_JSON, InvalidError, MediaError, message_of
-from app.pieces import Stretch
-from app.questions import PointsIn
-from app.store import RunRecord, Store
+from app.schemas.requests import PointsIn
+from app.schemas.responses import Accepted, Points
+from app.storage.batch import Batch, Floats, from_columns, is_missing, parse_binary
+from app.storage.chunks import Stretch
+from app.storage.store import RunRecord, Store
 
 router = APIRouter(tags=["points"], responses=REFUSED)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.answers import Place, Race, Run
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
 from app.errors import NotFoundError
-from app.plans import plan_race
-from app.progress import rank
-from app.questions import RaceIn
+from app.runs.progress import rank
+from app.runs.validation import plan_race
+from app.schemas.requests import RaceIn
+from app.schemas.responses import Place, Race, Run
 
 router = APIRouter(tags=["races"], responses=REFUSED, route_class=JsonRoute)
 

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.active import EXTERNAL
-from app.answers import Data, Run, RunList, env_of
 from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
-from app.columns import Floats
 from app.errors import InvalidError, UnavailableError
-from app.plans import plan_run
-from app.questions import Ending, RunChange, RunIn
-from app.store import Status
+from app.runs.active import EXTERNAL
+from app.runs.validation import plan_run
+from app.schemas.requests import Ending, RunChange, RunIn
+from app.schemas.responses import Data, Run, RunList, env_of
+from app.storage.batch import Floats
+from app.storage.store import Status
 from app.visdom.connection import VisdomError
 
 router = APIRouter(tags=["runs"], responses=REFUSED, route_class=JsonRoute)

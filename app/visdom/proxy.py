@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from app.visdom.connection import BASE_PATH, AnyVisdom
-from app.visdom.relay import Relay, passed_headers
+from app.visdom.websocket import Relay, passed_headers
 
 # What passes is named, so hop-by-hop headers and cookies do not.
 ANSWERED = ("content-type", "content-length", "content-encoding", "content-range", "etag", "last-modified")

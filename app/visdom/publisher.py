@@ -12,18 +12,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from app.answers import env_of
-from app.board import Board
-from app.columns import Batch
-from app.drawn import Drawn, prepare
+from app.charts.latest import Overlay
+from app.charts.run_chart import Drawn, prepare
 from app.errors import GoneError
-from app.overlay import Overlay
-from app.store import RunRecord, Store
+from app.schemas.responses import env_of
+from app.schemas.view import Board
+from app.storage.batch import Batch
+from app.storage.store import RunRecord, Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
-from app.visdom.own import windows_at
-from app.visdom.plot import Window
-from app.visdom.race import WIN, race_windows
-from app.visdom.windows import shared_windows
+from app.visdom.windows.layout import Window
+from app.visdom.windows.race import WIN, race_windows
+from app.visdom.windows.shared import shared_windows
+from app.visdom.windows.single_run import windows_at
 
 log = logging.getLogger("lossboard.publisher")
 

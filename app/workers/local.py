@@ -13,7 +13,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Any
 
-from app.workers.engine import Ended, Engine, Job, nobody
+from app.workers.executor import Ended, Engine, Job, nobody
 from trainers import METHODS
 
 log = logging.getLogger("lossboard.workers")
@@ -72,7 +72,7 @@ class NurseryProcess:
         """Start the process unless it runs."""
         async with self._starting:
             if self._process is None:
-                self._process = await _start_program("app.workers.nursery", str(os.getpid()), *self._preload)
+                self._process = await _start_program("app.workers.fork_server", str(os.getpid()), *self._preload)
                 self._listening = asyncio.create_task(self._listen(self._process))
 
     async def run(self, job: Job) -> None:
@@ -130,7 +130,7 @@ class SpawningEngine:
         self._on_end = on_end
 
     async def run(self, job: Job) -> None:
-        process = await _start_program("app.workers.work")
+        process = await _start_program("app.workers.worker")
         assert process.stdin is not None  # noqa: S101  (started with a pipe)
         self._processes[job.run_id] = process
         process.stdin.write(json.dumps(dataclasses.asdict(job)).encode() + b"\n")

@@ -15,8 +15,8 @@ import numpy as np
 import psutil
 
 from benchmarks.tools.tool import NONE, ROOT, Points, Served, Tool
-from tests.boards import BoardProcess
-from tests.flow.watcher import trace_of, watch
+from tests.harness.boards import BoardProcess
+from tests.harness.watcher import trace_of, watch
 
 
 class Lossboard(Tool):

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from benchmarks.tools.tool import Tool
-from tests.boards import wait_for
+from tests.harness.boards import wait_for
 
 RATE = 1000  # steps a second
 GRACE = 5  # seconds for what the script had started to end by itself

@@ -19,7 +19,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.core.core_plugin import CorePluginLoader
 
 from benchmarks.tools.tool import NONE, Points, Served, Tool
-from tests.boards import wait_for
+from tests.harness.boards import wait_for
 
 
 class TensorBoard(Tool):

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from benchmarks.tools.tool import NONE, Points, Served, Tool
-from tests.boards import wait_for
+from tests.harness.boards import wait_for
 
 # As `visdom` on the command line, which would first download its page's scripts.
 SERVE = """

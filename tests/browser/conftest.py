@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from tests.boards import PATIENCE, BoardProcess
-from tests.browser.pages import BoardPage
+from tests.harness.boards import PATIENCE, BoardProcess
+from tests.harness.pages import BoardPage
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SIZE = {"width": 1280, "height": 720}

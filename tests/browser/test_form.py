@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.boards import BoardProcess
-from tests.browser.pages import BoardPage
+from tests.harness.boards import BoardProcess
+from tests.harness.pages import BoardPage
 
 
 def test_every_method_can_be_chosen_with_its_formula_and_its_parameters(

@@ -11,8 +11,8 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.boards import BoardProcess, wait_for
-from tests.browser.pages import BoardPage, sideways
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.pages import BoardPage, sideways
 
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
 

@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.boards import BoardProcess
 from tests.browser.conftest import Watch
-from tests.browser.pages import BoardPage, sideways
+from tests.harness.boards import BoardProcess
+from tests.harness.pages import BoardPage, sideways
 
 PHONE = {"width": 390, "height": 844}
 SEVERE = {"serious", "critical"}

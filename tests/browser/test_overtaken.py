@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.boards import PATIENCE, BoardProcess, wait_for
-from tests.browser.pages import BoardPage
+from tests.harness.boards import PATIENCE, BoardProcess, wait_for
+from tests.harness.pages import BoardPage
 
 # What events have told of the board, in `told`.
 NOTE_EVENTS = """

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.boards import BoardProcess, wait_for
-from tests.browser.pages import BoardPage, number_of
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.pages import BoardPage, number_of
 
 MARKUP = "<img src=x onerror=window.attacked=1><b>bold</b>"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.boards import BoardProcess, wait_for
-from tests.browser.pages import BoardPage
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.pages import BoardPage
 
 BUTTONS = {"run": "Start", "race": "Start race"}
 

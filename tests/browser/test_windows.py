@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.boards import BoardProcess, wait_for
-from tests.browser.pages import BoardPage
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.pages import BoardPage
 
 OWN = {"loss", "w", "gradient"}  # windows that a run has of its own
 

@@ -12,7 +12,7 @@ from tests.trainers.runs import column, predict, train
 from trainers import METHODS
 from trainers.descent import batches, samples
 from trainers.problem import TEXTBOOK, cost, cost_and_gradient, make_data
-from trainers.stability import contraction, largest_curvature, lr_limit, sample_curvatures
+from trainers.theory.stability import contraction, largest_curvature, lr_limit, sample_curvatures
 
 values = st.floats(-10, 10).map(lambda v: round(v, 3))
 some_data = st.lists(st.tuples(values, values), min_size=1, max_size=80).map(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boards import PATIENCE
+from tests.harness.boards import PATIENCE
 from trainers import METHODS
 from trainers.__main__ import lines_to_show, main
 

@@ -1,0 +1,73 @@
+"""The colours of runs: told apart in a palette, and in order in a scale where they make a race."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from app.storage.store import RunRecord
+
+# Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
+PALETTE = (
+    "#3b7dd8",
+    "#e0731d",
+    "#c4177f",
+    "#1a9c68",
+    "#8f6412",
+    "#6a55ee",
+    "#b07cae",
+    "#0a7a57",
+    "#dc3340",
+    "#8d58a6",
+)
+
+# From light to dark, as far as both grounds leave room with 3 : 1; the hue turns with it, or nobody saw an order.
+SCALE = ("#c68400", "#e75d23", "#da4b7a", "#b43ed2", "#485ed9")
+GAMMA = 2.4  # nearly sRGB's: halfway between two colours is halfway between their light
+
+
+@cache
+def others(colour: str) -> tuple[str, ...]:
+    """The palette for what stands beside this colour: each as unlike those before it as may be."""
+    left, chosen = [other for other in PALETTE if other != colour], [colour]
+    while left:
+        chosen.append(max(left, key=lambda other: min(_unlike(other, before) for before in chosen)))
+        left.remove(chosen[-1])
+    return tuple(chosen[1:])
+
+
+def _unlike(one: str, other: str) -> float:
+    """How far apart two colours look; as cheap as it gets, and near enough (compuphase.com/cmetric.htm)."""
+    (r, g, b), (other_r, other_g, other_b) = (
+        [int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (one, other)
+    )
+    reds = (r + other_r) / 512
+    return (2 + reds) * (r - other_r) ** 2 + 4 * (g - other_g) ** 2 + (3 - reds) * (b - other_b) ** 2
+
+
+def hex_of(run: RunRecord) -> str:
+    """A run's one colour."""
+    return PALETTE[run.colour % len(PALETTE)] if run.shade is None else shade(run.shade)
+
+
+def shade(place: float) -> str:
+    """The colour at a place of the scale, from 0 to 1."""
+    at = place * (len(SCALE) - 1)
+    first = min(int(at), len(SCALE) - 2)
+    pairs = zip(_light(SCALE[first]), _light(SCALE[first + 1]), strict=True)
+    mixed = (start + (at - first) * (end - start) for start, end in pairs)
+    return "#" + "".join(f"{round(255 * light ** (1 / GAMMA)):02x}" for light in mixed)
+
+
+def shades(values: list[object]) -> list[float]:
+    """The places in the scale of runs with these values: evenly spread, in the order of numbers, or as they come."""
+    order = list(range(len(values)))
+    if all(isinstance(value, int | float) for value in values):
+        order.sort(key=lambda at: values[at])  # type: ignore[arg-type, return-value]
+    places = [0.0] * len(values)
+    for rank, at in enumerate(order):
+        places[at] = rank / max(1, len(values) - 1)
+    return places
+
+
+def _light(colour: str) -> list[float]:
+    return [(int(colour[at : at + 2], 16) / 255) ** GAMMA for at in (1, 3, 5)]

@@ -1,0 +1,122 @@
+"""A run and the picture of its curves, thinned as they grow."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.charts.trajectory import Trail
+from app.schemas.view import Detail
+from app.storage.batch import Batch, Floats
+from app.storage.chunks import Times
+from app.storage.downsampling import Curve
+from app.storage.store import RunRecord, Store
+from trainers import METHODS
+from trainers.problem import Parabola, make_data
+from trainers.theory.cost_surface import Surface
+
+SAMPLES = 20_000  # kept of a run's data for its pictures
+MAX_TIMES = 4000
+
+
+@dataclass
+class Drawn:
+    """A run and the picture of its curves; the cost of its data is a ``parabola`` for models with one parameter, a
+    ``surface`` for those with w and b, whose way over it is the ``trail``."""
+
+    run: RunRecord
+    names: frozenset[str] | None = None  # metrics to keep; None for all
+    parabola: Parabola | None = None
+    surface: Surface | None = None
+    data: tuple[Floats, Floats] | None = None  # x and y, the first of them, to be shown one by one
+    samples: int = 0  # how many there are in all
+    updates_per_epoch: int | None = None
+    lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
+    detail: Detail | None = None  # the only stretch that is in the picture; None for all
+    curves: dict[str, Curve] = field(default_factory=dict)
+    trail: Trail = field(default_factory=Trail)
+    times: Times = field(default_factory=list)
+    next_seq: int = 0  # the number of the first record that is not in the picture
+
+    def append(self, batch: Batch) -> bool:
+        """Take the records of a batch that came in just now into the picture; False if some before it are missing."""
+        if batch.seq > self.next_seq:
+            return False
+        new = batch.after(self.next_seq)
+        if len(new):
+            self._draw(new)
+            self.times.append((float(new.rows[-1, 0]), time.time()))
+            if len(self.times) > MAX_TIMES:
+                self.times = self.times[::2]
+        return True
+
+    async def catch_up(self, store: Store) -> None:
+        """Take what the store has and the picture has not, in pieces of a bounded size."""
+        ends = (self.detail.from_step, self.detail.to_step) if self.detail else ()
+        count = await store.count(self.run)
+        while batches := await store.some_batches(self.run, self.next_seq, 200, *ends):
+            for batch in batches:
+                self._draw(batch.after(self.next_seq))
+        self.next_seq = max(self.next_seq, count)  # what lies outside of the detail is not read
+        self.times = await store.times(self.run)
+
+    def seconds(self, steps: Floats) -> Floats:
+        """When these steps came in, in seconds since the run started; between two that are known, in proportion."""
+        known = np.array(self.times or [(0.0, 0.0)])
+        since = known[:, 1] - (self.run.started_at or known[0, 1])
+        known_steps, since = np.maximum.accumulate(known[:, 0]), np.maximum.accumulate(since)
+        begin = min(0.0, known_steps[0])
+        seconds: Floats = np.interp(steps, np.append(begin, known_steps), np.append(0.0, np.maximum(since, 0.0)))
+        return seconds
+
+    def epochs(self, steps: Floats) -> Floats | None:
+        """In which epoch these steps are, if that is known: from the method, or from a metric named epoch."""
+        if self.updates_per_epoch:
+            return steps / self.updates_per_epoch
+        curve = self.curves.get("epoch")
+        return np.interp(steps, *curve.points(2000)) if curve and curve.total else None
+
+    def _draw(self, new: Batch) -> None:
+        self.next_seq = new.seq + len(new)
+        rows = new.rows
+        if self.detail:
+            rows = rows[(rows[:, 0] >= self.detail.from_step) & (rows[:, 0] <= self.detail.to_step)]
+        for column, name in enumerate(new.names, 1):
+            if self.names is None or name in self.names:
+                self.curves.setdefault(name, Curve()).append(rows[:, 0], rows[:, column])
+        if self.surface and {"w", "b"} <= set(new.names):
+            self.trail.append(rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
+
+
+async def draw(
+    store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: Detail | None = None
+) -> Drawn:
+    """The picture of a stored run. GoneError if it is deleted meanwhile."""
+    drawn = Drawn(run, names, detail=detail)
+    await prepare(drawn, store)
+    return drawn
+
+
+async def prepare(drawn: Drawn, store: Store) -> None:
+    """Give a new picture what belongs to its run: the data, what is known of it, and the stored points."""
+    run = drawn.run
+    if run.data_hash and run.method in METHODS:
+        method = METHODS[run.method]
+        data = await store.get_data(run.data_hash)
+        drawn.data, drawn.samples = (data[0][:SAMPLES].copy(), data[1][:SAMPLES].copy()), len(data[0])
+        params = method.params.model_validate(run.params)
+        drawn.updates_per_epoch = method.updates_per_epoch(params, drawn.samples)
+        if "lr" in run.varied:
+            drawn.lr_limit = method.lr_limit(params, make_data(*data))
+        if method.one_parameter:
+            drawn.parabola = parabola_of(data)
+        elif drawn.names is None:
+            drawn.surface = Surface.of(make_data(*data))
+    await drawn.catch_up(store)
+
+
+def parabola_of(data: tuple[Floats, Floats]) -> Parabola:
+    """The cost of a one-parameter model on this data, as a function of w."""
+    return Parabola.of(make_data(*data))

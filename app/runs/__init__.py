@@ -1,0 +1,1 @@
+"""The life of runs: validated, queued, started, controlled, fed with points, ended."""

@@ -1,0 +1,161 @@
+"""A request to run something, checked against the method's own rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from app.errors import InvalidError, message_of
+from app.schemas.requests import DataIn, RaceIn, RunIn
+from app.storage.batch import MAX_WHOLE, Floats
+from app.storage.store import RunRecord
+from trainers import METHODS
+from trainers.method import Method
+from trainers.params import ParameterError, Params
+from trainers.problem import Data
+from trainers.theory.diagnosis import why
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that can be started."""
+
+    method: Method[Any]
+    params: Params
+    data: tuple[Floats, Floats]
+    name: str
+    group: str | None
+    total_steps: int
+    why: str | None = None  # what theory says will go wrong with its learning rate
+    varied: dict[str, Any] = field(default_factory=dict)  # in a race: what differs from the others
+
+
+def plan_run(wanted: RunIn) -> Plan:
+    """Check a request; InvalidError names the field that is wrong and says what to send instead."""
+    if wanted.id:
+        raise InvalidError("Only a run of method external brings its own id; leave id out.", field=("id",))
+    method = find_method(wanted.method, also="external")
+    return _plan(method, wanted.params, arrays(wanted.data), wanted.name, wanted.group)
+
+
+def plan_race(wanted: RaceIn) -> list[Plan]:
+    """Check a request for a race, each run before the first is made; InvalidError names the value that is wrong."""
+    ((key, values),) = wanted.vary.items()
+    data = arrays(wanted.data)
+    if key != "method":
+        method = find_method(wanted.method)
+        if key not in method.params.model_fields:
+            raise InvalidError(f"{method.name} has no such parameter; {_vary_what(method)}.", field=("vary", key))
+    elif wanted.method:
+        raise InvalidError("The method is what varies; leave method out.", field=("method",))
+    plans = []
+    for at, value in enumerate(values):
+        try:
+            if key == "method":
+                method = find_method(value)
+                params = wanted.params
+            else:
+                params = wanted.params | {key: value}
+            plan = _plan(method, params, data, wanted.name, wanted.group)
+        except InvalidError as error:
+            raise _of_variant(error, key, at) from None
+        chosen = method.name if key == "method" else getattr(plan.params, key)
+        said = f"{chosen:g}" if isinstance(chosen, float) else chosen
+        what = method.title if key == "method" else f"{key} {said}"
+        name = f"{wanted.name[:100]}, {what}" if wanted.name else what
+        plans.append(dataclasses.replace(plan, name=name, varied={key: chosen}))
+    return plans
+
+
+def _plan(method: Method[Any], values: dict[str, Any], data: tuple[Floats, Floats], name: str, group: str) -> Plan:
+    n = len(data[0])
+    params = check_params(method, values, n)
+    name = name or default_name(method, params)
+    total_steps = method.total_steps(params, n)
+    return Plan(method, params, data, name, group or None, total_steps, why(method, params, Data.of(*data)))
+
+
+def check_params(method: Method[Any], values: dict[str, Any], n: int) -> Params:
+    """The method's parameters for a run on ``n`` pairs. InvalidError for the first that is wrong, or wrong there."""
+    params = parse_params(method, values)
+    try:
+        method.check(params, n)
+    except ParameterError as error:
+        raise InvalidError(str(error), field=("params", error.field)) from None
+    return params
+
+
+def arrays(data: DataIn) -> tuple[Floats, Floats]:
+    """The x and y of a request."""
+    return np.array(data.x, dtype=float), np.array(data.y, dtype=float)
+
+
+def _of_variant(error: InvalidError, key: str, at: int) -> InvalidError:
+    """What is wrong with one run of a race: the value that varies, or what all of them share."""
+    place = error.place[1:]
+    if key == "method" and place[:1] == ("params",):
+        return InvalidError(f"params.{place[1]}: {error.message}", field=("vary", key, at))
+    if place in (("method",), ("params", key)):
+        return InvalidError(error.message, field=("vary", key, at))
+    return error
+
+
+def _vary_what(method: Method[Any]) -> str:
+    return f"vary one of {', '.join(method.params.model_fields)}, or method"
+
+
+def find_method(name: object, also: str = "") -> Method[Any]:
+    """The method of this name; InvalidError lists those there are, and what ``also`` may be sent in its place."""
+    method = METHODS.get(name) if isinstance(name, str) else None
+    if method is None:
+        known = ", ".join([*METHODS, also] if also else METHODS)
+        raise InvalidError(f"There is no method {str(name)[:50]!r}; send one of {known}.", field=("method",))
+    return method
+
+
+def check_change(record: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that are to be changed while a run goes on, as they will hold. InvalidError for the first that may not
+    be changed, or not to this."""
+    method = METHODS.get(record.method)
+    may = method.live if method else tuple(name for name, value in record.params.items() if is_number(value))
+    for name, value in values.items():
+        if name not in may:
+            which = f"{', '.join(may)} can" if may else "it has no such number"
+            raise InvalidError(f"This cannot be changed while the run goes on; {which}.", field=("params", name))
+        if method is None and not is_number(value):
+            raise InvalidError("Send a finite number.", field=("params", name))
+    if method is None:
+        return values
+    params = parse_params(method, record.params | values)
+    return {name: getattr(params, name) for name in values}
+
+
+def is_number(value: object) -> bool:
+    """Whether a script's parameter is one that can be changed."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= MAX_WHOLE if isinstance(value, int) else math.isfinite(value)
+
+
+def parse_params(method: Method[Any], values: dict[str, Any]) -> Params:
+    """The method's parameters from JSON. InvalidError for the first that is wrong."""
+    try:
+        params: Params = method.params.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        message = message_of(first)
+        if first["type"] == "extra_forbidden":
+            message = f"{method.name} has no such parameter; it has {', '.join(method.params.model_fields)}."
+        raise InvalidError(message, field=("params", *first["loc"])) from None
+    return params
+
+
+def default_name(method: Method[Any], params: Params) -> str:
+    """What a run is called that was given no name: its method and learning rate."""
+    lr = getattr(params, "lr", None)
+    return method.title if lr is None else f"{method.title}, lr {lr:g}"

@@ -1,0 +1,1 @@
+"""The shapes of requests, responses and the shared view; they import nothing of ours but trainers."""

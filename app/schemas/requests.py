@@ -1,0 +1,206 @@
+"""What goes into the API. Field bounds are the rules, and their text is what people read."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.charts.latest import MAX_RACE
+from app.schemas.responses import NotFinite
+from app.schemas.view import MAX_SPAN, Axes, Detail, Horizontal, Step
+from app.storage.batch import MAX_METRICS, MAX_WHOLE
+from trainers import METHODS
+from trainers.params import MAX_STEPS
+
+MAX_PARAMS = 100_000  # characters of JSON: a run is told whole, again and again, to everyone who looks
+MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more
+MAX_RESULTS = 1000
+
+
+def _number(value: object) -> object:
+    """Numbers that JSON lacks come as strings; no other text is a number, and neither is a truth value."""
+    if value in ("NaN", "Infinity", "-Infinity") or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise PydanticCustomError("number", 'Input should be a number, or "NaN", "Infinity" or "-Infinity"')
+
+
+def _storable(params: dict[str, Any]) -> dict[str, Any]:
+    """JSON as it may come from a script, if it can be written again."""
+    _check_depth(params, MAX_DEPTH)
+    text = json.dumps(params, ensure_ascii=False)
+    if len(text) > MAX_PARAMS:
+        raise PydanticCustomError("too_long", f"Params should have at most {MAX_PARAMS} characters as JSON")
+    _check_text(text)
+    return params
+
+
+def _check_depth(value: object, left: int) -> None:
+    if not left:
+        raise PydanticCustomError("too_deep", f"Input should not be nested more than {MAX_DEPTH} times")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(inner, left - 1)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "Text should be Unicode; half of a surrogate pair is no character") from None
+
+
+def _scalar(value: object) -> object:
+    """One value of a result."""
+    if isinstance(value, str) and len(value) <= 2000:
+        _check_text(value)
+    elif not isinstance(value, int | float | None) or (isinstance(value, int) and abs(value) > MAX_WHOLE):
+        raise PydanticCustomError(
+            "scalar",
+            f"Input should be a number (a whole one up to {MAX_WHOLE}), a text of at most 2000 characters, true, false"
+            " or null",
+        )
+    return value
+
+
+type Name = Annotated[str, Field(min_length=1, max_length=200)]
+type RunId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+type DataNumber = Annotated[float, Field(strict=True, ge=-1e100, le=1e100, allow_inf_nan=False)]
+type Coordinates = Annotated[list[DataNumber], Field(min_length=1, max_length=1_000_000, fail_fast=True)]
+# No `type` for these two: they are to stand in the API's description in full, where one body has two content types.
+Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float | NotFinite)]
+Column = Annotated[list[Number | None], Field(fail_fast=True)]
+type Scalar = Annotated[
+    float | str | bool | None, PlainValidator(_scalar, json_schema_input_type=float | str | bool | None)
+]
+
+
+class Question(BaseModel):
+    """A body in which an unknown field is an error and not overlooked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataIn(Question):
+    """The pairs to fit: x and y of equal length."""
+
+    x: Coordinates
+    y: Coordinates
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> DataIn:
+        if len(self.x) != len(self.y):
+            raise ValueError(f"x has {len(self.x)} values and y has {len(self.y)}; send as many of one as of the other")
+        return self
+
+
+TEXTBOOK = DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0])
+
+
+class SettingIn(Question):
+    """What a method is run with."""
+
+    params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
+        default_factory=dict, description="Absent ones have their defaults."
+    )
+    data: DataIn = Field(default=TEXTBOOK)
+
+
+class RunIn(SettingIn):
+    """A run to start."""
+
+    method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS, "external"]})]
+    name: Name = Field(default="", validate_default=False)
+    group: Name = Field(default="", validate_default=False)
+    id: RunId = Field(default="", validate_default=False, description="Only with method external.")
+
+
+class RunChange(Question):
+    """What may be changed in a run: its name, and while it runs some of its parameters."""
+
+    name: Name = Field(default="", validate_default=False)
+    params: Annotated[dict[str, Any], AfterValidator(_storable), Field(min_length=1)] = Field(
+        default_factory=dict,
+        validate_default=False,
+        description="The method's `live` ones; of an external run, the numbers among its parameters.",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> RunChange:
+        if not self.model_fields_set:
+            raise ValueError("Nothing is to be changed; send name, or params, or both")
+        return self
+
+
+class StepIn(Question):
+    """How many steps a run is to take before it is held again."""
+
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS, strict=True)] = 1
+
+
+class ChangeIn(Question):
+    """Parameters that were changed while the run went on, and the step from which they hold."""
+
+    step: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]
+    params: Annotated[dict[Name, Number | None], Field(min_length=1, max_length=100)]
+
+
+class RaceIn(Question):
+    """Runs that differ in one thing, to be started together."""
+
+    method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS]})] = Field(
+        default="", validate_default=False, description="Left out where the method is what varies."
+    )
+    params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
+        default_factory=dict, description="What all of them share. Absent ones have their defaults."
+    )
+    data: DataIn = Field(default=TEXTBOOK)
+    vary: Annotated[
+        dict[Name, Annotated[list[Any], Field(min_length=2, max_length=MAX_RACE)]],
+        AfterValidator(_storable),
+        Field(min_length=1, max_length=1),
+    ] = Field(description="A parameter, or `method`, and its values.", examples=[{"lr": [0.01, 0.05, 0.1]}])
+    name: Name = Field(default="", validate_default=False, description="What varies is added to it.")
+    group: Name = Field(default="", validate_default=False, description="A name that no other group has.")
+
+
+class BoardChange(Question):
+    """What may be changed of the board: some of its axes, or another part."""
+
+    axes: Axes = Axes()
+    x: Horizontal = "step"
+    smoothing: Annotated[int, Field(ge=0, le=MAX_SPAN, strict=True)] = 0
+    detail: Detail | None = None
+    run: RunId | None = None
+    at: Step | None = None
+    sample: Annotated[int, Field(ge=0, lt=100, strict=True)] = 0
+
+
+class PointsIn(Question):
+    """A batch of points as columns of equal length; an empty one is a heartbeat."""
+
+    seq: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="The number of the first record.")]
+    step: Annotated[
+        list[Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]],
+        Field(fail_fast=True),
+    ]
+    metrics: Annotated[dict[Name, Column], Field(max_length=MAX_METRICS)]
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> PointsIn:
+        for name, column in self.metrics.items():
+            if len(column) != len(self.step):
+                raise ValueError(
+                    f"metrics.{name} has {len(column)} values and step has {len(self.step)};"
+                    " send columns of equal length"
+                )
+        return self
+
+
+class Ending(Question):
+    """How a run ended."""
+
+    status: Literal["finished", "failed", "stopped", "diverged"]
+    result: Annotated[dict[Name, Scalar], Field(max_length=MAX_RESULTS)] = Field(default_factory=dict)
+    error: Annotated[str, Field(max_length=10_000)] | None = None

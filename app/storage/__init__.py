@@ -1,0 +1,1 @@
+"""Runs and their points on disk."""

@@ -1,0 +1,297 @@
+"""Runs, their points and their data on disk: the truth, of which every picture is a view."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+import sqlite3
+import sys
+import time
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from app.errors import GoneError
+from app.storage import chunks
+from app.storage.batch import Batch, Floats, Point
+from app.storage.chunks import Stretch, Times
+from app.storage.database import Database
+
+type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
+
+
+@dataclass
+class RunRecord:
+    """What is known of a run, apart from its points. Times are seconds since 1970."""
+
+    id: str
+    name: str
+    method: str
+    params: dict[str, Any]
+    status: Status
+    created_at: float
+    number: int = 0
+    colour: int = 0
+    group: str | None = None
+    total_steps: int | None = None
+    data_hash: str | None = None
+    step: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    last: dict[str, float] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+    why: str | None = None
+    varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
+    shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
+    first_loss: float | None = None
+    steps_to_1_percent: int | None = None  # the first step with at most that much of the first loss
+
+    @property
+    def final_loss(self) -> float | None:
+        """The last loss so far, in the metric that the run is judged by; of a finished search, that of the best
+        candidate."""
+        return self.result.get("best_loss", self.last.get(self.judged_by(self.last)))
+
+    def judged_by(self, logged: Container[str]) -> str:
+        """Which of the metrics that it logged says how good a run is: its loss; of our own methods that have an mse
+        besides, that, as their loss is one of a few samples, and small by luck."""
+        return "mse" if "mse" in logged and self.method != "external" else "loss"
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of a batch: the next sequence number wanted, and the records that were new."""
+
+    next_seq: int
+    new: Batch | None
+
+
+class GapError(Exception):
+    """Records are missing before this batch; ``wanted`` is the number to send next."""
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__(f"records from {wanted} are missing")
+        self.wanted = wanted
+
+
+class Store:
+    """Everything the board remembers. Writing returns once it is on disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_run(self, record: RunRecord, data: tuple[Floats, Floats] | None = None) -> None:
+        """Store a new run and the x and y it runs on (once, whoever else uses them); the record gets its number."""
+        await self.add_runs([record], data)
+
+    async def add_runs(self, records: Sequence[RunRecord], data: tuple[Floats, Floats] | None = None) -> None:
+        """Store new runs on the same data, all of them or none; each gets its number."""
+        blob = b"" if data is None else np.concatenate(data).astype("<f8").tobytes()
+
+        def work(db: sqlite3.Connection) -> None:
+            data_hash = None if data is None else hashlib.sha256(blob).hexdigest()
+            if data_hash:
+                db.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?)", (data_hash, blob))
+            for record in records:
+                cursor = db.execute(
+                    "INSERT INTO runs (id, record, status, run_group) VALUES (?, '', ?, ?)",
+                    (record.id, record.status, record.group),
+                )
+                record.number, record.data_hash = cursor.lastrowid or 0, data_hash
+                db.execute(_UPDATE, _row(record))
+
+        await self._database.write(work)
+
+    async def save_run(self, record: RunRecord) -> None:
+        """Store what changed in a run, as it is now."""
+        row = _row(record)  # before anyone changes it again
+        await self._database.write(lambda db: db.execute(_UPDATE, row))
+
+    async def settle(self) -> None:
+        """Return once everything that was to be written until now can be read."""
+        await self._database.write(lambda _: None)
+
+    async def get_run(self, run_id: str) -> RunRecord | None:
+        """The run, or None."""
+
+        def work(db: sqlite3.Connection) -> RunRecord | None:
+            row = db.execute("SELECT record FROM runs WHERE id = ?", (run_id,)).fetchone()
+            return _load(row[0]) if row else None
+
+        return await self._database.read(work)
+
+    async def list_runs(
+        self, *, status: str | None = None, group: str | None = None, limit: int = 100, offset: int = 0
+    ) -> tuple[list[RunRecord], int]:
+        """Newest first, and how many there are in all."""
+        where, values = ["1"], []
+        for column, value in (("status", status), ("run_group", group)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        condition = " AND ".join(where)
+
+        def work(db: sqlite3.Connection) -> tuple[list[RunRecord], int]:
+            total = db.execute(f"SELECT count(*) FROM runs WHERE {condition}", values).fetchone()[0]  # noqa: S608
+            rows = db.execute(
+                f"SELECT record FROM runs WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?",  # noqa: S608
+                (*values, limit, offset),
+            )
+            return [_load(row[0]) for row in rows], total
+
+        return await self._database.read(work)
+
+    async def next_number(self) -> int:
+        """The number that the next new run will have."""
+
+        def work(db: sqlite3.Connection) -> int:
+            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+            return 1 + (row[0] if row else 0)
+
+        return await self._database.read(work)
+
+    async def latest_started(self, limit: int) -> list[RunRecord]:
+        """The newest runs that do not wait in the queue, newest first."""
+
+        def work(db: sqlite3.Connection) -> list[RunRecord]:
+            query = "SELECT record FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"
+            return [_load(row[0]) for row in db.execute(query, (limit,))]
+
+        return await self._database.read(work)
+
+    async def unfinished_runs(self) -> list[RunRecord]:
+        """Runs that have no terminal status: after a restart, those that the last board left behind."""
+
+        def work(db: sqlite3.Connection) -> list[RunRecord]:
+            rows = db.execute("SELECT record FROM runs WHERE status IN ('queued', 'running', 'paused')")
+            return [_load(row[0]) for row in rows]
+
+        return await self._database.read(work)
+
+    async def delete_run(self, record: RunRecord) -> None:
+        """Forget a run, its points, and its data if no other run has the same."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM points WHERE run = ?", (record.number,))
+            db.execute("DELETE FROM runs WHERE number = ?", (record.number,))
+            db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (record.id,))
+            db.execute(
+                "DELETE FROM datasets WHERE hash = :hash AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = :hash)",
+                {"hash": record.data_hash},
+            )
+
+        await self._database.write(work)
+
+    async def was_deleted(self, run_id: str) -> bool:
+        """Whether a run of this id was deleted."""
+        query = "SELECT 1 FROM deleted WHERE id = ?"
+        return await self._database.read(lambda db: db.execute(query, (run_id,)).fetchone() is not None)
+
+    async def append(self, record: RunRecord, batch: Batch) -> Appended:
+        """Store the records of a batch that are new. GapError if some before them are missing.
+
+        The sequence number is checked and advanced in the transaction that stores the records, so two posts of one
+        batch at the same time store it once.
+        """
+
+        def work(db: sqlite3.Connection) -> Appended:
+            row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
+            if row is None:  # it was deleted while this batch was on its way
+                raise GoneError(f"The run {record.id} was deleted.")
+            wanted: int = row[0]
+            if batch.seq > wanted:
+                raise GapError(wanted)
+            new = batch.after(wanted)
+            if not len(new):
+                return Appended(wanted, None)
+            chunks.append(db, record.number, new, time.time())
+            wanted = new.seq + len(new)
+            db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, record.number))
+            return Appended(wanted, new)
+
+        return await self._database.write(work)
+
+    async def stretch(
+        self, record: RunRecord, low: float = -math.inf, high: float = math.inf, enough: int = sys.maxsize
+    ) -> Stretch:
+        """The records of a run with steps from ``low`` to ``high``, all of them or, where there are many more than
+        ``enough``, at least those with the extremes."""
+        return await self._database.read(lambda db: chunks.read(db, record.number, low, high, enough))
+
+    async def some_batches(
+        self, record: RunRecord, start: int, at_most: int, low: float = -math.inf, high: float = math.inf
+    ) -> list[Batch]:
+        """The pieces from record ``start`` on that hold steps from ``low`` to ``high``, at most so many: for reading a
+        long run in constant memory."""
+        return await self._database.read(
+            lambda db: list(itertools.islice(chunks.batches(db, record.number, start, low, high), at_most))
+        )
+
+    async def count(self, record: RunRecord) -> int:
+        """How many records a run has."""
+        query = "SELECT next_seq FROM runs WHERE number = ?"
+        return await self._database.read(lambda db: (db.execute(query, (record.number,)).fetchone() or (0,))[0])
+
+    async def last_batch(self, record: RunRecord) -> Batch | None:
+        """The newest stored points of a run, or None if there are none."""
+        return await self._database.read(lambda db: chunks.last(db, record.number))
+
+    async def point_at(self, record: RunRecord, step: float) -> Point | None:
+        """The newest record that is no later than this step; None if there is none. Steps must ascend."""
+        return await self._database.read(lambda db: chunks.point_at(db, record.number, step))
+
+    async def metric_names(self, record: RunRecord) -> list[str]:
+        """Every metric that the run has logged, in the order of first appearance."""
+        return await self._database.read(lambda db: chunks.metric_names(db, record.number))
+
+    async def times(self, record: RunRecord) -> Times:
+        """Some steps and when they came in, in the order in which they did."""
+        return await self._database.read(lambda db: chunks.times(db, record.number))
+
+    async def get_data(self, data_hash: str) -> tuple[Floats, Floats]:
+        """The x and y stored under this hash."""
+
+        def work(db: sqlite3.Connection) -> tuple[Floats, Floats]:
+            row = db.execute("SELECT xy FROM datasets WHERE hash = ?", (data_hash,)).fetchone()
+            if row is None:
+                raise GoneError("This data was deleted with the last run that had it.")
+            x, y = np.frombuffer(row[0], "<f8").reshape(2, -1)
+            return x, y
+
+        return await self._database.read(work)
+
+    async def get_setting(self, key: str) -> Any:
+        """A value of the board's own (which axes, say), or None."""
+
+        def work(db: sqlite3.Connection) -> Any:
+            row = db.execute("SELECT value FROM board WHERE key = ?", (key,)).fetchone()
+            return json.loads(row[0]) if row else None
+
+        return await self._database.read(work)
+
+    async def put_setting(self, key: str, value: Any) -> None:
+        """Remember a value of the board's own."""
+        query = "INSERT OR REPLACE INTO board VALUES (?, ?)"
+        await self._database.write(lambda db: db.execute(query, (key, json.dumps(value))))
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+        self._database.close()
+
+
+_UPDATE = "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?"
+
+
+def _row(record: RunRecord) -> tuple[Any, ...]:
+    return json.dumps(dataclasses.asdict(record)), record.status, record.group, record.data_hash, record.number
+
+
+def _load(text: str) -> RunRecord:
+    return RunRecord(**json.loads(text))

@@ -1,0 +1,179 @@
+"""The Visdom server as a process of its own: `python -m app.visdom.server_process --assets DIR --env-path DIR`.
+
+It differs from `visdom` on the command line in what an app needs of a child:
+
+- it answers nobody who does not send the key that its parent made up for it;
+- it ends when its parent ends, however that happens;
+- it takes the port it was told or none at all, and says on standard output which one it listens on;
+- it downloads nothing, writes no file, and shows no traceback to a browser;
+- it leaves out the optional imports that cost Visdom 6 s and 700 MB.
+
+Imports nothing of ours: it is up in about a second, and has to stay so.
+"""
+
+import argparse
+import hmac
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+from tornado.web import RequestHandler, StaticFileHandler, stream_request_body
+
+# Visdom's package imports these for its Python client's sake only; the server works without them.
+for _heavy in ("torch", "openTSNE", "sklearn"):
+    sys.modules[_heavy] = None  # type: ignore[assignment]  # the documented way to make an import fail
+
+from visdom.data_model.json_store import JSONStore  # noqa: E402  (only now is the import cheap)
+from visdom.server.app import Application, tornado_settings  # noqa: E402
+
+BASE_URL = "/visdom"
+KEY_HEADER = "X-Lossboard-Key"
+KEY_VARIABLE = "LOSSBOARD_VISDOM_KEY"
+EXIT_PORT_TAKEN = 3
+EXIT_NO_ASSETS = 4
+
+MAX_BODY = 256 * 2**20  # bytes; one window, a drawn network included, is far smaller
+LOOPBACK = "127.0.0.1"
+
+
+class StaticFiles(StaticFileHandler):
+    """Visdom's own static files, with a folder of browser assets laid over them."""
+
+    assets: str
+
+    @classmethod
+    def get_absolute_path(cls, root: str, path: str) -> str:
+        """Where `path` is: among the assets if it is there, else among Visdom's own files."""
+        for folder in (cls.assets, root):
+            found = Path(os.path.normpath(Path(folder, path)))
+            if found.is_relative_to(folder) and found.is_file():
+                return str(found)
+        return super().get_absolute_path(root, path)
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        """Let tornado check the path against the folder it was found in."""
+        inside = self.assets if Path(absolute_path).is_relative_to(self.assets) else root
+        return super().validate_absolute_path(inside, absolute_path)
+
+    @classmethod
+    def get_version(cls, settings: dict[str, Any], path: str) -> str | None:
+        """The hash in a static address; none for the user's style sheet, which is no static file at all."""
+        return None if path.startswith("../") else super().get_version(settings, path)
+
+
+@stream_request_body
+class Forbidden(RequestHandler):
+    """Refuses, however large the body: it is read, or the answer might not arrive, but not kept."""
+
+    def data_received(self, chunk: bytes) -> None:
+        """Drop it."""
+
+    def refuse(self) -> None:
+        """Answer any method."""
+        self.set_status(403)
+        self.finish("This Visdom answers only to the app that started it.\n")
+
+    get = head = post = put = patch = delete = options = refuse
+
+
+class GuardedVisdom(Application):
+    """Visdom's application behind a key, with its state in memory only."""
+
+    def __init__(self, key: str, port: int, env_path: str) -> None:
+        self._key = key.encode()
+        super().__init__(port=port, base_url=BASE_URL, env_path=env_path)  # type: ignore[no-untyped-call]
+        self.storage = JSONStore(None)  # type: ignore[no-untyped-call]  # the store that writes nothing
+        self.settings["debug"] = False  # Visdom turns it on; serve() keeps off what tornado would start for it
+
+    def load_state(self) -> dict[str, object]:
+        """Begin empty: the board posts every window anew."""
+        return {"main": {"jsons": {}, "reload": {}}}
+
+    def find_handler(  # type: ignore[override]
+        self, request: HTTPServerRequest, **options: object
+    ) -> HTTPMessageDelegate:
+        """Every request comes by here, those that open a websocket too."""
+        given = request.headers.get(KEY_HEADER, "").encode()
+        if not hmac.compare_digest(given, self._key):
+            return self.get_handler_delegate(request, Forbidden)
+        return super().find_handler(request, **options)
+
+
+def end_with(parent: int) -> None:
+    """End this process when `parent` does: its end of our standard input closes, whatever killed it.
+
+    A process that it forked may hold that end open, so on POSIX the parent's id is watched as well.
+    """
+    if sys.platform == "win32":
+        while os.read(0, 1):
+            pass
+    else:
+        while os.getppid() == parent:
+            readable, _, _ = select.select([0], [], [], 1.0)
+            if readable and not os.read(0, 1):
+                break
+    os._exit(0)
+
+
+def log_to_stderr() -> None:
+    """Real errors only: neither requests, nor the four lines Visdom writes about each page not found."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: record.module != "base_handlers")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
+
+
+def serve(port: int, env_path: Path, assets: Path, key: str) -> None:
+    """Listen on a loopback port (0: any free one), say which on standard output, and serve until killed.
+
+    Visdom's own start_server would move to another port without a word when this one is taken.
+    """
+    StaticFiles.assets = str(assets.resolve())
+    tornado_settings.update(
+        static_handler_class=StaticFiles,
+        autoreload=False,
+        serve_traceback=False,
+        compiled_template_cache=True,
+        static_hash_cache=True,
+    )
+    visdom = GuardedVisdom(key, port, str(env_path))
+    try:
+        sockets = bind_sockets(port, LOOPBACK)
+    except OSError as error:
+        sys.stderr.write(f"Visdom cannot listen on port {port}: {error.strerror}\n")
+        sys.exit(EXIT_PORT_TAKEN)
+    HTTPServer(visdom, max_buffer_size=MAX_BODY).add_sockets(sockets)
+    visdom.port = sockets[0].getsockname()[1]
+    sys.stdout.write(f"{visdom.port}\n")
+    sys.stdout.flush()
+    IOLoop.current().start()
+
+
+def main() -> None:
+    """Read the command line and the key, tie this process to its parent, serve."""
+    parser = argparse.ArgumentParser(prog="python -m app.visdom.server_process", description=__doc__.splitlines()[0])
+    parser.add_argument("--assets", type=Path, required=True, help="folder with js/, css/ and fonts/")
+    parser.add_argument("--env-path", type=Path, required=True, help="folder whose style.css themes the page")
+    parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
+    options = parser.parse_args()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    log_to_stderr()
+    if not options.assets.is_dir():
+        sys.stderr.write(f"Visdom's browser assets are missing: there is no folder {options.assets}\n")
+        sys.exit(EXIT_NO_ASSETS)
+    serve(options.port, options.env_path, options.assets, os.environ.pop(KEY_VARIABLE))
+
+
+if __name__ == "__main__":
+    main()

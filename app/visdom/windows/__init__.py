@@ -1,0 +1,1 @@
+"""What the windows show, as plotly traces and layouts, HTML or SVG."""

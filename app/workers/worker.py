@@ -1,0 +1,219 @@
+"""What a worker does: drive one trainer and report its points through the client."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import math
+import os
+import sys
+import threading
+import time
+import traceback
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError
+
+import numpy as np
+from numpy.typing import NDArray
+
+import lossboard
+from app.workers.executor import Job
+from app.workers.priority import step_back
+from app.workers.reporter import WorkerRun
+from trainers import METHODS
+from trainers.method import DIVERGED, Method
+from trainers.params import Params
+from trainers.problem import Data, make_data
+
+CHUNK_STEPS = 1000
+CHUNK_SECONDS = 0.05
+LONG = 60.0  # seconds to wait at once: at 1e-300 steps a second, the next is further than time reaches
+
+type Row = tuple[float | None, ...]
+
+
+def work(job: Job) -> None:
+    """Run a job to its end and report how it ended. Failures are reported, never raised; SystemExit if the board is
+    gone before it has begun."""
+    method = METHODS[job.method]
+    os.environ["LOSSBOARD_DIR"] = job.folder  # for its journal: where the next board finds it, should this one die
+    try:
+        params = method.params.model_validate(job.params)
+        try:
+            data = _fetch_data(job)
+        except HTTPError:  # the board's answer
+            raise
+        except (OSError, HTTPException):  # no board is there: how the run ended is for the next one to say
+            sys.exit(1)
+        if method.needs_torch:
+            torch = importlib.import_module("torch")  # only where it is needed: it takes seconds
+            torch.set_num_threads(1)  # runs share the cores: more threads for one only take them from the others
+        before = method.predict(method.initial(params), params.predict_at)
+    except Exception as error:
+        run = WorkerRun(job)
+        run.finish("failed", error=_sentence(error))
+        return
+    run = WorkerRun(job)
+    training = Training(run, method, params, data, {"predict_before": before})
+    try:
+        status = training.go()
+    except Exception as error:
+        traceback.print_exc()
+        run.finish("failed", training.result, _sentence(error))
+    else:
+        run.finish(status, training.result)
+
+
+@dataclass
+class Training:
+    """One trainer on its way, and the result it has so far."""
+
+    run: WorkerRun
+    method: Method[Any]
+    params: Params
+    data: Data
+    result: dict[str, float]
+
+    def __post_init__(self) -> None:
+        self._done = 0  # steps taken
+        self._stepped = -math.inf  # when the last one was, by time.monotonic()
+        self._due = time.monotonic()  # when the next one is to be, if the run is slowed
+
+    def go(self) -> str:
+        """Take all steps; the status in which the run ends."""
+        steps: Iterator[Row] = iter(self.method.train(self.data, self.params))
+        total = self.method.total_steps(self.params, len(self.data))
+        chunk = 1
+        while not self.run.should_stop:
+            if self._done >= total:
+                return "finished"
+            allowed = self._allowed()
+            self._take_changes()  # after that: who sets a parameter and then asks for a step gets the step with it
+            if not allowed:
+                continue
+            begun = time.perf_counter()
+            wanted = min(chunk, allowed)
+            rows, overflowed = _take(steps, wanted)
+            diverged = self._report(self._done, rows) or overflowed
+            self._done += len(rows)
+            if diverged:
+                return "diverged"
+            if len(rows) < wanted:
+                return "finished"
+            spent = max(time.perf_counter() - begun, 1e-9)
+            chunk = max(1, min(CHUNK_STEPS, 2 * wanted, int(wanted * CHUNK_SECONDS / spent)))
+        return "stopped"
+
+    def _allowed(self) -> int:
+        """How many steps may be taken now; waits where it is none, until one is due or the board asks for something."""
+        left = self.run.steps_left(self._done)
+        now = time.monotonic()
+        if left <= 0:
+            self.run.wait(LONG)
+            self._due = time.monotonic()  # once it goes on, nobody wants to wait any longer
+            return 0
+        pace = self.params.steps_per_second
+        if left < math.inf or not pace:  # single steps are asked for by hand, and come at once
+            self._stepped = self._due = now
+            return int(min(left, CHUNK_STEPS))
+        if self._due > now:
+            self.run.wait(min(self._due - now, LONG))
+            return 0
+        self._stepped = now
+        self._due += 1 / pace
+        return 1
+
+    def _take_changes(self) -> None:
+        """Take the parameters that were changed on the board: they hold from the next step on."""
+        asked: dict[str, Any] = self.run.control.get("params") or {}
+        changed = {name: value for name, value in asked.items() if getattr(self.params, name) != value}
+        for name, value in changed.items():
+            setattr(self.params, name, value)
+        if changed:
+            self.run.report_change(self._done, changed)
+        if pace := changed.get("steps_per_second"):
+            self._due = max(time.monotonic(), self._stepped + 1 / pace)
+
+    def _report(self, first: int, rows: list[Row]) -> bool:
+        """Send the points of these steps, up to the first that has diverged; whether one has."""
+        if not rows:
+            return False
+        names = self.method.metrics(self.params)
+        table = _table(first, rows)
+        watched = table[:, [1 + names.index("w"), 1 + names.index("loss")]]
+        bad = np.flatnonzero(~(np.abs(watched) <= DIVERGED).all(axis=1))
+        if len(bad):
+            table = table[: bad[0] + 1]
+        self.run.log_table(names, table)
+        self._update_result(names, table)
+        return len(bad) > 0
+
+    def _update_result(self, names: tuple[str, ...], table: NDArray[np.float64]) -> None:
+        column = {name: table[:, at] for at, name in enumerate(names, 1)}
+        last = {name: float(values[-1]) for name, values in column.items()}
+        if "grad" not in names:  # a search: its answer is the best candidate, not the last
+            best = int(np.nanargmin(column["loss"])) if not np.isnan(column["loss"]).all() else 0
+            if not column["loss"][best] >= self.result.get("best_loss", np.inf):
+                self.result["best_w"] = float(column["w"][best])
+                self.result["best_loss"] = float(column["loss"][best])
+            last["w"] = self.result.get("best_w", last["w"])
+        self.result["predict_after"] = self.method.predict(last, self.params.predict_at)
+
+
+def _take(steps: Iterator[Row], count: int) -> tuple[list[Row], bool]:
+    """The next ``count`` steps, fewer at the end; and whether Python's arithmetic overflowed, which is a divergence."""
+    rows: list[Row] = []
+    try:
+        rows.extend(itertools.islice(steps, count))  # keeps what it has when the trainer raises
+    except OverflowError:
+        return rows, True
+    return rows, False
+
+
+def _table(first: int, rows: list[Row]) -> NDArray[np.float64]:
+    """A row per point: the step, then the values, None as MISSING."""
+    table = np.empty((len(rows), 1 + len(rows[0])))
+    table[:, 0] = np.arange(first, first + len(rows))
+    table[:, 1:] = rows
+    for at, column in np.argwhere(np.isnan(table)):
+        if rows[at][column - 1] is None:
+            table[at, column] = lossboard.MISSING
+    return table
+
+
+def _fetch_data(job: Job) -> Data:
+    request = urllib.request.Request(  # noqa: S310  (the board's own address)
+        f"{job.url}/api/runs/{job.run_id}/data", headers={"Accept": "application/octet-stream"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        x, y = np.frombuffer(answer.read(), "<f8").reshape(2, -1)
+    return make_data(x, y)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error) or "no reason given"
+    return text if isinstance(error, ValueError) else f"The trainer stopped with {type(error).__name__}: {text}"
+
+
+def main() -> None:
+    """A worker started as a program of its own, where processes cannot be forked: the job comes on standard input."""
+    step_back()
+    job = Job(**json.loads(sys.stdin.readline()))
+    os.dup2(2, 1)  # nobody reads our output: a trainer that prints much would stand still
+
+    def end_with_the_board() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=end_with_the_board, daemon=True).start()
+    work(job)
+
+
+if __name__ == "__main__":
+    main()

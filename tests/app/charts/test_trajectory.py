@@ -1,0 +1,36 @@
+"""A path thinned as it grows: its beginning whole, the rest evenly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.charts.trajectory import HEAD, TAIL, Trail
+
+
+def records(first: int, last: int) -> np.ndarray:
+    steps = np.arange(first, last, dtype=float)
+    return np.column_stack([steps, 2 * steps, -steps])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000, 40_000])
+def test_however_it_comes_in_the_same_is_kept(chunk: int) -> None:
+    trail = Trail()
+    for first in range(0, 20_000, chunk):
+        trail.append(records(first, min(first + chunk, 20_000)))
+    kept = trail.until(np.inf)
+    assert TAIL / 2 < len(kept) - HEAD <= TAIL
+    assert kept[:HEAD, 0].tolist() == list(range(HEAD))
+    gaps = set(np.diff(kept[HEAD:, 0]).tolist())
+    assert len(gaps) == 1
+    assert (kept[:, 1] == 2 * kept[:, 0]).all()
+    assert kept[HEAD, 0] == HEAD
+
+
+def test_only_up_to_a_step_and_only_numbers() -> None:
+    trail = Trail()
+    odd = records(0, 4)
+    odd[2, 1] = np.nan
+    trail.append(odd)
+    assert trail.until(2)[:, 0].tolist() == [0, 1]
+    assert len(Trail().until(5)) == 0

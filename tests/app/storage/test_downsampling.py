@@ -1,0 +1,134 @@
+"""A curve of any length, thinned as it grows, loses neither its ends nor its spikes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.storage.downsampling import CAPACITY, Curve, extremes_of_stretches, keep_extremes
+from lossboard import MISSING
+
+
+def grow(values: np.ndarray, pieces: list[int]) -> Curve:
+    curve, start = Curve(), 0
+    steps = np.arange(len(values), dtype=float)
+    for piece in [*pieces, len(values)]:
+        curve.append(steps[start : start + piece], values[start : start + piece])
+        start += piece
+    return curve
+
+
+def test_a_short_curve_is_kept_whole() -> None:
+    curve = grow(np.array([3.0, 1.0, 2.0]), [1, 1])
+    steps, values = curve.points(100)
+    assert steps.tolist() == [0, 1, 2]
+    assert values.tolist() == [3, 1, 2]
+
+
+def test_what_has_room_is_kept_whole() -> None:
+    values = np.random.default_rng(0).normal(size=40)
+    assert grow(values, []).points(40)[1].tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("factor", [-0.97, -1.03])
+@pytest.mark.parametrize("count", [100, 101, 999, 2 * CAPACITY])
+def test_a_thinned_zigzag_is_a_zigzag(factor: float, count: int) -> None:
+    """Of a curve that swings with every point, no swing leads from one side to the same one."""
+    _, shown = grow(np.sign(factor) ** np.arange(count) * abs(factor) ** (np.arange(count) / 10), []).points(40)
+    sides = np.sign(shown[1:-2])  # the ends are there in any case, and the last stretch may be odd
+    assert 30 < len(shown) <= 40
+    assert (sides[1:] == -sides[:-1]).all()
+
+
+@given(st.lists(st.integers(1, 4000), max_size=20), st.integers(0, 19_999), st.integers(4, 500))
+def test_a_long_curve_keeps_its_ends_and_its_spike(pieces: list[int], spike: int, at_most: int) -> None:
+    values = np.sin(np.arange(20_000) / 50)
+    values[spike] = 99.0
+    steps, shown = grow(values, pieces).points(at_most)
+    assert len(steps) <= at_most
+    assert (np.diff(steps) >= 0).all()
+    assert (steps[0], steps[-1]) == (0, 19_999)
+    assert shown.max() == 99.0
+    assert spike in steps
+    assert np.array_equal(values[steps.astype(int)], shown)  # every point shown was logged
+
+
+def test_every_stretch_keeps_its_minimum_and_maximum() -> None:
+    values = np.random.default_rng(0).normal(size=50 * CAPACITY)
+    steps, shown = grow(values, [777] * 60).points(2 * CAPACITY)
+    for start in range(0, len(values), 256):
+        stretch = values[start : start + 256]
+        inside = shown[(steps >= start) & (steps < start + 256)]
+        assert stretch.max() in inside
+        assert stretch.min() in inside
+
+
+def test_values_that_are_no_numbers_are_counted_and_left_out() -> None:
+    curve = grow(np.array([1.0, np.nan, np.inf, MISSING, 2.0]), [2])
+    assert curve.points(10)[1].tolist() == [1, 2]
+    assert curve.not_finite == 2  # a missing value was never logged
+    assert curve.last == (4, 2)
+
+
+@given(st.lists(st.integers(1, 600), max_size=8), st.sampled_from([1, 2, 10, 500]))
+def test_the_average_of_a_short_curve_is_the_exponential_one(pieces: list[int], span: int) -> None:
+    values = np.random.default_rng(span).normal(size=1500)
+    steps, averages = grow(values, pieces).averages(span)
+    assert steps.tolist() == list(range(1500))
+    share, expected = (span - 1) / (span + 1), values[0]
+    for value, average in zip(values, averages, strict=True):
+        expected = share * expected + (1 - share) * value
+        assert average == pytest.approx(expected)
+
+
+def test_the_average_of_a_long_curve_follows_its_means() -> None:
+    values = np.random.default_rng(0).normal(size=100 * CAPACITY) + np.linspace(5, 0, 100 * CAPACITY)
+    steps, averages = grow(values, [5000] * 20).averages(20_000)
+    assert len(steps) == len(averages) <= CAPACITY
+    assert steps[-1] == len(values) - 1
+    late = steps > 60_000  # an average lags by half its span
+    assert np.abs(averages - (5 - 5 * (steps - 10_000) / len(values)))[late].max() < 0.05
+
+
+def test_what_a_logarithmic_axis_cannot_show_is_counted() -> None:
+    assert grow(np.array([1.0, 0.0, -2.0, np.nan, 3.0]), [2]).not_positive == 2
+
+
+def test_the_extent_is_that_of_all_values() -> None:
+    assert grow(np.array([5.0, -3.0, 4.0]), []).extent() == (-3, 5)
+    assert Curve().extent() is None
+    assert len(Curve().points(10)[0]) == 0
+
+
+@pytest.mark.parametrize("at_most", [2, 3, 10, 1000])
+def test_extremes_of_stored_values_are_kept(at_most: int) -> None:
+    loss = np.random.default_rng(1).normal(size=5000)
+    loss[[0, 1234]] = np.nan, 50.0
+    kept = keep_extremes(np.arange(5000), loss, at_most)
+    assert len(kept) <= at_most
+    assert 0 not in kept
+    assert at_most < 10 or 1234 in kept
+
+
+def test_few_values_are_all_kept() -> None:
+    assert keep_extremes(np.array([3, 9]), np.array([1.0, np.nan]), 2).tolist() == [0]
+    assert keep_extremes(np.empty(0, int), np.empty(0), 2).tolist() == []
+
+
+@given(st.integers(1, 300), st.integers(1, 3), st.integers(1, 64), st.integers(0, 2**32))
+def test_extremes_of_every_stretch_and_metric(total: int, metrics: int, stretch: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    columns = random.normal(size=(total, metrics))
+    columns[random.random(columns.shape) < 0.2] = np.nan
+    columns[random.random(columns.shape) < 0.1] = np.inf
+    kept = extremes_of_stretches(columns, stretch)
+    assert {0, total - 1} <= set(kept.tolist())
+    for start in range(0, total, stretch):
+        inside = kept[(kept >= start) & (kept < start + stretch)]
+        for column in columns.T:
+            values = column[start : start + stretch]
+            if np.isfinite(values).any():
+                finite, shown = values[np.isfinite(values)], column[inside][np.isfinite(column[inside])]
+                assert (shown.min(), shown.max()) == (finite.min(), finite.max())

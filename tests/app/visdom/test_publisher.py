@@ -1,0 +1,249 @@
+"""When windows are sent, to a Visdom that remembers what it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.charts.latest import Overlay
+from app.charts.run_chart import Drawn
+from app.schemas.responses import env_of
+from app.schemas.view import Axes, Board
+from app.storage.batch import Batch
+from app.storage.database import Database
+from app.storage.store import RunRecord, Store
+from app.visdom import publisher
+from app.visdom.publisher import OWN_ENVS, Publisher
+from app.visdom.windows.layout import Window
+from app.visdom.windows.single_run import windows_at
+from tests.harness.boards import PATIENCE
+from tests.harness.fake_visdom import FakeVisdom
+
+pytestmark = pytest.mark.anyio
+
+
+class Stage:
+    """A publisher with an overlay, a real store, and a Visdom that is a fake."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(Database(folder / "db"))
+        self.visdom = FakeVisdom()
+        self.is_up = True
+        self.publisher = Publisher(self.store, self.visdom, lambda: self.is_up)  # type: ignore[arg-type]
+        self.overlay = self.publisher.overlay = Overlay(self.store, 8, self.publisher.changed)
+
+    async def add(self, number: int = 1, points: int = 3) -> RunRecord:
+        run = RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0)
+        await self.store.add_run(run)
+        await self.overlay.show(run)
+        await self.feed(run, 0, points)
+        return run
+
+    async def feed(self, run: RunRecord, seq: int, points: int) -> None:
+        steps = np.arange(seq, seq + points, dtype=float)
+        batch = Batch(seq, ("loss",), np.column_stack([steps, steps]))
+        await self.store.append(run, batch)
+        self.overlay.append(run, batch)
+        self.publisher.append(run, batch)
+
+    async def until(self, question: object, seconds: float = PATIENCE) -> None:
+        async with asyncio.timeout(seconds):
+            while not question():  # type: ignore[operator]  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    def shown(self, win: str = "loss", env: str = "lossboard") -> list[float]:
+        window = self.visdom.windows.get((env, win))
+        return window["data"][0]["x"] if window else []
+
+    def rests(self) -> bool:
+        """Whether the windows that are sent after Loss have been, too: w, which waits for a w, and cost."""
+        w = self.visdom.windows.get(("lossboard", "w"))
+        waits = w is not None and w["layout"]["annotations"][0]["text"].startswith("Waiting")
+        return waits and ("lossboard", "cost") in self.visdom.windows
+
+
+@asynccontextmanager
+async def publishing(folder: Path) -> AsyncIterator[Stage]:
+    stage = Stage(folder)
+    tasks = [asyncio.create_task(stage.publisher.publish_shared()), asyncio.create_task(stage.publisher.publish_own())]
+    try:
+        yield stage
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        stage.store.close()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_only_windows_that_changed_are_sent(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
+        stage.visdom.posts.clear()
+        await stage.feed(run, 3, 2)
+        await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4])
+        assert {body["win"] for _, body in stage.visdom.posts} == {"loss"}
+        stage.visdom.posts.clear()
+        stage.publisher.changed()
+        await asyncio.sleep(0.15)
+        assert stage.visdom.posts == []
+
+
+async def test_a_visdom_that_fails_gets_its_windows_later(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        stage.visdom.error = "It is ill."
+        await stage.add()
+        await asyncio.sleep(0.15)
+        stage.visdom.error = None
+        await stage.until(lambda: stage.shown() == [0, 1, 2])
+
+
+async def test_a_new_visdom_gets_every_window_again(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_own(run)
+        await stage.until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
+        stage.visdom.windows.clear()
+        stage.is_up = False
+        stage.publisher.changed()
+        await asyncio.sleep(0.15)
+        assert not stage.visdom.windows
+        stage.is_up = True
+        stage.publisher.visdom_is_new()
+        await stage.until(lambda: {win for _, win in stage.visdom.windows} >= {"loss", "w", "cost", "about"})
+
+
+async def test_a_slow_visdom_is_asked_less_often(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        stage.visdom.delay = 0.1
+        run = await stage.add()
+
+        def times() -> list[float]:
+            noted = zip(stage.visdom.posts, stage.visdom.times, strict=True)
+            return [at for (_, body), at in noted if body["win"] == "loss"]
+
+        points = 3
+        async with asyncio.timeout(PATIENCE):
+            while len(times()) < 6:
+                await stage.feed(run, points, 1)
+                points += 1
+                await asyncio.sleep(0.01)
+        # A post takes 0.1 s, and as long is waited before the next one, however late this process itself is.
+        assert all(later - earlier > 0.19 for earlier, later in pairwise(times())), times()
+        stage.visdom.delay = 0
+        await stage.until(lambda: len(stage.shown()) == points)
+
+
+async def test_a_runs_own_env_follows_it_and_is_dropped_with_it(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_own(run)
+        env = env_of(run.id)
+        assert stage.shown("metric-loss", env) == [0, 1, 2]
+        await stage.feed(run, 3, 1)
+        await stage.until(lambda: stage.shown("metric-loss", env) == [0, 1, 2, 3])
+        stage.publisher.removed(run.id)
+        await stage.until(lambda: not stage.shown("metric-loss", env))
+
+
+async def test_the_env_opened_longest_ago_goes_when_there_are_too_many(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        for number in range(OWN_ENVS + 1):
+            run = RunRecord(f"{number:012x}" + 20 * "0", "run", "external", {}, "finished", 0.0)
+            await stage.store.add_run(run)
+            await stage.publisher.open_own(run)
+        await stage.until(lambda: (env_of("0" * 32), "about") not in stage.visdom.windows)
+        assert (env_of(f"{1:012x}" + 20 * "0"), "about") in stage.visdom.windows
+
+
+async def test_a_picture_that_missed_points_catches_up(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        steps = np.array([3.0, 4.0])
+        await stage.store.append(run, Batch(3, ("loss",), np.column_stack([steps, steps])))  # nobody is told
+        await stage.until(lambda: stage.shown() == [0, 1, 2])
+        await asyncio.sleep(0.3)  # or what is shown next comes late enough to be complete by chance
+        await stage.feed(run, 5, 1)
+        await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4, 5])
+
+
+async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = RunRecord("5" * 32, "run", "gd", {"lr": 0.01}, "running", 0.0, step=4, last={"w": 1.5})
+        await stage.store.add_run(run, (np.array([1.0, 2.0]), np.array([2.0, 4.0])))
+        rows = np.column_stack([np.arange(5.0), [1.1, 1.2, 1.3, 1.4, 1.5]])
+        await stage.store.append(run, Batch(0, ("w",), rows))
+        await stage.publisher.open_own(run)
+
+        def ball() -> list[float]:
+            window = stage.visdom.windows[env_of("5" * 32), "cost"]
+            return window["data"][-1]["x"]  # type: ignore[no-any-return]
+
+        assert ball() == [1.5]
+        stage.publisher.show(Board(run=run.id, at=1))
+        await stage.until(lambda: ball() == [1.2])
+        stage.publisher.show(Board(run=run.id, at=1000))  # this run has no such step: its last one
+        await stage.until(lambda: ball() == [1.5])
+        stage.publisher.show(Board(run=run.id))
+        await stage.publisher.open_own(run)
+        assert ball() == [1.5]
+
+
+async def test_own_windows_follow_the_boards_axes(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_own(run)
+        stage.publisher.show(Board(axes=Axes(loss="log")))
+        await stage.until(
+            lambda: "yaxis2" in stage.visdom.windows[env_of(run.id), "metric-loss"]["layout"],
+        )
+
+
+async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with publishing(tmp_path) as stage:
+        run, other = await stage.add(1), await stage.add(2)
+        for one in (run, other):
+            await stage.publisher.open_own(one)
+
+        def fail_for_the_first(one: Drawn, *rest: Any) -> list[Window]:
+            return windows_at(one, *rest) if one.run is other else fail()
+
+        def fail(*_: Any) -> list[Window]:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(publisher, "windows_at", fail_for_the_first)
+        monkeypatch.setattr(publisher, "race_windows", fail)
+        for seq in (3, 4):
+            await stage.feed(run, seq, 1)
+            await stage.feed(other, seq, 1)
+            await stage.until(lambda seq=seq: stage.shown()[-1:] == [seq])
+            await stage.until(lambda seq=seq: stage.shown("metric-loss", env_of(other.id))[-1:] == [seq])
+        assert caplog.text.count("cannot be drawn") == 2  # one line for each env, however often it is tried
+
+
+async def test_own_windows_miss_nothing_while_they_are_opened(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        opening = asyncio.create_task(stage.publisher.open_own(run))
+        await asyncio.sleep(0)  # it reads the store now
+        await stage.feed(run, 3, 1)
+        stage.publisher.refresh(dataclasses.replace(run, status="finished"))
+        await opening
+        await stage.until(lambda: stage.shown("metric-loss", env_of(run.id)) == [0, 1, 2, 3])
+        await stage.until(lambda: "finished" in str(stage.visdom.windows[env_of(run.id), "about"]))

@@ -1,0 +1,223 @@
+"""What the windows show, as data: the drawing itself is tested in the browser."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.charts.latest import SHARED_METRICS
+from app.charts.run_chart import Drawn, parabola_of
+from app.schemas.view import Axes, Board, Detail
+from app.storage.batch import Batch
+from app.storage.store import RunRecord
+from app.visdom.windows.layout import POINTS, Window
+from app.visdom.windows.shared import shared_windows
+from app.visdom.windows.single_run import windows_at
+
+DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
+
+
+def drawn(
+    number: int, ws: list[float], losses: list[float], method: str = "gd", status: Any = "running", **record: Any
+) -> Drawn:
+    params = {"lr": 0.01} if method != "sweep" else {}
+    run = RunRecord(f"{number:032x}", f"run {number}", method, params, status, 0.0, number, **record)
+    one = Drawn(run, SHARED_METRICS, parabola_of(DATA) if method in ("gd", "sweep") else None)
+    rows = np.column_stack([np.arange(len(ws)), ws, losses]) if ws else np.empty((0, 3))
+    one.append(Batch(0, ("w", "loss"), rows))
+    return one
+
+
+def by_name(windows: list[Window]) -> dict[str, Window]:
+    return {window.win: window for window in windows}
+
+
+def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None:
+    windows = shared_windows([], Board())
+    assert [(window.win, window.title) for window in windows] == [("loss", "Loss"), ("w", "w"), ("cost", "Cost curve")]
+    for window in windows:
+        assert "Start a run" in window.layout["annotations"][0]["text"]
+        json.dumps([window.data, window.layout], allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"), [("torch", "w and b"), ("backprop", "w and b"), ("external", "Start a run")]
+)
+def test_runs_without_a_cost_curve_say_where_their_cost_is(method: str, words: str) -> None:
+    cost = by_name(shared_windows([drawn(1, [1.0], [1.0], method=method)], Board()))["cost"]
+    assert words in cost.layout["annotations"][0]["text"]
+
+
+def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
+    one = drawn(1, [1.5, 1.8], [4.0, 1.0])
+    cost = by_name(shared_windows([one], Board()))["cost"]
+    path = next(trace for trace in cost.data if trace["mode"] == "lines+markers")
+    assert path["x"] == [1.0, 1.5, 1.8]
+    assert path["y"] == pytest.approx([14 / 3 * (w - 2) ** 2 for w in path["x"]])
+    now = cost.data[-1]
+    assert (now["x"], now["marker"]["color"]) == ([1.8], path["marker"]["color"])
+
+
+def test_a_sweep_is_drawn_on_the_cost_curve_only() -> None:
+    windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], Board()))
+    assert "annotations" in windows["loss"].layout
+    assert any(trace.get("mode") == "markers" for trace in windows["cost"].data)
+
+
+def test_runs_on_other_data_are_not_drawn_on_this_parabola() -> None:
+    runs = [drawn(1, [1.5], [4.0], data_hash="old"), drawn(2, [1.6], [3.0], data_hash="new")]
+    names = [trace["name"] for trace in by_name(shared_windows(runs, Board()))["cost"].data]
+    assert names == ["cost(w)", "run 2 #2", "run 2 #2 now"]
+
+
+def test_no_window_holds_more_points_than_it_may() -> None:
+    long = np.random.default_rng(0).normal(size=100_000).tolist()
+    windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], Board())
+    for window in windows:
+        assert 500 < sum(len(trace["x"]) for trace in window.data) <= POINTS
+        names = [trace["name"] for trace in window.data]
+        assert len(set(names)) == len(names)  # Visdom's page tells traces apart by name
+    loss = by_name(windows)["loss"].data[0]
+    assert max(loss["y"]) == max(abs(value) for value in long)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
+    calm = drawn(1, [1.0, 1.9], [4.0, 0.1])
+    wild = drawn(2, [1.0, -1e70], [4.0, 1e140], status="diverged")
+    board = Board(axes=Axes(loss=scale, w=scale, cost=scale))
+    windows = by_name(shared_windows([calm, wild], board))
+    axis = windows["loss"].layout["yaxis" if scale == "linear" else "yaxis2"]
+    clip = axis["autorangeoptions"]["clipmax"]
+    highest = 10 if scale == "linear" else 200  # in the units of the data; the line of an explosion has half the height
+    assert 4.0 <= clip < highest
+    xs = [x for trace in windows["cost"].data for x in trace["x"]]
+    assert -2 < min(xs) <= max(xs) < 4
+    alone = by_name(shared_windows([wild], board))
+    if scale == "linear":
+        assert 100 <= alone["loss"].layout["yaxis"]["autorangeoptions"]["clipmax"] <= 1e4
+
+
+def test_an_explosion_on_a_log_scale_is_drawn_whole_and_is_told_in_the_units_of_the_axis() -> None:
+    calm = drawn(1, [1.0, 1.9, 2.0], [4.0, 0.1, 0.01])
+    wild = drawn(2, [1.0] * 100, [4.0 * 10.0**step for step in range(100)])
+    wild.run.started_at, wild.times = 100.0, [(0.0, 100.0), (99.0, 298.0)]
+    for along, told in (("step", "at step 3"), ("time", "after 6 s")):
+        loss = by_name(shared_windows([calm, wild], Board(axes=Axes(loss="log"), x=along)))["loss"]
+        assert loss.data[1]["y"] == [4.0 * 10.0**step for step in range(100)]
+        assert loss.layout["annotations"][0]["text"] == f"1 of 2 leave the scale, first {told}"
+
+
+def test_an_average_ends_where_its_curve_leaves_the_scale() -> None:
+    calm, wild = drawn(1, [1.0, 1.9], [4.0, 0.1]), drawn(2, [(-10.0) ** step for step in range(100)], [1.0] * 100)
+    traces = by_name(shared_windows([calm, wild], Board(smoothing=3)))["w"].data
+    raw, average = (trace for trace in traces if "run 2" in trace["name"])
+    assert 1 < len(average["x"]) == len(raw["x"]) < 5
+
+
+def test_nothing_that_json_lacks_reaches_visdom() -> None:
+    odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
+    for window in [*shared_windows([odd], Board(axes=Axes(loss="log", cost="log"))), *windows_at(odd)]:
+        json.dumps([window.data, window.layout], allow_nan=False)
+
+
+def test_stored_text_is_no_markup() -> None:
+    one = drawn(1, [1.0], [1.0])
+    one.run.name = one.run.error = "<img src=x onerror=alert(1)>"
+    one.names = None
+    one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
+    for window in [*shared_windows([one], Board()), *windows_at(one)]:
+        text = json.dumps([window.win, window.data, window.layout])  # Visdom's page shows the title as text
+        assert "<img" not in text
+        assert "<b>" not in text
+
+
+def test_stored_text_is_no_formula() -> None:
+    one = drawn(1, [1.0], [1.0])
+    one.run.name, one.run.changes = "$x^2$", [{"step": 0, "params": {"$a$": 1}}]
+    one.names = None
+    one.append(Batch(1, ("$metric$",), np.array([[1.0, 2.0]])))
+    for window in [*shared_windows([one], Board()), *windows_at(one)]:
+        if window.win != "about":  # a text, in which a dollar is a dollar
+            assert "$" not in json.dumps([window.data, window.layout])
+
+
+def test_a_runs_windows_at() -> None:
+    one = drawn(1, [1.0, 1.5], [4.0, 1.0])
+    one.run.result = {"predict_before": 4.0, "predict_after": 7.9}
+    windows = windows_at(one)
+    assert [window.title for window in windows] == ["Cost curve", "w", "loss", "run 1"]
+    assert "predict after" in windows[-1].data[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "shown", "rows"),
+    [
+        ("sweep", {}, "best w = 2", 3),
+        ("gd", {}, "All samples, at w = 1.5", 3),
+        ("sgd", {"order": "sequential"}, "Samples of step 4", 1),
+        ("minibatch", {"order": "sequential", "batch_size": 2}, "Samples of step 4", 2),
+        ("torch", {}, "All samples", 3),
+    ],
+)
+def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: str, rows: int) -> None:
+    one = drawn(1, [1.0, 1.5], [4.0, 1.0], method=method)
+    one.data = DATA
+    one.run.params, one.run.step, one.run.last, one.run.result = params, 4, {"w": 1.5}, {"best_w": 2.0}
+    window = next(window for window in windows_at(one) if window.win == "samples")
+    assert shown in window.title
+    table = window.data[0]["content"]
+    assert table.count("<tr>") == rows + 1
+    if method == "sgd":
+        assert "<td>2</td><td>2</td><td>4</td><td>3</td><td>1</td>" in table  # step 4 is the second sample's
+
+
+def test_smoothing_draws_the_average_and_the_raw_curve_behind_it() -> None:
+    one = drawn(1, [1.0, 2.0, 3.0], [4.0, 0.0, 2.0])
+    loss = by_name(shared_windows([one], Board(smoothing=3)))["loss"]
+    raw, smooth = loss.data
+    assert (raw["y"], smooth["y"]) == ([4, 0, 2], [4, 2, 2])
+    assert raw["line"]["color"].startswith("rgba(")
+    assert (raw["showlegend"], smooth["name"]) == (False, "run 1 #1")
+    assert "exponential average over 3 steps" in loss.layout["annotations"][0]["text"]
+    long = np.random.default_rng(0).normal(size=100_000).tolist()
+    for window in shared_windows([drawn(i, long, long) for i in range(8)], Board(smoothing=1000)):
+        assert sum(len(trace["x"]) for trace in window.data) <= POINTS
+
+
+def test_a_log_axis_says_what_it_cannot_show() -> None:
+    one = drawn(1, [1.0, 2.0, 3.0, 4.0], [4.0, 0.0, -1.0, math.nan])
+    loss = by_name(shared_windows([one], Board(axes=Axes(loss="log"))))["loss"]
+    assert loss.layout["annotations"][0]["text"] == "2 not above 0, not shown; 1 NaN or infinite"
+
+
+def test_steps_epochs_or_seconds_run_along_the_curves() -> None:
+    one = drawn(1, [1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0])
+    one.updates_per_epoch, one.run.started_at, one.times = 2, 100.0, [(1.0, 101.0), (3.0, 105.0)]
+
+    def along(x: Any) -> list[float]:
+        return by_name(shared_windows([one], Board(x=x)))["loss"].data[0]["x"]
+
+    assert along("step") == [0, 1, 2, 3]
+    assert along("epoch") == [0, 0.5, 1, 1.5]
+    assert along("time") == [0, 1, 3, 5]
+    one.updates_per_epoch = None
+    window = by_name(shared_windows([one], Board(x="epoch")))["loss"]
+    assert window.layout["xaxis"]["title"]["text"] == "epoch (step, of runs that log no epoch)"
+    one.curves["epoch"] = one.curves["loss"]
+    assert along("epoch") == [4, 3, 2, 1]
+
+
+def test_a_detail_has_axes_of_its_own_and_only_its_points() -> None:
+    one = drawn(1, [], [])
+    one.detail = Detail(from_step=1, to_step=2)
+    one.append(Batch(0, ("w", "loss"), np.column_stack([np.arange(4), np.arange(4), np.arange(4)]).astype(float)))
+    loss = by_name(shared_windows([one], Board(detail=one.detail)))["loss"]
+    assert (loss.data[0]["x"], loss.data[0]["xaxis"]) == ([1, 2], "x3")
+    assert "xaxis3" in loss.layout
+    nothing = by_name(shared_windows([drawn(2, [], [])], Board(detail=one.detail)))["loss"]
+    assert "from step 1 to 2" in nothing.layout["annotations"][0]["text"]

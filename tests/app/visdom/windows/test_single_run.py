@@ -1,0 +1,348 @@
+"""A run's own windows, at any of its steps: what they show, calculated again by other means."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lossboard
+from app.charts.run_chart import Drawn, parabola_of
+from app.schemas.view import Axes
+from app.storage.batch import Batch, Floats, Point
+from app.storage.store import RunRecord
+from app.visdom.windows.graph import MOST_UNITS
+from app.visdom.windows.layout import Trace, Window
+from app.visdom.windows.single_run import MAX_CURVES, windows_at
+from trainers import METHODS
+from trainers.method import has_diverged
+from trainers.problem import make_data
+from trainers.theory.cost_surface import Surface
+
+DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.5]))
+
+
+def trained(name: str, data: tuple[Floats, Floats] = DATA, **params: Any) -> tuple[Drawn, list[Point]]:
+    """A run as the publisher draws it after all of its steps, and its points."""
+    method = METHODS[name]
+    chosen = method.params.model_validate(params)
+    names = method.metrics(chosen)
+    rows = []
+    for step, point in enumerate(method.train(make_data(*data), chosen)):
+        rows.append([step, *(lossboard.MISSING if value is None else value for value in point)])
+        if has_diverged(point[0] or 0.0, point[1] or 0.0):
+            break
+    batch = Batch(0, names, np.array(rows))
+    points = [batch.point(place) for place in range(len(batch))]
+    run = RunRecord("1" * 32, "run", name, chosen.model_dump(), "finished", 0.0, 1)
+    run.step, run.last = len(rows) - 1, points[-1].values
+    parabola = parabola_of(data) if method.one_parameter else None
+    one = Drawn(run, None, parabola, None if parabola else Surface.of(make_data(*data)), data)
+    one.append(batch)
+    return one, points
+
+
+def window(windows: list[Window], win: str) -> Window:
+    found = next(window for window in windows if window.win == win)
+    json.dumps([found.data, found.layout], allow_nan=False)
+    return found
+
+
+def trace(of: Window, name: str) -> Trace:
+    return next(trace for trace in of.data if trace["name"].startswith(name))
+
+
+# --- the cost curve ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [0, 3, 17])
+def test_the_ball_lies_on_the_curve_and_the_tangent_has_the_gradient(step: int) -> None:
+    one, points = trained("gd", lr=0.02)
+    cost = window(windows_at(one, points[step]), "cost")
+    w = points[step].values["w"]
+    ball, tangent, path = trace(cost, "w "), trace(cost, "tangent"), trace(cost, "path")
+    assert ball["x"] == [w]
+    assert ball["y"] == pytest.approx([points[step + 1].values["loss"]])  # a loss is that before its update
+    slope = (tangent["y"][1] - tangent["y"][0]) / (tangent["x"][1] - tangent["x"][0])
+    assert slope == pytest.approx(points[step + 1].values["grad"])
+    assert tangent["y"][0] + slope * (w - tangent["x"][0]) == pytest.approx(ball["y"][0])
+    assert path["x"] == pytest.approx([1.0, *(point.values["w"] for point in points[: step + 1])])
+
+
+@pytest.mark.parametrize(("lr", "epochs"), [(0.02, 100), (0.2, 60), (0.3, 1000), (0.11, 500)])
+def test_the_view_holds_both_sides_of_the_valley_and_the_ball(lr: float, epochs: int) -> None:
+    one, points = trained("gd", lr=lr, epochs=epochs)
+    for point in (points[0], points[len(points) // 2], points[-1]):
+        cost = window(windows_at(one, point), "cost")
+        xs = trace(cost, "cost")["x"]
+        star = one.parabola.w_star if one.parabola else math.nan
+        assert xs[0] < min(star, *trace(cost, "path")["x"]) <= max(star, *trace(cost, "path")["x"]) < xs[-1]
+        assert max(trace(cost, "path")["y"]) > 0.5 * max(trace(cost, "cost")["y"])  # and no more than they need
+
+
+def test_a_sweep_marks_the_candidate_and_the_best_so_far() -> None:
+    one, points = trained("sweep", (DATA[0], 2 * DATA[0]))
+    one.run.result = {"best_w": 2.0, "best_loss": 0.0}
+    at_five = windows_at(one, points[5])
+    cost = window(at_five, "cost")
+    assert trace(cost, "w 0.5")["x"] == [0.5]
+    assert trace(cost, "best")["x"] == [0.5]
+    assert trace(cost, "candidates")["x"] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert window(at_five, "samples").title == "All samples, at w = 0.5"
+    assert "<td>2</td><td>2</td><td>4</td><td>1</td><td>9</td>" in window(at_five, "samples").data[0]["content"]
+    last = windows_at(one)
+    assert trace(window(last, "cost"), "best")["x"] == [2.0]
+    assert window(last, "samples").title == "All samples, at the best w = 2"
+
+
+# --- the contours -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "params"), [("torch", {}), ("torch", {"reduction": "mean"}), ("backprop", {})])
+def test_the_path_on_the_contours(name: str, params: dict[str, Any]) -> None:
+    one, points = trained(name, **params)
+    cost = window(windows_at(one, points[9]), "cost")
+    path = trace(cost, "path")
+    start = METHODS[name].initial(METHODS[name].params.model_validate(one.run.params))
+    expected = [start, *(point.values for point in points[:10])]
+    for axis, letter in (("x", "w"), ("y", "b")):
+        assert path[axis][:11] == pytest.approx([values[letter] for values in expected], rel=1e-5, abs=1e-6)
+    w, b = np.polyfit(*DATA, 1)
+    assert (trace(cost, "minimum")["x"], trace(cost, "minimum")["y"]) == (pytest.approx([w]), pytest.approx([b]))
+
+
+def test_a_minimum_beyond_all_floats_is_said() -> None:
+    x, y = np.array([0.0, 5e-324]), np.array([0.0, 1.0])
+    with np.errstate(all="ignore"):
+        surface = Surface.of(make_data(x, y))
+    one, _ = trained("torch")
+    one.surface = surface
+    layout = window(windows_at(one), "cost").layout
+    assert "too far away" in layout["annotations"][0]["text"]
+
+
+def test_the_contours_are_the_cost_above_its_minimum() -> None:
+    one, _ = trained("backprop")
+    valley = window(windows_at(one), "cost").data[0]
+    least = np.mean((np.polyval(np.polyfit(*DATA, 1), DATA[0]) - DATA[1]) ** 2)
+    for row, b in enumerate(valley["y"]):
+        for column, w in enumerate(valley["x"]):
+            above = float(np.mean((w * DATA[0] + b - DATA[1]) ** 2) - least)
+            expected = max(math.log10(above), valley["zmin"])
+            assert valley["z"][row][column] == pytest.approx(expected, abs=2e-3)
+
+
+def test_where_torchs_beginning_is_not_known_the_path_begins_after_its_first_step() -> None:
+    one, points = trained("torch", optimizer="adam", lr=0.1)
+    path = trace(window(windows_at(one), "cost"), "path")
+    assert path["x"][0] == pytest.approx(points[0].values["w"])
+
+
+@pytest.mark.parametrize(("name", "lr"), [("torch", 0.07), ("backprop", 0.3), ("backprop", 100.0)])
+def test_a_diverged_path_stays_readable(name: str, lr: float) -> None:
+    one, points = trained(name, lr=lr, epochs=400)
+    assert has_diverged(points[-1].values["w"], points[-1].values["loss"])
+    one.run.status = "diverged"
+    for point in (None, points[0], points[-1]):
+        for shown in windows_at(one, point):
+            json.dumps([shown.data, shown.layout], allow_nan=False)
+
+
+# --- the graph --------------------------------------------------------------------------------------------------------
+
+
+def numbers_of(of: Window) -> dict[str, tuple[float, float]]:
+    """The value and the gradient that the graph tells of each node."""
+    texts = [text for one in of.data if "hovertext" in one for text in one["hovertext"]]
+    found = (re.fullmatch(r"(\w+) \(\w+\)<br>value (\S+)<br>gradient (\S+)", text) for text in texts)
+    return {match[1]: (float(match[2]), float(match[3])) for match in found if match}
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 3])
+@pytest.mark.parametrize("step", [0, 50])
+@pytest.mark.parametrize("sample", [0, 2])
+def test_every_node_shows_torchs_value_and_gradient(hidden: int, step: int, sample: int) -> None:
+    one, points = trained("backprop", hidden=hidden)
+    shown = numbers_of(window(windows_at(one, points[step], sample), "graph"))
+    leaves = {
+        name: torch.tensor(value, dtype=torch.float64, requires_grad=True)
+        for name, value in points[step].values.items()
+        if name[:3] in {"w1_", "b1_", "w2_"} or name == "b2"
+    }
+    x, y = (torch.tensor(column[sample], requires_grad=True) for column in DATA)
+    h = [leaves[f"w1_{unit}"] * x + leaves[f"b1_{unit}"] for unit in range(1, hidden + 1)]
+    y_hat = sum((leaves[f"w2_{unit}"] * h[unit - 1] for unit in range(1, hidden + 1)), leaves["b2"])
+    loss = (y_hat - y) ** 2
+    loss.backward()
+    assert len(shown) == 6 * hidden + 7
+    for name, leaf in {**leaves, "x": x, "y": y}.items():
+        assert leaf.grad is not None
+        assert shown[name] == (pytest.approx(leaf.item()), pytest.approx(leaf.grad.item(), rel=1e-6, abs=1e-12))
+    assert shown["loss"] == (pytest.approx(loss.item()), 1.0)
+    assert shown["y_hat"][0] == pytest.approx(y_hat.item())
+
+
+def test_the_graph_of_many_units_is_bounded_and_says_so() -> None:
+    one, points = trained("backprop", hidden=64, epochs=3)
+    windows = windows_at(one)
+    graph = window(windows, "graph")
+    shown = numbers_of(graph)
+    assert len(shown) == 6 * MOST_UNITS + 7
+    told = next(note["text"] for note in graph.layout["annotations"] if "more hidden" in note["text"])
+    rest = points[-1].values
+    expected = sum(
+        rest[f"w2_{i}"] * (rest[f"w1_{i}"] * DATA[0][0] + rest[f"b1_{i}"]) for i in range(MOST_UNITS + 1, 65)
+    )
+    assert f"{64 - MOST_UNITS} more hidden units" in told
+    assert float(told.split("add ")[1].split(" ")[0].replace("−", "-")) == pytest.approx(expected, rel=0.01)
+    assert len(window(windows, "metric-layers").data) <= MAX_CURVES
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-1.2345, "−1.23"),
+        (123456.0, "1.23e05"),
+        (-3.7412e143, "−3.7e143"),
+        (1.234e-7, "1.2e−07"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (math.nan, "NaN"),
+    ],
+)
+def test_numbers_in_the_graph_are_short(value: float, shown: str) -> None:
+    one, _ = trained("backprop", hidden=1)
+    at = Point(0.0, dict.fromkeys(("w1_1", "b1_1", "w2_1"), 0.0) | {"b2": value})
+    labels = trace(window(windows_at(one, at), "graph"), "labels")["text"]
+    assert any(label.startswith(f"{shown}<br>") for label in labels), labels
+
+
+def test_no_two_nodes_of_a_graph_lie_on_each_other() -> None:
+    for hidden in (1, 2, 3, 64):
+        one, _ = trained("backprop", hidden=hidden, epochs=1)
+        graph = window(windows_at(one), "graph")
+        circles = [place for t in graph.data if "hovertext" in t for place in zip(t["x"], t["y"], strict=True)]
+        for at, (x, y) in enumerate(circles):
+            assert all(math.hypot(x - a, y - b) > 0.4 for a, b in circles[:at])
+
+
+def test_a_sample_that_is_not_there_is_the_last_one() -> None:
+    one, _ = trained("backprop")
+    assert "sample 3 of 3" in window(windows_at(one, None, 99), "graph").title
+
+
+# --- the metrics ------------------------------------------------------------------------------------------------------
+
+
+def test_an_explosion_is_shown_as_far_as_the_chosen_step_and_said_to_leave() -> None:
+    one, points = trained("gd", lr=0.3, epochs=60)
+    for chosen, seen in ((None, "loss"), (2, "loss"), (30, "loss"), (30, "w"), (59, "gradient")):
+        windows = windows_at(one, None if chosen is None else points[chosen])
+        layout = window(windows, f"metric-{seen}").layout
+        step = int(re.fullmatch(r"leaves the scale at step (\d+)", layout["annotations"][0]["text"])[1])  # type: ignore[index]
+        low, high = (layout["yaxis"]["autorangeoptions"].get(end, -math.inf) for end in ("clipmin", "clipmax"))
+        values = [points[at].values["grad" if seen == "gradient" else seen] for at in (step - 1, step)]
+        assert [low <= value <= high for value in values] == [True, False]
+        end = layout["xaxis"]["autorangeoptions"]["clipmax"]
+        assert max(step, chosen or 0) < end < 1.3 * max(step, chosen or 0)
+
+
+def test_they_have_the_boards_scales() -> None:
+    one, points = trained("gd", lr=0.3, epochs=60)
+    windows = windows_at(one, points[30], axes=Axes(step="log", loss="log", cost="log"))
+    loss, w, grad = (window(windows, f"metric-{name}").layout for name in ("loss", "w", "gradient"))
+    assert (loss["xaxis2"]["type"], loss["yaxis2"]["type"], loss["annotations"]) == ("log", "log", [])
+    assert "autorangeoptions" not in loss["xaxis2"]  # all of the straight line
+    assert "type" not in w["yaxis"] | grad["yaxis"]
+    for layout in (loss, w, grad):
+        assert (layout["shapes"][0]["x0"], layout["shapes"][0]["xref"]) == (31, "x2")  # step + 1, as the axis has it
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_windows_of_every_method_at_every_kind_of_step(name: str) -> None:
+    one, points = trained(name)
+    for point in (None, points[0], points[len(points) // 2], points[-1]):
+        windows = windows_at(one, point)
+        assert len({shown.win for shown in windows}) == len(windows)
+        assert windows[-1].win == "about"
+        for shown in windows:
+            json.dumps([shown.data, shown.layout], allow_nan=False)
+    marks = [w.layout["shapes"][0]["x0"] for w in windows_at(one, points[1]) if "shapes" in w.layout]
+    assert set(marks) == (set() if name == "sweep" else {1.0})
+
+
+@pytest.mark.parametrize("name", ["sgd", "minibatch", "autograd"])
+def test_the_samples_are_those_of_the_chosen_step(name: str) -> None:
+    one, points = trained(name)
+    method = METHODS[name]
+    for step in (0, 4, len(points) - 1):
+        shown = window(windows_at(one, points[step]), "samples")
+        assert shown.title.startswith(f"Samples of step {step}, at w = ")
+        assert method.used is not None
+        used = method.used(method.params.model_validate(one.run.params), 3, step)
+        numbers = re.findall(r"<tr><td>(\d+)</td>", shown.data[0]["content"])
+        assert numbers == [str(number + 1) for number in used]
+
+
+def test_huge_and_tiny_values_leave_room_for_their_exponents() -> None:
+    one, _ = trained("gd", epochs=1)
+    one.data = (np.array([1e6, 3e-7, 2.0]), np.array([2.0, 1 / 3, 0.0]))
+    at = Point(0.0, {"w": 1.23456789e85, "loss": 0.0})
+    content = window(windows_at(one, at), "samples").data[0]["content"]
+    assert max(map(len, re.findall("<td>(.*?)</td>", content))) <= len("-1.52416e+182")
+    assert "<td>1e+06</td><td>2</td><td>1.23457e+91</td><td>1.52416e+182</td>" in content
+    assert "<td>3e-07</td><td>0.3333333333</td>" in content
+
+
+def test_which_samples_a_very_late_step_drew_is_not_worked_out() -> None:
+    one, points = trained("minibatch", epochs=1)
+    late = Point(9e6, points[-1].values)
+    began = time.process_time()
+    assert "would take long" in window(windows_at(one, late), "samples").data[0]["content"]
+    assert time.process_time() - began < 0.5
+
+
+def test_of_very_many_samples_the_first_are_shown() -> None:
+    one, points = trained("gd", epochs=2)
+    one.samples = 1_000_000
+    assert "and 999,997 more" in window(windows_at(one), "samples").data[0]["content"]
+    one, points = trained("sgd", epochs=2)
+    one.samples = 1_000_000
+    content = window(windows_at(one, points[0]), "samples").data[0]["content"]
+    assert re.fullmatch(r"<p>Sample [\d,]+, which is not among the first 3\.</p>", content)
+    one, _ = trained("backprop", epochs=2)
+    one.samples = 1_000_000
+    assert "sample 1 of 1,000,000" in window(windows_at(one), "graph").title
+
+
+def test_before_the_first_step() -> None:
+    for name in METHODS:
+        one, _ = trained(name, **({} if name == "sweep" else {"epochs": 1}))
+        empty = Drawn(one.run, None, one.parabola, one.surface, one.data)
+        empty.run.step, empty.run.last = None, {}
+        for shown in windows_at(empty):
+            json.dumps([shown.data, shown.layout], allow_nan=False)
+
+
+def test_the_reason_is_told_as_text() -> None:
+    one, _ = trained("gd")
+    one.run.why = "lr <b>0.3</b> is above"
+    assert "<p>lr &lt;b&gt;0.3&lt;/b&gt; is above</p>" in window(windows_at(one), "about").data[0]["content"]
+
+
+def test_they_cost_the_same_at_any_length() -> None:
+    one, points = trained("backprop", epochs=30_000, hidden=2)
+    began = time.process_time()
+    windows = windows_at(one, points[-1])
+    assert time.process_time() - began < 0.5
+    assert sum(len(json.dumps([shown.data, shown.layout])) for shown in windows) < 500_000

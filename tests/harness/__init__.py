@@ -1,0 +1,1 @@
+"""Boards, browsers and fakes that tests and benchmarks share."""

@@ -1,0 +1,99 @@
+"""The event stream tells what changed, steadily, to everyone who listens."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from tests.harness.boards import BoardProcess
+
+
+def events(stream: httpx2.Response) -> Iterator[tuple[str, Any]]:
+    name = ""
+    for line in stream.iter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+def test_a_listener_sees_a_run_from_start_to_end(board: BoardProcess) -> None:
+    with board.client.stream("GET", "/api/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = events(stream)
+        first = dict(next(told) for _ in range(2))
+        assert set(first) == {"visdom", "board"}
+        assert first["visdom"]["url"] == "/visdom/env/lossboard"
+        began = time.monotonic()
+        made = board.run("gd", epochs=40, steps_per_second=20)
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["status"] != "finished":
+            name, data = next(told)
+            if name == "runs":
+                seen += [run for run in data if run["id"] == made["id"]]
+        steps = [run["step"] for run in seen if run["step"] is not None]
+        assert steps == sorted(steps)
+        assert 4 <= len(seen) <= 4 * (time.monotonic() - began) + 2  # no more than four a second, and the end
+        assert seen[-1]["last"]["loss"] > 0
+        board.client.delete(f"/api/runs/{made['id']}")
+        assert next(data for name, data in told if name == "removed") == {"ids": [made["id"]]}
+
+
+def test_many_changes_are_told_at_most_four_times_a_second(board: BoardProcess) -> None:
+    with board.client.stream("GET", "/api/events") as stream:
+        told = events(stream)
+        began, heard = time.monotonic(), 0
+        unfinished = {board.run("gd", epochs=30, steps_per_second=20)["id"] for _ in range(4)}
+        while unfinished:
+            name, data = next(told)
+            if name == "runs":
+                heard += 1
+                unfinished -= {run["id"] for run in data if run["status"] == "finished"}
+        assert heard <= 4 * (time.monotonic() - began) + 1
+
+
+def test_axes_belong_to_the_board(board: BoardProcess) -> None:
+    answer = board.client.patch("/api/board", json={"axes": {"loss": "log", "step": "linear"}})
+    assert answer.json()["axes"] == {"step": "linear", "loss": "log", "w": "linear", "cost": "linear"}
+    board.client.patch("/api/board", json={"axes": {"cost": "log"}})
+    with board.client.stream("GET", "/api/events") as stream:
+        axes = next(data for name, data in events(stream) if name == "board")["axes"]
+    assert (axes["loss"], axes["cost"]) == ("log", "log")
+    board.client.patch("/api/board", json={"axes": {"loss": "linear", "cost": "linear"}})
+    assert board.get("/api/board")["axes"] == {"step": "linear", "loss": "linear", "w": "linear", "cost": "linear"}
+
+
+def test_the_chosen_run_and_step_belong_to_the_board(board: BoardProcess) -> None:
+    run, other = board.run(epochs=5)["id"], board.run(epochs=5)["id"]
+    chosen = board.client.patch("/api/board", json={"run": run, "at": 3}).json()
+    assert (chosen["run"], chosen["at"]) == (run, 3)
+    assert board.client.patch("/api/board", json={"x": "step"}).json()["at"] == 3
+    assert board.client.patch("/api/board", json={"run": other}).json()["at"] is None  # a step of another run
+    assert board.client.patch("/api/board", json={"run": "0" * 32}).status_code == 404
+    assert board.client.patch("/api/board", json={"run": "x"}).status_code == 422
+    assert board.client.patch("/api/board", json={"at": "NaN"}).status_code == 422
+    assert board.get("/api/board")["run"] == other
+    board.client.delete(f"/api/runs/{other}")
+    assert board.get("/api/board")["run"] is None
+
+
+def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None:
+    patch = {"x": "time", "smoothing": 100, "detail": {"from_step": 10, "to_step": 20}}
+    rest = {"axes": board.get("/api/board")["axes"], "run": None, "at": None, "sample": 0}
+    assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
+    for wrong, field in (
+        ({"x": "mood"}, "x"),
+        ({"smoothing": -1}, "smoothing"),
+        ({"smoothing": 1.5}, "smoothing"),
+        ({"detail": {"from_step": 2, "to_step": 1}}, "detail"),
+        ({"detail": {"from_step": "NaN", "to_step": 1}}, "detail"),
+        ({"zoom": 1}, "zoom"),
+    ):
+        answer = board.client.patch("/api/board", json=wrong)
+        assert (answer.status_code, answer.json()["detail"][0]["loc"][:2]) == (422, ["body", field])
+    assert board.client.patch("/api/board", json={"detail": None}).json()["smoothing"] == 100
+    assert board.client.patch("/api/board", json={"x": "step", "smoothing": 0}).json()["detail"] is None

@@ -1,0 +1,147 @@
+"""The same run several times over, through the real API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.harness.boards import BoardProcess, wait_for
+
+
+def race(board: BoardProcess, **body: Any) -> dict[str, Any]:
+    answer = board.client.post("/api/races", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def stop(board: BoardProcess, made: dict[str, Any]) -> None:
+    for run in made["runs"]:
+        board.client.post(f"/api/runs/{run['id']}/stop")
+
+
+def test_learning_rates_are_ranked(board: BoardProcess) -> None:
+    rates = [0.01, 0.4, 0.1, 0.05, 0.2]
+    made = race(board, method="gd", params={"lr": 1, "epochs": 200}, vary={"lr": rates})
+    assert made["group"] == f"race {made['runs'][0]['number']}"
+    assert [run["params"]["lr"] for run in made["runs"]] == rates
+    assert [run["name"] for run in made["runs"]] == [f"lr {rate}" for rate in rates]
+    assert [run["varied"] for run in made["runs"]] == [{"lr": rate} for rate in rates]
+    assert {run["group"] for run in made["runs"]} == {made["group"]}
+    assert len({run["colour"] for run in made["runs"]}) == 5
+    for run in made["runs"]:
+        board.wait_until(run["id"])
+    ranking = board.get(f"/api/races/{made['group']}")
+    # Each update multiplies w's distance to 2 by 1 - 28/3 lr, and the loss by the square of that.
+    assert [(place["value"], place["steps_to_1_percent"]) for place in ranking] == [
+        (0.1, 1), (0.05, 4), (0.2, 17), (0.01, 24), (0.4, None),
+    ]  # fmt: skip
+    assert [place["status"] for place in ranking] == ["finished"] * 4 + ["diverged"]
+    first = ranking[0]
+    assert first["final_loss"] == board.get(f"/api/runs/{first['run']}")["last"]["loss"]
+
+
+def test_methods_are_raced(board: BoardProcess) -> None:
+    made = race(board, vary={"method": ["gd", "sgd"]}, name="two", params={"lr": 0.02}, group="a/b race")
+    assert [run["method"] for run in made["runs"]] == ["gd", "sgd"]
+    assert [run["name"] for run in made["runs"]] == ["two, Gradient descent", "two, Stochastic gradient descent"]
+    for run in made["runs"]:
+        board.wait_until(run["id"])
+    assert {place["value"] for place in board.get("/api/races/a/b race")} == {"gd", "sgd"}
+    again = board.client.post("/api/races", json={"vary": {"method": ["gd", "sgd"]}, "group": "a/b race"})
+    assert again.status_code == 409
+    assert again.json()["detail"][0]["loc"] == ["body", "group"]
+    assert board.client.get("/api/races/nonesuch").status_code == 404
+
+
+def test_a_sweep_is_ranked_by_its_best_candidate(board: BoardProcess) -> None:
+    made = race(board, vary={"method": ["gd", "sweep"]})
+    ended = {run["method"]: board.wait_until(run["id"]) for run in made["runs"]}
+    losses = {place["run"]: place["final_loss"] for place in board.get(f"/api/races/{made['group']}")}
+    assert ended["sweep"]["last"]["loss"] > 18  # of its last candidate
+    assert losses == {ended["sweep"]["id"]: 0.0, ended["gd"]["id"]: ended["gd"]["last"]["loss"]}
+
+
+def test_choices_are_raced(board: BoardProcess) -> None:
+    made = race(board, method="sgd", vary={"order": ["random", "sequential"]})
+    assert [run["name"] for run in made["runs"]] == ["order random", "order sequential"]
+    for run in made["runs"]:
+        board.wait_until(run["id"])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"method": "gd", "vary": {"lr": [0.1, 0.2, -1]}}, ["vary", "lr", 2]),
+        ({"method": "gd", "vary": {"lr": [0.1, "0.2"]}}, ["vary", "lr", 1]),
+        ({"method": "minibatch", "vary": {"batch_size": [1, 2, 3, 4]}}, ["vary", "batch_size", 3]),
+        ({"method": "gd", "vary": {"order": ["random", "sequential"]}}, ["vary", "order"]),
+        ({"method": "gd", "params": {"epochs": 0}, "vary": {"lr": [0.1, 0.2]}}, ["params", "epochs"]),
+        ({"method": "gd", "params": {"epoch": 1}, "vary": {"lr": [0.1, 0.2]}}, ["params", "epoch"]),
+        ({"vary": {"method": ["gd", "magic"]}}, ["vary", "method", 1]),
+        ({"vary": {"method": ["gd", "external"]}}, ["vary", "method", 1]),
+        ({"vary": {"method": ["sgd", ["gd"]]}}, ["vary", "method", 1]),
+        ({"vary": {"method": ["sgd", "gd"]}, "params": {"order": "random"}}, ["vary", "method", 1]),
+        ({"method": "gd", "vary": {"method": ["gd", "sgd"]}}, ["method"]),
+        ({"method": "magic", "vary": {"lr": [0.1, 0.2]}}, ["method"]),
+        ({"method": "external", "vary": {"lr": [0.1, 0.2]}}, ["method"]),
+        ({"vary": {"lr": [0.1, 0.2]}}, ["method"]),
+        ({"method": "gd", "vary": {"lr": [0.1]}}, ["vary", "lr"]),
+        ({"method": "gd", "vary": {"lr": [0.1] * 51}}, ["vary", "lr"]),
+        ({"method": "gd", "vary": {"lr": 0.1}}, ["vary", "lr"]),
+        ({"method": "gd", "vary": {}}, ["vary"]),
+        ({"method": "gd", "vary": {"lr": [0.1, 0.2], "w0": [1, 2]}}, ["vary"]),
+        ({"method": "gd"}, ["vary"]),
+    ],
+)
+def test_a_race_is_refused_as_a_whole(board: BoardProcess, body: dict[str, Any], field: list[Any]) -> None:
+    before = board.get("/api/runs")["total"]
+    answer = board.client.post("/api/races", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", *field]
+    assert board.get("/api/runs")["total"] == before
+
+
+def test_slowed_runs_go_side_by_side(board: BoardProcess) -> None:
+    params = {"steps_per_second": 25, "epochs": 1000}
+    made = race(board, method="gd", params=params, vary={"lr": [0.01, 0.02, 0.03, 0.04, 0.05]})
+    for run in made["runs"]:
+        board.wait_until(run["id"], "running")
+
+    def progress() -> list[int]:
+        return [run["step"] or 0 for run in board.get("/api/runs", group=made["group"])["items"]]
+
+    begun = progress()
+
+    def abreast() -> bool:
+        """A worker that was held up catches up, and each may have begun a little later than the one before."""
+        taken = [now - then for now, then in zip(progress(), begun, strict=True)]
+        return min(taken) >= 25 and max(taken) - min(taken) <= 15
+
+    wait_for(abreast, "five runs that keep pace with each other")
+    ranking = board.get(f"/api/races/{made['group']}")
+    assert {place["status"] for place in ranking} == {"running"}
+    stop(board, made)
+
+
+def test_a_race_at_full_speed_queues_as_usual(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board(LOSSBOARD_MAX_RUNNING="1").start()
+    made = race(board, method="gd", params={"epochs": 10_000_000}, vary={"lr": [0.01, 0.02, 0.03]})
+    first, *others = [run["id"] for run in made["runs"]]
+    board.wait_until(first, "running")
+    assert [board.get(f"/api/runs/{run}")["status"] for run in others] == ["queued", "queued"]
+
+
+def test_a_ranking_survives_the_death_of_the_board(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board().start()
+    made = race(board, method="gd", params={"steps_per_second": 100, "epochs": 10_000}, vary={"lr": [0.1, 0.05]})
+    reached = wait_for(lambda: all(place["steps_to_1_percent"] for place in board.get(f"/api/races/{made['group']}")))
+    assert reached
+    board.process.kill()
+    board.stop()
+    board.start()
+    ranking = board.get(f"/api/races/{made['group']}")
+    assert [(place["value"], place["steps_to_1_percent"]) for place in ranking] == [(0.1, 1), (0.05, 4)]
+    assert {place["status"] for place in ranking} == {"interrupted"}

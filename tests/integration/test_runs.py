@@ -1,0 +1,316 @@
+"""Runs through the real API, workers, ingest and store."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from app.workers.executor import Job
+from app.workers.worker import work
+from tests.harness.boards import BoardProcess, alive, wait_for
+
+TEXTBOOK = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
+
+
+def test_gradient_descent_as_the_textbook_prints_it(board: BoardProcess) -> None:
+    made = board.run("gd", lr=0.01, epochs=100)
+    assert made["status"] == "queued"
+    run = board.wait_until(made["id"])
+    assert run["status"] == "finished"
+    assert (run["step"], run["total_steps"]) == (99, 100)
+    assert run["result"] == {"predict_before": 4.0, "predict_after": pytest.approx(7.999777758621207, rel=1e-14)}
+    points = board.get(f"/api/runs/{run['id']}/points")
+    assert points["step"] == list(range(100))
+    assert points["metrics"]["loss"][0] == pytest.approx(4.666666666666667, rel=1e-15)
+    assert points["metrics"]["w"][0] == pytest.approx(1.0933333333333333, rel=1e-15)
+    assert points["metrics"]["w"][-1] == run["last"]["w"] == pytest.approx(1.9999444396553017, rel=1e-14)
+    assert (points["total"], points["downsampled"]) == (100, False)
+    assert run["created_at"] <= run["started_at"] <= run["ended_at"]
+    assert board.get(f"/api/runs/{run['id']}/data") == TEXTBOOK
+
+
+@pytest.mark.parametrize("method", ["sweep", "sgd", "minibatch", "autograd", "torch", "backprop"])
+def test_every_other_method_finishes(board: BoardProcess, method: str) -> None:
+    run = board.wait_until(board.run(method)["id"])
+    assert run["status"] == "finished", run["error"]
+    assert run["step"] == run["total_steps"] - 1
+    assert run["result"]["predict_after"] == pytest.approx(8, abs=0.5)
+    assert len(board.get(f"/api/runs/{run['id']}/points")["step"]) == run["total_steps"]
+
+
+def test_a_sweep_answers_with_its_best_candidate(board: BoardProcess) -> None:
+    run = board.wait_until(board.run("sweep")["id"])
+    assert (run["result"]["best_w"], run["result"]["best_loss"]) == (2.0, 0.0)
+    assert run["result"]["predict_after"] == 8.0
+
+
+def test_divergence_keeps_the_points_up_to_there(board: BoardProcess) -> None:
+    run = board.wait_until(board.run("gd", lr=0.3, epochs=1000)["id"])
+    assert run["status"] == "diverged"
+    points = board.get(f"/api/runs/{run['id']}/points", max_points=1000)
+    assert points["step"] == list(range(run["step"] + 1))
+    assert abs(points["metrics"]["w"][50]) > 1e12
+    *before, last = points["metrics"]["loss"]
+    assert last > 1e150
+    assert max(before) <= 1e150
+
+
+def test_overflow_in_pythons_arithmetic_is_a_divergence(board: BoardProcess) -> None:
+    huge = {"x": [1e90, 2e90], "y": [1.0, 2.0]}
+    for method in ("gd", "sgd", "minibatch", "backprop"):
+        run = board.wait_until(board.run(method, data=huge, lr=1.0)["id"])
+        assert run["status"] == "diverged", (method, run)
+        assert run["error"] is None
+
+
+def test_numbers_that_json_lacks_travel_as_strings(board: BoardProcess) -> None:
+    made = board.client.post("/api/runs", json={"method": "external", "name": "odd numbers"}).json()
+    batch = {
+        "seq": 0,
+        "step": [0, 1, 2, 3],
+        "metrics": {"loss": ["NaN", "Infinity", "-Infinity", None], "w": [1, 2, 3, 4]},
+    }
+    assert board.client.post(f"/api/runs/{made['id']}/points", json=batch).json()["accepted"] == 4
+    points = board.get(f"/api/runs/{made['id']}/points")
+    assert points["metrics"]["loss"] == ["NaN", "Infinity", "-Infinity", None]
+    run = board.get(f"/api/runs/{made['id']}")
+    assert run["last"] == {"loss": "-Infinity", "w": 4.0}
+    csv = board.client.get(f"/api/runs/{made['id']}/points.csv").text
+    assert csv.splitlines() == ["step,loss,w", "0,nan,1.0", "1,inf,2.0", "2,-inf,3.0", "3,,4.0"]
+    board.client.post(f"/api/runs/{made['id']}/finish", json={"status": "finished", "result": {"best": "NaN"}})
+    assert board.get(f"/api/runs/{made['id']}")["result"] == {"best": "NaN"}
+
+
+def test_params_and_changes_that_json_lacks_travel_as_strings(board: BoardProcess) -> None:
+    def post(path: str, body: dict[str, Any]) -> Any:  # bare NaN and Infinity, as the client writes them
+        return board.client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"}).json()
+
+    params = {"clip": math.inf, "deep": [{"low": -math.inf}, [math.nan, 1, 0.1, None, True, "inf"]]}
+    told = {"clip": "Infinity", "deep": [{"low": "-Infinity"}, ["NaN", 1, 0.1, None, True, "inf"]]}
+    made = post("/api/runs", {"method": "external", "params": params})
+    assert made["params"] == told
+    path = f"/api/runs/{made['id']}"
+    changed = post(f"{path}/changes", {"step": 3, "params": {"clip": math.nan}})
+    assert changed["changes"] == [{"step": 3, "params": {"clip": "NaN"}}]
+    again = {"params": told, "changes": changed["changes"]}
+    with board.client.stream("GET", "/api/events") as stream:
+        assert board.client.patch(path, json={"name": "odd"}).json().items() >= again.items()
+        (event,) = next(json.loads(line[5:]) for line in stream.iter_lines() if line.startswith('data: [{"id"'))
+    for run in (event, board.get(path), *board.get("/api/runs")["items"]):
+        assert run.items() >= again.items()
+
+
+def test_a_long_run_stops_when_it_is_asked_to(board: BoardProcess) -> None:
+    made = board.run("gd", epochs=10_000_000)
+    board.wait_until(made["id"], "running")
+    answer = board.client.post(f"/api/runs/{made['id']}/stop")
+    assert answer.status_code == 202
+    run = board.wait_until(made["id"])
+    assert run["status"] == "stopped"
+    assert board.client.post(f"/api/runs/{made['id']}/stop").json()["status"] == "stopped"
+    points = board.get(f"/api/runs/{made['id']}/points")
+    assert points["total"] == run["step"] + 1
+    assert points["downsampled"] == (points["total"] > 2000)
+    assert run["result"]["predict_after"] == pytest.approx(8)
+
+
+def test_a_slowed_run_keeps_its_pace_and_stops_at_once(board: BoardProcess) -> None:
+    began = time.monotonic()
+    made = board.run("gd", epochs=1000, steps_per_second=20)
+    wait_for(lambda: (board.get(f"/api/runs/{made['id']}")["step"] or 0) >= 10)
+    assert board.client.post(f"/api/runs/{made['id']}/stop").status_code == 202
+    run = board.wait_until(made["id"])
+    assert run["status"] == "stopped"
+    assert run["step"] <= 20 * (time.monotonic() - began)
+    assert "predict_after" in run["result"]  # its worker ended by itself
+
+
+def test_runs_beyond_the_slots_queue_and_slowed_ones_take_none(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board(LOSSBOARD_MAX_RUNNING="1", LOSSBOARD_MAX_SLOWED="2").start()
+    first, second = (board.run("gd", epochs=10_000_000) for _ in range(2))
+    slowed = [board.run("gd", epochs=1000, steps_per_second=20) for _ in range(3)]
+    board.wait_until(first["id"], "running")
+    for one in slowed[:2]:
+        board.wait_until(one["id"], "running")
+    assert board.get(f"/api/runs/{second['id']}")["status"] == "queued"
+    assert board.get(f"/api/runs/{slowed[2]['id']}")["status"] == "queued"
+    assert [run["id"] for run in board.get("/api/runs", status="queued")["items"]] == [slowed[2]["id"], second["id"]]
+    assert board.client.post(f"/api/runs/{slowed[2]['id']}/stop").json()["status"] == "stopped"
+    board.client.post(f"/api/runs/{first['id']}/stop")
+    board.wait_until(second["id"], "running")
+    board.client.post(f"/api/runs/{second['id']}/stop")
+    board.wait_until(second["id"], "stopped")
+
+
+def test_a_run_is_listed_under_the_status_that_it_shows(board: BoardProcess) -> None:
+    made = {board.run("gd", epochs=1000, steps_per_second=5)["id"] for _ in range(8)}
+    running: set[str] = set()
+    while running != made:
+        for status in ("queued", "running"):
+            assert {run["status"] for run in board.get("/api/runs", status=status)["items"]} <= {status}
+        running = {run["id"] for run in board.get("/api/runs")["items"] if run["status"] == "running"}
+        page = board.get("/api/runs", status="running")
+        assert running <= {run["id"] for run in page["items"]}
+        assert page["total"] == len(page["items"])
+
+
+def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board().start()
+    slowed = [board.run("gd", epochs=2000, steps_per_second=50) for _ in range(2)]
+    for one in slowed:
+        board.wait_until(one["id"], "running")
+    nursery = board.nursery()
+    worker = min(nursery.children(), key=lambda process: process.create_time())
+    worker.kill()
+    run = board.wait_until(slowed[0]["id"])
+    assert run["status"] == "failed"
+    assert run["error"] == "Its worker process was killed by signal 9 before the run was done."
+    step = wait_for(lambda: board.get(f"/api/runs/{slowed[1]['id']}")["step"])
+    wait_for(lambda: board.get(f"/api/runs/{slowed[1]['id']}")["step"] > step)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no niceness")
+def test_workers_stay_in_the_background(board: BoardProcess) -> None:
+    board.wait_until(board.run("gd", epochs=1000, steps_per_second=5)["id"], "running")
+    nursery = board.nursery()
+    wait_for(lambda: len(nursery.children()) == 1, "the end of workers of earlier tests")
+    own = psutil.Process(board.process.pid).nice()
+    assert {process.nice() for process in (nursery, *nursery.children())} == {min(own + 10, 19)}
+    session = Path(f"/proc/{nursery.pid}/autogroup")
+    assert not session.exists() or session.read_text().endswith("nice 10\n")
+
+
+def test_a_worker_that_finds_no_board_tells_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        work(Job("a" * 32, "gd", {}, "http://127.0.0.1:9", str(tmp_path)))
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_worker_that_outlives_its_board_leaves_its_run_interrupted(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board().start()
+    made = board.run("gd", steps_per_second=1)["id"]
+    board.wait_until(made, "running")
+    board.stop(signal.SIGKILL)
+    board.start()
+    for told, shown in (("stopped", "interrupted"), ("finished", "finished"), ("stopped", "finished")):
+        run = board.client.post(f"/api/runs/{made}/finish", json={"status": told}).json()
+        assert run["status"] == shown
+
+
+def test_a_killed_nursery_is_replaced(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board().start()
+    made = board.run("gd", epochs=2000, steps_per_second=50)
+    board.wait_until(made["id"], "running")
+    nursery = board.nursery()
+    workers = nursery.children()
+    nursery.kill()
+    assert board.wait_until(made["id"])["status"] == "failed"
+    wait_for(lambda: not alive(workers), "orphaned workers gone", 10)
+    assert board.wait_until(board.run("gd")["id"])["status"] == "finished"
+
+
+def test_a_trainer_that_cannot_run_says_why(board: BoardProcess) -> None:
+    run = board.wait_until(board.run("torch", device="cuda")["id"])
+    if run["status"] == "finished":
+        pytest.skip("this machine has a GPU")
+    assert run["status"] == "failed"
+    assert "cpu" in run["error"]
+    assert "Traceback" not in run["error"]
+
+
+def test_rename_list_filter_and_delete(board: BoardProcess) -> None:
+    body = {"method": "gd", "name": "mine", "group": "a group"}
+    made = [board.client.post("/api/runs", json=body).json() for _ in range(3)]
+    assert made[0]["name"] == "mine"
+    for one in made:
+        board.wait_until(one["id"])
+    changed = board.client.patch(f"/api/runs/{made[0]['id']}", json={"name": "<b>renamed</b> 中文"})
+    assert changed.json()["name"] == "<b>renamed</b> 中文"
+    page = board.get("/api/runs", group="a group", limit=2)
+    assert page["total"] == 3
+    assert [run["id"] for run in page["items"]] == [made[2]["id"], made[1]["id"]]
+    assert board.get("/api/runs", group="a group", limit=2, offset=2)["items"][0]["name"] == "<b>renamed</b> 中文"
+    assert board.client.delete(f"/api/runs/{made[0]['id']}").status_code == 204
+    assert board.client.get(f"/api/runs/{made[0]['id']}").status_code == 410
+    assert board.client.get(f"/api/runs/{made[0]['id']}/points").status_code == 410
+    assert board.client.delete(f"/api/runs/{made[0]['id']}").status_code == 410
+    assert board.get("/api/runs", group="a group")["total"] == 2
+    assert board.client.get("/api/runs/nonesuch").status_code == 404
+
+
+def test_a_running_run_can_be_deleted(new_board: Callable[..., BoardProcess]) -> None:
+    board = new_board(LOSSBOARD_MAX_RUNNING="1").start()
+    made, waiting = (board.run("gd", epochs=10_000_000) for _ in range(2))
+    board.wait_until(made["id"], "running")
+    assert board.client.delete(f"/api/runs/{made['id']}").status_code == 204
+    board.wait_until(waiting["id"], "running")  # the slot is free again
+    nursery = board.nursery()
+    wait_for(lambda: len(nursery.children()) == 1, "the deleted run's worker gone")
+
+
+def test_colours_of_the_latest_runs_differ(board: BoardProcess) -> None:
+    made = [board.run("gd", epochs=1) for _ in range(8)]
+    assert len({run["colour"] for run in made}) == 8
+
+
+def test_every_method_is_described(board: BoardProcess) -> None:
+    methods = board.get("/api/methods")
+    assert [m["name"] for m in methods] == ["sweep", "gd", "sgd", "minibatch", "autograd", "torch", "backprop"]
+    for method in methods:
+        assert method["formula"].startswith("<math")
+        assert method["update_line"] in method["source"]
+        assert method["params_schema"]["properties"]["steps_per_second"]["default"] is None
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_signal_ends_everything(
+    new_board: Callable[..., BoardProcess], sig: signal.Signals, *, whole_group: bool
+) -> None:
+    board = new_board(LOSSBOARD_PRELOAD_TORCH="true").start()
+    board.wait_for_visdom()
+    board.run("gd", epochs=10_000_000)
+    made = board.run("gd", epochs=1000, steps_per_second=20)
+    board.wait_until(made["id"], "running")
+    with board.client.stream("GET", "/api/events") as stream:
+        next(stream.iter_lines())
+        children = board.children()
+        assert len(children) >= 4  # two nurseries, two workers, Visdom
+        if whole_group:
+            os.killpg(board.process.pid, sig)
+        else:
+            board.process.send_signal(sig)
+        board.process.wait(10)
+    wait_for(lambda: not alive(children), "every child gone", 10)
+
+
+def test_kill_9_of_the_board_ends_its_children_and_a_restart_shows_every_run(
+    new_board: Callable[..., BoardProcess],
+) -> None:
+    board = new_board(LOSSBOARD_PRELOAD_TORCH="true").start()
+    board.wait_for_visdom()
+    done = board.wait_until(board.run("gd")["id"])
+    made = board.run("gd", epochs=10_000, steps_per_second=100)
+    queued_step = wait_for(lambda: board.get(f"/api/runs/{made['id']}")["step"])
+    children = board.children()
+    board.stop(signal.SIGKILL)
+    wait_for(lambda: not alive(children), "every child gone", 10)
+    board.start()
+    assert board.get(f"/api/runs/{made['id']}")["status"] == "interrupted"
+    journals = board.folder / "journals"
+    wait_for(lambda: not list(journals.glob("*/*")), "the journal that it left behind, read")
+    run = board.get(f"/api/runs/{made['id']}")
+    assert run["step"] >= queued_step
+    assert board.get(f"/api/runs/{made['id']}/points")["total"] == run["step"] + 1
+    assert board.get(f"/api/runs/{done['id']}") == done

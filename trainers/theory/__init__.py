@@ -1,0 +1,1 @@
+"""What is known of a run before and after it: stability, cost surfaces, diagnoses."""

@@ -1,0 +1,128 @@
+"""Why a run diverged, oscillates or creeps, in a sentence with its numbers."""
+
+import math
+from typing import Any
+
+from trainers.method import DIVERGED, Method
+from trainers.params import LearningParams, Params
+from trainers.problem import Data
+from trainers.theory.stability import SLOW, Stability
+
+AT_LIMIT = 1e-9  # a learning rate that close to the limit, relatively, is on it
+
+
+def why(
+    method: Method[Any], params: Params, data: Data, status: str = "running", step: int | None = None
+) -> str | None:
+    """Why a run with these parameters does what it does; None where nothing is wrong with its learning rate.
+
+    It follows from the theory in `trainers.theory.stability`, so it is known before the first step. Where theory has no
+    limit, only a run whose status is "diverged" has a reason: what was seen at its last `step`.
+    """
+    if not isinstance(params, LearningParams):
+        return None
+    lr = params.lr
+    theory = method.stability(params, data)
+    if theory.lr_limit is None:
+        return _seen(lr, theory, step) if status == "diverged" else None
+    size = abs(theory.factor(lr))
+    if status == "diverged" and size < 1 - AT_LIMIT:
+        return (
+            f"The numbers grew too large to be calculated with, although lr {_short(lr)} is stable here (the limit is "
+            f"{_short(theory.lr_limit)}): send smaller data, or a smaller initial weight."
+        )
+    return _of_a_step(lr, theory) if len(theory.curvatures) == 1 else _of_an_epoch(lr, size, theory)
+
+
+def _of_a_step(lr: float, theory: Stability) -> str | None:
+    """Where every step sees the same curvature λ: what |1 - lr λ| says."""
+    assert theory.lr_limit is not None  # noqa: S101  (checked by the caller)
+    assert theory.lr_best is not None  # noqa: S101
+    limit, best, factor = theory.lr_limit, theory.lr_best, abs(theory.factor(lr))
+    where = "" if theory.shallowest is None else "along the steepest direction "
+    if math.isclose(lr, limit, rel_tol=AT_LIMIT):
+        return f"lr {_short(lr)} is 2/λ, the limit: {where}each step overshoots the minimum and lands just as far away."
+    if lr > limit:
+        return (
+            f"lr {_apart(lr, limit)} is above 2/λ = {_apart(limit, lr)}: {where}each step overshoots the minimum and "
+            f"lands {_apart(factor, 1)} times as far away."
+        )
+    if lr > best and not math.isclose(lr, best, rel_tol=AT_LIMIT):
+        return (
+            f"lr {_apart(lr, best, limit)} is between 1/λ = {_apart(best, lr)} and 2/λ = {_apart(limit, lr)}: {where}"
+            f"each step overshoots the minimum, but lands only {_apart(factor, 1)} times as far away."
+        )
+    if lr * theory.curvatures[0] < SLOW:
+        return (
+            f"lr {_short(lr)} is far below 1/λ = {_short(best)}: {where}each step takes away only "
+            f"{_percent(lr * theory.curvatures[0])} of the distance to the minimum."
+        )
+    if theory.shallowest is not None and lr * theory.shallowest < SLOW:
+        return (
+            f"lr {_short(lr)} suits the steepest direction (1/λ = {_short(best)}), but across it, where the cost bends "
+            f"with {_short(theory.shallowest)} only, each step takes away {_percent(lr * theory.shallowest)} of the "
+            "distance to the minimum."
+        )
+    return None
+
+
+def _of_an_epoch(lr: float, size: float, theory: Stability) -> str | None:
+    """Where the updates of an epoch see different curvatures: what their product says."""
+    assert theory.lr_limit is not None  # noqa: S101  (checked by the caller)
+    assert theory.lr_best is not None  # noqa: S101
+    limit, best = theory.lr_limit, theory.lr_best
+    product = "Π|1 − lr·c|"
+    if math.isclose(size, 1, rel_tol=AT_LIMIT):
+        return f"lr {_short(lr)} is at the limit: after an epoch w is just as far away as before."
+    if size > 1:
+        return (
+            f"lr {_apart(lr, limit)} is above {_apart(limit, lr)}, where an epoch's updates begin to lose: together "
+            f"they land {product} = {_apart(size, 1)} times as far away."
+        )
+    if lr > limit:
+        return (
+            f"lr {_apart(lr, limit)} is above {_apart(limit, lr)}, where an epoch's updates begin to lose, but so near "
+            f"to 1/c of one of them that together they land only {product} = {_apart(size, 1)} times as far away."
+        )
+    if lr > best and not math.isclose(lr, best, rel_tol=AT_LIMIT):
+        return (
+            f"lr {_apart(lr, best, limit)} is between {_apart(best, lr)}, where the steepest sample's update begins to "
+            f"overshoot, and the limit {_apart(limit, lr)}: an epoch still lands only {_apart(size, 1)} times as far "
+            "away."
+        )
+    per_update = 1 - math.exp(math.log(size) / len(theory.curvatures)) if size else 1.0
+    if per_update < SLOW:
+        return (
+            f"lr {_short(lr)} is far below {_short(best)}: an update takes away only {_percent(per_update)} of the "
+            "distance to the solution."
+        )
+    return None
+
+
+def _seen(lr: float, theory: Stability, step: int | None) -> str:
+    """Without a limit: only what happened."""
+    when = "before the first step was done" if step is None else f"at step {step}"
+    text = f"With lr {_short(lr)} w or the loss went beyond {DIVERGED:g} {when}. "
+    if theory.curvature is not None:
+        start = 2 / theory.curvature
+        return text + (
+            f"The cost has no one limit: where the run began, steps land further away from lr {_apart(start, lr)} on, "
+            "and where the cost is steeper, sooner."
+        )
+    return text + "Theory has no limit to compare that with; a smaller lr takes smaller steps."
+
+
+def _short(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}"
+
+
+def _apart(value: float, *others: float) -> str:
+    """A number with as many digits, three at least, as tell it from the others."""
+    for digits in range(3, 17):
+        if all(_short(value, digits) != _short(other, digits) for other in others):
+            return _short(value, digits)
+    return repr(value)
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.2g} %"
