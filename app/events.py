@@ -1,51 +1,70 @@
-"""Who changed: what the page is told through server-sent events, gathered until a listener asks for it."""
+"""Who is told of what changed: subscriptions within the app, and the event streams of open pages."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+log = logging.getLogger("lossboard.events")
+
+
+class Subscribers[*Args]:
+    """Functions that are called at each event, in the order in which they subscribed."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[*Args], None]] = []
+
+    def subscribe(self, listener: Callable[[*Args], None]) -> None:
+        """Call ``listener`` at each event from now on, on the event loop; it must not block."""
+        self._listeners.append(listener)
+
+    def notify(self, *args: *Args) -> None:
+        """Call every listener. What one of them raises is logged: the event has happened, whoever cannot use it."""
+        for listener in self._listeners:
+            try:
+                listener(*args)
+            except Exception:
+                log.exception("a listener failed on an event")
+
 
 @dataclass
-class News:
-    """What changed since a listener was told last."""
+class Changes:
+    """What changed since a stream was told last."""
 
     runs: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     visdom: bool = False
-    board: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.runs or self.removed or self.visdom or self.board)
+    view: bool = False
 
 
-class Listener:
-    """One open event stream."""
+class EventStream:
+    """One open event stream: changes are gathered until it asks for them."""
 
     def __init__(self) -> None:
-        self._news = News(visdom=True, board=True)
+        self._changes = Changes(visdom=True, view=True)
         self._waiting = asyncio.Event()
         self._waiting.set()
         self._closed = False
 
-    async def next(self) -> News | None:
+    async def next(self) -> Changes | None:
         """What changed since the last call, as soon as something has; None when the board shuts down."""
         await self._waiting.wait()
         if not self._closed:
-            news, self._news = self._news, News()
+            changes, self._changes = self._changes, Changes()
             self._waiting.clear()
-            return news
+            return changes
         return None
 
-    def tell(self, news: News) -> None:
-        """Add to what will be told next."""
-        self._news.runs |= news.runs
-        self._news.removed |= news.removed
-        self._news.runs -= self._news.removed
-        self._news.visdom |= news.visdom
-        self._news.board |= news.board
+    def add(self, new: Changes) -> None:
+        """Add to what ``next`` will return."""
+        self._changes.runs |= new.runs
+        self._changes.removed |= new.removed
+        self._changes.runs -= self._changes.removed
+        self._changes.visdom |= new.visdom
+        self._changes.view |= new.view
         self._waiting.set()
 
     def close(self) -> None:
@@ -54,47 +73,47 @@ class Listener:
         self._waiting.set()
 
 
-class Feed:
+class EventStreams:
     """All open event streams."""
 
     def __init__(self) -> None:
-        self._listeners: set[Listener] = set()
+        self._streams: set[EventStream] = set()
         self._closed = False
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[Listener]:
-        """A listener for as long as the block runs."""
-        listener = Listener()
+    async def open(self) -> AsyncIterator[EventStream]:
+        """A stream for as long as the block runs."""
+        stream = EventStream()
         if self._closed:
-            listener.close()
-        self._listeners.add(listener)
+            stream.close()
+        self._streams.add(stream)
         try:
-            yield listener
+            yield stream
         finally:
-            self._listeners.discard(listener)
+            self._streams.discard(stream)
 
-    def changed(self, run_id: str) -> None:
-        """A run has new points or another state."""
-        self._tell(News(runs={run_id}))
+    def run_changed(self, run_id: str) -> None:
+        """A run is new, or has new points or another state."""
+        self._add(Changes(runs={run_id}))
 
-    def removed(self, run_id: str) -> None:
+    def run_removed(self, run_id: str) -> None:
         """A run was deleted."""
-        self._tell(News(removed={run_id}))
+        self._add(Changes(removed={run_id}))
 
     def visdom_changed(self) -> None:
         """Visdom came up or went down."""
-        self._tell(News(visdom=True))
+        self._add(Changes(visdom=True))
 
-    def board_changed(self) -> None:
-        """What belongs to everyone who looks (which axes) was changed."""
-        self._tell(News(board=True))
+    def view_changed(self) -> None:
+        """The view that everyone shares was changed."""
+        self._add(Changes(view=True))
 
     def close(self) -> None:
         """End every stream: an open one would hold up the exit."""
         self._closed = True
-        for listener in self._listeners:
-            listener.close()
+        for stream in self._streams:
+            stream.close()
 
-    def _tell(self, news: News) -> None:
-        for listener in self._listeners:
-            listener.tell(news)
+    def _add(self, changes: Changes) -> None:
+        for stream in self._streams:
+            stream.add(changes)

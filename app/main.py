@@ -15,7 +15,7 @@ import app as package
 import lossboard
 from app.api import control, events, lessons, methods, points, races, runs, view
 from app.api.docs import add_docs
-from app.errors import add_error_handlers
+from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
 from app.middleware.host_check import Guard
 from app.services import make_visdom, run_services

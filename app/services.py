@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from app import assets
-from app.charts.latest import Overlay
-from app.events import Feed
-from app.runs.active import Limits
+from app.charts.latest import LatestRuns
+from app.charts.view_state import ViewState
+from app.events import EventStreams
+from app.runs.active import ActiveRuns
+from app.runs.control import RunControl
+from app.runs.ingest import Ingest
 from app.runs.journals import Leftovers
-from app.runs.scheduler import Launcher
-from app.runs.service import Runs
+from app.runs.scheduler import Limits, Scheduler
+from app.runs.service import RunService
 from app.schemas.responses import VisdomState
-from app.schemas.view import Board, load_board, save_board
 from app.settings import Settings
 from app.storage.database import DATABASE_FILE, Database
+from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunSaved
 from app.storage.store import Store
 from app.visdom.connection import BASE_PATH, AnyVisdom, VisdomConnection
 from app.visdom.publisher import SHARED_ENV, Publisher
@@ -37,11 +40,13 @@ class Services:
 
     settings: Settings
     store: Store
-    feed: Feed
-    runs: Runs
+    streams: EventStreams
+    runs: RunService
+    control: RunControl
+    ingest: Ingest
+    view_state: ViewState
     visdom: AnyVisdom
     publisher: Publisher
-    overlay: Overlay
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -60,51 +65,47 @@ class Services:
         self._loop.call_soon_threadsafe(self._let_go)
 
     def _let_go(self) -> None:
-        self.feed.close()
+        self.streams.close()
         self._letting_go = asyncio.create_task(self.runs.close())
-
-    async def change_board(self, board: Board) -> None:
-        """Change what belongs to the board, for everyone who looks at it."""
-        self.publisher.show(board)
-        await save_board(self.store, board)
-        await self.overlay.look_at(self.publisher.board.detail)
-        self.feed.board_changed()
 
 
 @asynccontextmanager
 async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[Services]:
     """The parts of a board, for as long as the block runs."""
     store = Store(Database(settings.data_dir / DATABASE_FILE))
-    feed = Feed()
-    connection = VisdomConnection(visdom)
-    publisher = Publisher(store, connection, lambda: visdom.state == "up")
-    overlay = Overlay(store, settings.overlay_runs, publisher.changed)
-    publisher.overlay = overlay
-    spawning = settings.workers == "spawn"
-    engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
-    limits = Limits(settings.max_running, settings.max_slowed)
-    leftovers = Leftovers(settings.data_dir, settings.url)
-    launcher = Launcher(settings.url, settings.data_dir, engine, leftovers, limits)
-    runs = Runs(store, overlay, feed, launcher, [overlay, publisher])
-    services = Services(settings, store, feed, runs, visdom, publisher, overlay)
+    active = ActiveRuns(store)
+    streams = EventStreams()
+    view_state = ViewState(store)
+    await view_state.load()
+    latest = LatestRuns(store, settings.overlay_runs, active.newest)
+    latest.show_range(view_state.get().detail)
+    publisher = Publisher(store, VisdomConnection(visdom), latest, view_state, lambda: visdom.state == "up")
+    journals = Leftovers(settings.data_dir, settings.url)
+    scheduler = _make_scheduler(settings, active, journals)
+    runs = RunService(store, active, scheduler, latest)
+    ingest = Ingest(store, active)
+    control = RunControl(store, active, scheduler)
+    services = Services(settings, store, streams, runs, control, ingest, view_state, visdom, publisher)
 
-    def visdom_changed(state: str) -> None:
-        if state == "up":
-            publisher.visdom_is_new()
-        feed.visdom_changed()
-
-    visdom.on_change(visdom_changed)
-    publisher.board = await load_board(store)
-    await overlay.look_at(publisher.board.detail)
+    store.subscribe(_telling(streams))
+    view_state.subscribe(lambda _, after: latest.show_range(after.detail))
+    view_state.subscribe(lambda *_: streams.view_changed())
+    visdom.on_change(lambda state: publisher.visdom_is_new() if state == "up" else None)
+    visdom.on_change(lambda _: streams.visdom_changed())
     await runs.recover()
+    await latest.load()
     await visdom.start()
     async with _in_background(
-        leftovers.watch(), runs.watch_silence(), publisher.publish_shared(), publisher.publish_own()
+        journals.watch(),
+        ingest.watch_silence(),
+        latest.keep_up(),
+        publisher.publish_shared(),
+        publisher.publish_single_runs(),
     ):
         try:
             yield services
         finally:
-            feed.close()
+            streams.close()
             await asyncio.gather(runs.close(), visdom.stop())
     store.close()
 
@@ -116,6 +117,26 @@ def make_visdom(settings: Settings) -> AnyVisdom:
     return VisdomServer(
         assets=assets.VISDOM, folder=settings.data_dir / "visdom", style=_STYLE.read_text(encoding="utf-8")
     )
+
+
+def _make_scheduler(settings: Settings, active: ActiveRuns, journals: Leftovers) -> Scheduler:
+    spawning = settings.workers == "spawn"
+    engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
+    limits = Limits(settings.max_running, settings.max_slowed)
+    return Scheduler(active, engine, journals, limits, url=settings.url, data_dir=settings.data_dir)
+
+
+def _telling(streams: EventStreams) -> Callable[[RunEvent], None]:
+    """What tells the event streams which runs changed."""
+
+    def tell(event: RunEvent) -> None:
+        match event:
+            case RunSaved(run) | PointsAdded(run):
+                streams.run_changed(run.id)
+            case RunDeleted(run):
+                streams.run_removed(run.id)
+
+    return tell
 
 
 @asynccontextmanager

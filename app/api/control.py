@@ -1,35 +1,36 @@
-"""Steering a run while it runs: hold it, let it go on, let it take single steps."""
+"""Control of a run while it runs: hold it, let it go on, let it take single steps."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from app.api.deps import REFUSED, ServicesDep
+from app.api.serializers import run_response
 from app.schemas.requests import ChangeIn, StepIn
 from app.schemas.responses import Run
 
-router = APIRouter(tags=["steering"], responses=REFUSED)
+router = APIRouter(tags=["control"], responses=REFUSED)
 
 
 @router.post("/runs/{run_id}/pause", status_code=202)
 async def pause_run(run_id: str, services: ServicesDep) -> Run:
     """Hold a run; again is no error. A run that waits in the queue waits on until it is resumed."""
-    return Run.of(await services.runs.pause(run_id))
+    return run_response(await services.control.pause(run_id))
 
 
 @router.post("/runs/{run_id}/resume", status_code=202)
 async def resume_run(run_id: str, services: ServicesDep) -> Run:
     """Let a run go on; again is no error."""
-    return Run.of(await services.runs.resume(run_id))
+    return run_response(await services.control.resume(run_id))
 
 
 @router.post("/runs/{run_id}/step", status_code=202)
 async def step_run(run_id: str, wanted: StepIn, services: ServicesDep) -> Run:
     """Let a run take so many steps, as fast as it can, and hold it then. One that was not held is held after them."""
-    return Run.of(await services.runs.step(run_id, wanted.steps))
+    return run_response(await services.control.step(run_id, wanted.steps))
 
 
 @router.post("/runs/{run_id}/changes")
 async def note_change(run_id: str, change: ChangeIn, services: ServicesDep) -> Run:
     """Workers and scripts say from which step on changed parameters hold; to say it again changes nothing."""
-    return Run.of(await services.runs.note_change(run_id, change))
+    return run_response(await services.ingest.note_change(run_id, change))

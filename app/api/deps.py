@@ -11,7 +11,7 @@ import pydantic_core
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from app.schemas.requests import MAX_DEPTH
+from app.schemas.limits import MAX_DEPTH
 from app.schemas.responses import Refusal
 from app.services import Services
 

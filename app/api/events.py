@@ -10,12 +10,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
+from app.api.serializers import run_response
 from app.schemas.responses import Removed, Run
 from app.services import Services
 
 router = APIRouter(tags=["events"], responses=REFUSED_IN_JSON)
 
-INTERVAL = 0.25  # seconds between two tellings of one listener, at least
+INTERVAL_S = 0.25  # between two sets of events of one stream, at least
 
 _RUNS = TypeAdapter(list[Run])
 
@@ -26,21 +27,21 @@ async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
 
     Nothing is replayed after a broken connection: fetch the runs again when the stream opens.
     """
-    async with services.feed.listen() as listener:
-        while (news := await listener.next()) is not None:
-            if news.removed:
-                yield _event("removed", Removed(ids=sorted(news.removed)).model_dump_json())
-            if news.runs:
-                yield _event("runs", await _runs(services, news.runs))
-            if news.visdom:
+    async with services.streams.open() as stream:
+        while (changes := await stream.next()) is not None:
+            if changes.removed:
+                yield _event("removed", Removed(ids=sorted(changes.removed)).model_dump_json())
+            if changes.runs:
+                yield _event("runs", await _runs(services, changes.runs))
+            if changes.visdom:
                 yield _event("visdom", services.visdom_state.model_dump_json())
-            if news.board:
-                yield _event("board", services.publisher.board.model_dump_json())
-            await asyncio.sleep(INTERVAL)
+            if changes.view:
+                yield _event("board", services.view_state.get().model_dump_json())
+            await asyncio.sleep(INTERVAL_S)
 
 
 async def _runs(services: Services, run_ids: set[str]) -> str:
-    runs = [Run.of(record) for record in await services.runs.some(run_ids)]
+    runs = [run_response(record) for record in await services.runs.some(run_ids)]
     return _RUNS.dump_json(runs).decode()
 
 

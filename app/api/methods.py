@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 import app
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
+from app.api.serializers import method_response
 from app.errors import NotFoundError
 from app.runs.validation import arrays, check_params
 from app.schemas.requests import SettingIn
@@ -46,21 +47,9 @@ async def get_stability(name: str, setting: SettingIn) -> StabilityOut:
 def _stability(name: str, setting: SettingIn) -> StabilityOut:
     method = METHODS[name]
     params = check_params(method, setting.params, len(setting.data.x))
-    return StabilityOut.of(method.stability(params, Data.of(*arrays(setting.data))))
+    return StabilityOut.model_validate(method.stability(params, Data.of(*arrays(setting.data))))
 
 
 @cache
 def _methods() -> list[MethodOut]:
-    return [
-        MethodOut(
-            name=method.name,
-            title=method.title,
-            description=method.description,
-            formula=method.formula,
-            params_schema=method.params.model_json_schema(),
-            live=list(method.live),
-            source=method.source,
-            update_line=method.update_line,
-        )
-        for method in METHODS.values()
-    ]
+    return [method_response(method) for method in METHODS.values()]

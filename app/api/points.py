@@ -9,24 +9,29 @@ import math
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import lossboard
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
-from app.curves import curve
-from app.errors import SEND_JSON, InvalidError, MediaError, message_of
+from app.api.error_handlers import SEND_JSON
+from app.errors import InvalidError, MediaError, message_of
 from app.schemas.requests import PointsIn
 from app.schemas.responses import Accepted, Points
-from app.storage.batch import Batch, Floats, from_columns, is_missing, parse_binary
+from app.storage.batch import Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
 from app.storage.chunks import Stretch
-from app.storage.store import RunRecord, Store
+from app.storage.downsampling import keep_extremes
+from app.storage.records import RunRecord
+from app.storage.store import Store
 
 router = APIRouter(tags=["points"], responses=REFUSED)
 
 BATCHES_AT_ONCE = 100  # stored batches that the CSV reads at once
 ROWS_AT_ONCE = 1000  # of the CSV
+MAX_NUMBERS = 10_000_000  # in one response: 200 MB of JSON
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
 StepQuery = Annotated[float | None, Query(allow_inf_nan=False)]
@@ -53,7 +58,7 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
     batch = await aside(len(body), parse, body)
-    return await services.runs.ingest(run_id, batch)
+    return await services.ingest.add_points(run_id, batch)
 
 
 @router.get("/runs/{run_id}/points", response_model=Points)
@@ -135,3 +140,48 @@ def _written(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
+
+
+def curve(read: Stretch, max_points: int) -> Points:
+    """At most ``max_points`` steps with all of their metrics: the first, the last, and the extremes of every metric.
+    InvalidError if they would be too many numbers for one answer."""
+    numbers, steps, metrics = join(read.records)
+    kept = np.arange(len(steps)) if read.total <= max_points else _extremes(numbers, metrics, max_points)
+    if len(kept) * len(metrics) > MAX_NUMBERS:
+        raise InvalidError(
+            f"With {len(metrics)} metrics, one answer has room for {MAX_NUMBERS // len(metrics)} points; send"
+            " max_points no larger than that, or read points.csv.",
+            part="query",
+            field=("max_points",),
+        )
+    return Points(
+        step=steps[kept].tolist(),
+        metrics={name: _at(kept, logged) for name, logged in metrics.items()},
+        total=read.total,
+        downsampled=len(kept) < read.total,
+    )
+
+
+def _extremes(numbers: NDArray[np.intp], metrics: dict[str, Logged], at_most: int) -> NDArray[np.intp]:
+    """Places of records to keep: the first, the last, and of the others an equal share for each metric; what one with
+    few points leaves over goes to those with more."""
+    kept = {0, len(numbers) - 1}
+    by_length = sorted(metrics.values(), key=lambda logged: len(logged[0]))
+    for done, (where, values) in enumerate(by_length):
+        share = (at_most - len(kept)) // (len(by_length) - done)
+        if share >= 2:
+            kept.update(where[keep_extremes(numbers[where], values, share)].tolist())
+    return np.array(sorted(kept))
+
+
+def _at(kept: NDArray[np.intp], logged: Logged) -> list[float | None]:
+    """The values of a metric at these places, None where it was not logged."""
+    where, values = logged
+    found = np.searchsorted(where, kept)
+    found[found == len(where)] = 0
+    here = where[found] == kept if len(where) else np.zeros(len(kept), bool)
+    if here.all():
+        return list(values[found].tolist())
+    column = np.full(len(kept), None, object)
+    column[here] = values[found[here]]
+    return list(column)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
+from app.api.serializers import place_response, run_response
 from app.errors import NotFoundError
 from app.runs.progress import rank
 from app.runs.validation import plan_race
 from app.schemas.requests import RaceIn
-from app.schemas.responses import Place, Race, Run
+from app.schemas.responses import Place, Race
 
 router = APIRouter(tags=["races"], responses=REFUSED, route_class=JsonRoute)
 
@@ -22,7 +23,7 @@ async def start_race(wanted: RaceIn, services: ServicesDep) -> Race:
     """
     plans = await aside(len(wanted.data.x), plan_race, wanted)
     group, records = await services.runs.create_race(plans)
-    return Race(group=group, runs=[Run.of(record) for record in records])
+    return Race(group=group, runs=[run_response(record) for record in records])
 
 
 @router.get("/races/{group:path}")
@@ -32,4 +33,4 @@ async def ranking(group: str, services: ServicesDep) -> list[Place]:
     records, _ = await services.runs.page(status=None, group=group, limit=1000, offset=0)
     if not records:
         raise NotFoundError("There is no run of this group; GET /api/runs lists those there are.")
-    return [Place.of(record) for record in rank(records)]
+    return [place_response(record) for record in rank(records)]

@@ -8,14 +8,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
+from app.api.serializers import run_response
 from app.errors import InvalidError, UnavailableError
 from app.runs.active import EXTERNAL
 from app.runs.validation import plan_run
 from app.schemas.requests import Ending, RunChange, RunIn
-from app.schemas.responses import Data, Run, RunList, env_of
+from app.schemas.responses import Data, Run, RunList, Status
 from app.storage.batch import Floats
-from app.storage.store import Status
 from app.visdom.connection import VisdomError
+from app.visdom.publisher import env_of
 
 router = APIRouter(tags=["runs"], responses=REFUSED, route_class=JsonRoute)
 
@@ -40,8 +41,8 @@ async def start_run(wanted: RunIn, services: ServicesDep, response: Response) ->
             wanted.id, wanted.name or "external run", wanted.params, wanted.group or None
         )
         response.status_code = 201 if new else 200
-        return Run.of(record)
-    return Run.of(await services.runs.create(await aside(len(wanted.data.x), plan_run, wanted)))
+        return run_response(record)
+    return run_response(await services.runs.create(await aside(len(wanted.data.x), plan_run, wanted)))
 
 
 @router.get("/runs")
@@ -54,13 +55,13 @@ async def list_runs(
 ) -> RunList:
     """Runs, newest first."""
     records, total = await services.runs.page(status=status, group=group, limit=limit, offset=offset)
-    return RunList(items=[Run.of(record) for record in records], total=total)
+    return RunList(items=[run_response(record) for record in records], total=total)
 
 
 @router.get("/runs/{run_id}")
 async def get_run(run_id: str, services: ServicesDep) -> Run:
     """One run."""
-    return Run.of(await services.runs.get(run_id))
+    return run_response(await services.runs.get(run_id))
 
 
 @router.get("/runs/{run_id}/data", response_model=Data, responses={200: {"content": {FLOATS: {}}}})
@@ -81,7 +82,7 @@ async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
     """Build the run's own windows if they are not there, then go to them."""
     record = await services.runs.get(run_id)
     try:
-        await services.publisher.open_own(record)
+        await services.publisher.open_single_run(record)
     except VisdomError as error:
         raise UnavailableError(f"Visdom does not answer at the moment ({error}); try again shortly.") from None
     return RedirectResponse(services.windows_url(env_of(run_id)), 307)
@@ -91,31 +92,31 @@ async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
 async def change_run(run_id: str, change: RunChange, services: ServicesDep) -> Run:
     """Give a run another name, and while it runs other parameters: they hold from a coming step on."""
     if change.params:
-        record = await services.runs.change(run_id, change.params)
+        record = await services.control.change(run_id, change.params)
     if change.name:
         record = await services.runs.rename(run_id, change.name)
-    return Run.of(record)
+    return run_response(record)
 
 
 @router.post("/runs/{run_id}/stop", status_code=202)
 async def stop_run(run_id: str, services: ServicesDep) -> Run:
     """Ask a run to end; again is no error."""
-    return Run.of(await services.runs.stop(run_id))
+    return run_response(await services.control.stop(run_id))
 
 
 @router.post("/runs/{run_id}/finish")
 async def finish_run(run_id: str, ending: Ending, services: ServicesDep) -> Run:
     """Workers and scripts say how a run ended."""
-    return Run.of(await services.runs.finish(run_id, ending))
+    return run_response(await services.ingest.finish(run_id, ending))
 
 
 @router.delete("/runs/{run_id}", status_code=204)
 async def delete_run(run_id: str, services: ServicesDep) -> None:
     """Stop a run, then forget its points and its windows."""
     await services.runs.delete(run_id)
-    board = services.publisher.board
-    if board.run == run_id:
-        await services.change_board(board.model_copy(update={"run": None, "at": None}))
+    view = services.view_state.get()
+    if view.run == run_id:
+        await services.view_state.change(view.model_copy(update={"run": None, "at": None}))
 
 
 def _data_json(x: Floats, y: Floats) -> str:

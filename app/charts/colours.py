@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 
 # Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
 PALETTE = (

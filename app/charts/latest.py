@@ -1,57 +1,95 @@
-"""The latest runs, each with a picture of its curves: what the shared windows show."""
+"""The latest runs: which of them the shared windows show, and in which colours."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from app.charts.cache import ChartCache
 from app.charts.colours import PALETTE
-from app.charts.run_chart import Drawn, draw, prepare
-from app.errors import GoneError
-from app.schemas.view import Detail
-from app.storage.batch import Batch
-from app.storage.store import RunRecord, Store
+from app.errors import GoneError, UnavailableError
+from app.schemas.limits import MAX_RACE
+from app.schemas.view import StepRange
+from app.storage.records import RunDeleted, RunEvent, RunRecord, RunSaved
+from app.storage.store import Store
 
-MAX_RACE = 50  # runs
-LOOKED_AT = 10 * MAX_RACE  # latest runs, among which those to show are looked for
+log = logging.getLogger("lossboard.charts")
+
+CANDIDATES = 10 * MAX_RACE  # latest runs among which those to show are chosen
+RETRY_S = 1.0
 SHARED_METRICS = frozenset({"loss", "w", "epoch"})
 
 type Newest = Callable[[RunRecord], RunRecord]
 
 
-def as_stored(stored: RunRecord) -> RunRecord:
-    """A run of which nothing newer is known than what is stored."""
-    return stored
+def as_stored() -> Newest:
+    """Of no run is anything newer known than what is stored."""
+    return lambda stored: stored
 
 
-class Overlay:
-    """The pictures of the latest ``size`` runs that have started, newest last, and the colours that keep them apart.
+class LatestRuns:
+    """The charts of the latest ``size`` runs that have started, and the colours that keep them apart.
 
     If the newest belongs to a race, all of that race is shown and nothing else: other races have the same colours. If
-    not, no run of a race is: a few left of one have nearly the same colour, and tell nothing.
+    not, no run of a race is: a few left of one have nearly the same colour, and say nothing.
     """
 
-    def __init__(self, store: Store, size: int, changed: Callable[[], None]) -> None:
+    def __init__(self, store: Store, size: int, newest: Callable[[], Newest] = as_stored) -> None:
+        """``newest`` is called before runs are read from the store; what it returns gives, for each stored record, the
+        record as it is now."""
+        self.charts = ChartCache(store, SHARED_METRICS)
         self._store = store
         self._size = size
-        self._changed = changed
-        self._choosing = asyncio.Lock()  # one at a time chooses what is on show: each has to read the store for it
-        self._detail: Detail | None = None
-        self._drawn: dict[str, Drawn] = {}
-        self._stale: set[str] = set()  # runs of which points were missed
-        self._catching_up: dict[str, asyncio.Task[None]] = {}
+        self._newest = newest
+        self._step_range: StepRange | None = None
+        self._choosing = asyncio.Lock()
+        self._outdated = asyncio.Event()  # other runs are to be shown, or another range of them
         self._colours = list(range(len(PALETTE)))  # places in the palette, the one given last at the end
+        store.subscribe(self._follow)
 
-    @property
-    def drawn(self) -> list[Drawn]:
-        """The runs on show, in the order of their making."""
-        return sorted(self._drawn.values(), key=lambda drawn: drawn.run.number)
+    def show_range(self, step_range: StepRange | None) -> None:
+        """Show only these steps of every run, soon; None for all."""
+        self._step_range = step_range
+        self._outdated.set()
+
+    async def keep_up(self) -> None:
+        """Keep the charts those of the latest runs; runs for ever."""
+        while True:
+            await self._outdated.wait()
+            try:
+                await self.load()
+            except UnavailableError as error:
+                log.info("the latest runs cannot be read: %s", error)
+                await asyncio.sleep(RETRY_S)
+                self._outdated.set()
+
+    async def load(self) -> None:
+        """Open the charts of the latest runs, as they are stored now, and drop all others."""
+        async with self._choosing:
+            self._outdated.clear()
+            if self._step_range != self.charts.step_range:
+                await self.charts.show_range(self._step_range)
+            newest_of = self._newest()
+            latest = await self._store.latest_started(CANDIDATES)
+            started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
+            chosen = self._choose(started)
+            for stored in chosen:
+                if stored.id in self.charts:
+                    continue
+                if stored.shade is None:
+                    self._give(stored.colour)
+                with suppress(GoneError):  # deleted in the meantime
+                    await self.charts.open(newest_of(stored))
+            for chart in self.charts.all():
+                if chart.run.id not in {run.id for run in chosen}:
+                    self.charts.drop(chart.run.id)
 
     def next_colour(self, *, queue: bool) -> int:
         """The place in the palette of a new run's colour: the one given longest ago, and while no ``queue`` of other
-        new runs waits to be shown, one that no run on show has."""
-        taken = set() if queue else {drawn.run.colour for drawn in self.drawn if drawn.run.shade is None}
+        new runs waits to be shown, one that no shown run has."""
+        taken = set() if queue else {chart.run.colour for chart in self.charts.all() if chart.run.shade is None}
         colour = next((colour for colour in self._colours if colour not in taken), self._colours[0])
         self._give(colour)
         return colour
@@ -60,97 +98,16 @@ class Overlay:
         self._colours.remove(colour)
         self._colours.append(colour)
 
-    async def look_at(self, detail: Detail | None) -> None:
-        """Show only this stretch of every run, from now on; None for all."""
-        async with self._choosing:
-            if detail != self._detail:
-                self._detail = detail
-                for old in self.drawn:
-                    with suppress(GoneError):  # deleted in the meantime
-                        new = await draw(self._store, old.run, SHARED_METRICS, detail)
-                        if new.next_seq < old.next_seq:  # points came in the meantime
-                            await new.catch_up(self._store)
-                        new.run = old.run
-                        self._drawn[old.run.id] = new
-                self._changed()
-
-    async def show(self, run: RunRecord, newest: Newest = as_stored) -> None:
-        """Show a run that starts, and no longer the oldest one; of ``newest``, see ``load``."""
-        async with self._choosing:
-            await self._add(run)
-            if not run.varied and any(drawn.run.varied for drawn in self.drawn):
-                await self._load(newest)  # for a race, the single runs before it had gone
-            else:
-                self._keep([drawn.run for drawn in self.drawn])
-
-    def append(self, run: RunRecord, batch: Batch) -> None:
-        """Take new points of a run into its picture, if it is on show."""
-        drawn = self._drawn.get(run.id)
-        if drawn is None:
-            return
-        if not drawn.append(batch):
-            self._stale.add(run.id)
-            if run.id not in self._catching_up:
-                self._catching_up[run.id] = asyncio.create_task(self._catch_up(run.id))
-        self._changed()
-
-    async def _catch_up(self, run_id: str) -> None:
-        try:
-            while run_id in self._stale:  # again, if more is missed while it catches up
-                self._stale.discard(run_id)
-                if (drawn := self._drawn.get(run_id)) is None:
-                    return
-                await drawn.catch_up(self._store)
-                self._changed()
-        finally:
-            del self._catching_up[run_id]
-
-    def refresh(self, run: RunRecord) -> None:
-        """A run on show has another state."""
-        if drawn := self._drawn.get(run.id):
-            drawn.run = run
-            self._changed()
-
-    def removed(self, run_id: str) -> None:
-        """A run was deleted; ``load`` then shows an older one in its place."""
-        if self._drawn.pop(run_id, None):
-            self._changed()
-
-    async def load(self, newest: Newest = as_stored) -> None:
-        """Show the latest runs of the store: at start, and when one that was shown is gone.
-
-        ``newest`` gives the record of a run as it is now, given the stored one.
-        """
-        async with self._choosing:
-            await self._load(newest)
-
-    async def _load(self, newest: Newest) -> None:
-        latest = await self._store.latest_started(LOOKED_AT)
-        started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
-        for stored in self._on_show(started):
-            if stored.id not in self._drawn and stored.shade is None:
-                self._give(stored.colour)
-            with suppress(GoneError):  # deleted in the meantime
-                await self._add(newest(stored))
-        self._keep(started)
-
-    async def _add(self, run: RunRecord) -> None:
-        if run.id in self._drawn:
-            return
-        drawn = self._drawn[run.id] = Drawn(run, SHARED_METRICS, detail=self._detail)
-        try:
-            await prepare(drawn, self._store)  # meanwhile it is told how the run goes on
-        except BaseException:
-            self._drawn.pop(run.id, None)
-            raise
-
-    def _keep(self, started: list[RunRecord]) -> None:
-        for gone in set(self._drawn) - {run.id for run in self._on_show(started)}:
-            del self._drawn[gone]
-        self._changed()
-
-    def _on_show(self, started: list[RunRecord]) -> list[RunRecord]:
-        """Those of these runs, the newest last, that are shown."""
+    def _choose(self, started: list[RunRecord]) -> list[RunRecord]:
+        """Those of these runs, the newest last, that are to be shown."""
         if started and started[-1].varied:
             return [run for run in started if run.varied and run.group == started[-1].group]
         return [run for run in started if not run.varied][-self._size :]
+
+    def _follow(self, event: RunEvent) -> None:
+        match event:
+            case RunSaved(run):
+                if run.started_at and run.id not in self.charts:
+                    self._outdated.set()
+            case RunDeleted():
+                self._outdated.set()

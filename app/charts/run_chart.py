@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.charts.trajectory import Trail
-from app.schemas.view import Detail
+from app.schemas.view import StepRange
 from app.storage.batch import Batch, Floats
 from app.storage.chunks import Times
 from app.storage.downsampling import Curve
-from app.storage.store import RunRecord, Store
+from app.storage.records import RunRecord
+from app.storage.store import Store
 from trainers import METHODS
 from trainers.problem import Parabola, make_data
 from trainers.theory.cost_surface import Surface
@@ -34,7 +35,7 @@ class Drawn:
     samples: int = 0  # how many there are in all
     updates_per_epoch: int | None = None
     lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
-    detail: Detail | None = None  # the only stretch that is in the picture; None for all
+    detail: StepRange | None = None  # the only stretch that is in the picture; None for all
     curves: dict[str, Curve] = field(default_factory=dict)
     trail: Trail = field(default_factory=Trail)
     times: Times = field(default_factory=list)
@@ -91,7 +92,7 @@ class Drawn:
 
 
 async def draw(
-    store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: Detail | None = None
+    store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: StepRange | None = None
 ) -> Drawn:
     """The picture of a stored run. GoneError if it is deleted meanwhile."""
     drawn = Drawn(run, names, detail=detail)

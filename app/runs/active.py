@@ -1,33 +1,27 @@
-"""Runs that have not ended: what is asked of each, and how many may work at once."""
+"""Runs that have not ended: what is asked of each, who may change it now, and how it ends."""
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import logging
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
-from app.schemas.responses import Control
-from app.storage.store import RunRecord
+from app.errors import GoneError, NotFoundError, UnavailableError
+from app.events import Subscribers
+from app.runs.diagnosis import why_of
+from app.schemas.responses import Control, Status
+from app.storage.records import RunRecord
+from app.storage.store import Store
 
-EXTERNAL = "external"
+log = logging.getLogger("lossboard.runs")
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How many workers there may be at once: at full speed, and waiting most of the time (slowed, or paused)."""
-
-    running: int
-    waiting: int
-
-    def have_room_for(self, one: Active, others: Iterable[Active]) -> bool:
-        """Whether a worker may start beside those at work. What works already goes on, whatever is changed in it: two
-        runs that are resumed may be one more than may start, and then nothing starts until one of them has ended."""
-        at_work = [other for other in others if other.launched and other.record.method != EXTERNAL]
-        waiting = sum(other.waits for other in at_work)
-        if one.waits:
-            return waiting < self.waiting
-        return len(at_work) - waiting < self.running and len(at_work) < self.running + self.waiting
+EXTERNAL = "external"  # the method of runs whose points come from a script
 
 
 @dataclass
@@ -99,3 +93,82 @@ class Active:
             for name, value in params.items():
                 if name in waiting and waiting[name] == value:
                     del waiting[name]
+
+
+class ActiveRuns:
+    """The runs that have not ended, by id, and a lock for each run. ``ended`` is notified whenever one has ended."""
+
+    def __init__(self, store: Store) -> None:
+        self.ended = Subscribers[()]()
+        self._store = store
+        self._active: dict[str, Active] = {}
+        self._locks = WeakValueDictionary[str, asyncio.Lock]()
+
+    def __iter__(self) -> Iterator[Active]:
+        """Those there are now: a loop over them may wait, and others may come and go meanwhile."""
+        return iter(list(self._active.values()))
+
+    def __contains__(self, active: Active) -> bool:
+        return self._active.get(active.record.id) is active
+
+    def get(self, run_id: str) -> Active | None:
+        """The run, if it has not ended."""
+        return self._active.get(run_id)
+
+    def add(self, active: Active) -> None:
+        """A run is new, or goes on again."""
+        self._active[active.record.id] = active
+
+    def remove(self, run_id: str) -> None:
+        """A run has ended, or is deleted."""
+        self._active.pop(run_id, None)
+
+    def lock(self, run_id: str) -> asyncio.Lock:
+        """Held by whoever changes a run: what one call stores, no other undoes. No holder waits for another run's."""
+        return self._locks.setdefault(run_id, asyncio.Lock())
+
+    async def find(self, run_id: str) -> RunRecord:
+        """The run, whether it has ended or not. NotFoundError, or GoneError if it was deleted."""
+        if active := self._active.get(run_id):
+            return active.record
+        record = await self._store.get_run(run_id)
+        if record is None:
+            if await self._store.was_deleted(run_id):
+                raise GoneError(f"The run {run_id} was deleted.")
+            raise NotFoundError(f"There is no run {run_id!r}; GET /api/runs lists those there are.")
+        return record
+
+    def newest(self) -> Callable[[RunRecord], RunRecord]:
+        """Called before runs are read from the store: what then gives the record of each as it is now, also if it
+        starts or ends meanwhile."""
+        before = self._active.copy()
+
+        def newest_of(stored: RunRecord) -> RunRecord:
+            active = self._active.get(stored.id) or before.get(stored.id)
+            return active.record if active else stored
+
+        return newest_of
+
+    async def end(
+        self, active: Active, status: Status, error: str | None = None, result: dict[str, Any] | None = None
+    ) -> RunRecord:
+        """Give a run, whose lock is held, its terminal status: on disk first, then for all to see."""
+        now = time.time()
+        record = dataclasses.replace(active.record, status=status, error=error, ended_at=now, result=result or {})
+        record.started_at = record.started_at or (now if active.launched else None)
+        if status == "diverged":
+            record.why = await why_of(self._store, record)
+        await self._store.save_run(record)
+        active.record = record
+        self.remove(record.id)
+        self.ended.notify()
+        return record
+
+    async def give_up(self, active: Active, status: Status, error: str | None = None) -> None:
+        """End a run that has not ended by itself."""
+        async with self.lock(active.record.id):
+            if active in self:
+                try:
+                    await self.end(active, status, error)
+                except UnavailableError as failure:  # on a full disk it stays as it is; the next board interrupts it
+                    log.warning("the end of run %s could not be stored: %s", active.record.id, failure)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from app.errors import GoneError
-from app.storage.store import RunRecord, Store
+from app.storage.records import RunRecord
+from app.storage.store import Store
 from trainers import METHODS
 from trainers.problem import make_data
 from trainers.theory.diagnosis import why

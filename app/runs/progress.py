@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from app.storage.batch import Batch, Floats, is_missing
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 
 GOAL = 0.01  # of the first loss: what a race is about
 

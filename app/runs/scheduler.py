@@ -3,41 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from app.runs.active import Active, Limits
+from app.runs.active import EXTERNAL, Active, ActiveRuns
 from app.runs.journals import Leftovers
-from app.storage.store import Status
 from app.workers.executor import Engine, Job
 
-GRACE = 3.0  # seconds that a worker has to stop by itself
-
-type GiveUp = Callable[[Active, Status, str | None], Awaitable[None]]  # ends a run with this status, and why
+STOP_GRACE_S = 3.0  # that a worker has to stop by itself
 
 
-class Launcher:
+@dataclass(frozen=True)
+class Limits:
+    """How many workers there may be at once: at full speed, and waiting most of the time (slowed, or paused)."""
+
+    running: int
+    waiting: int
+
+    def have_room_for(self, one: Active, others: Iterable[Active]) -> bool:
+        """Whether a worker may start beside those at work. What works already goes on, whatever is changed in it: two
+        runs that are resumed may be one more than may start, and then nothing starts until one of them has ended."""
+        at_work = [other for other in others if other.launched and other.record.method != EXTERNAL]
+        waiting = sum(other.waits for other in at_work)
+        if one.waits:
+            return waiting < self.waiting
+        return len(at_work) - waiting < self.running and len(at_work) < self.running + self.waiting
+
+
+class Scheduler:
     """Starts and kills the workers of runs."""
 
-    def __init__(self, url: str, folder: Path, engine: Engine, leftovers: Leftovers, limits: Limits) -> None:
-        """``url`` is where workers report to, ``folder`` where they keep their journals."""
-        self._url = url
-        self._folder = folder
+    def __init__(
+        self, active: ActiveRuns, engine: Engine, journals: Leftovers, limits: Limits, *, url: str, data_dir: Path
+    ) -> None:
+        """``url`` is where workers report to, ``data_dir`` where they keep their journals."""
+        self._active = active
         self._engine = engine
-        self._leftovers = leftovers
+        self._journals = journals
         self._limits = limits
-        self._active: Mapping[str, Active] = {}
-        self._give_up: GiveUp
+        self._url = url
+        self._data_dir = data_dir
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        # In a task: a start that fails ends another run, whose lock it takes.
+        active.ended.subscribe(lambda: self._run_in_background(self.launch()))
 
-    async def start(self, active: Mapping[str, Active], give_up: GiveUp) -> None:
-        """Get ready to work for these runs, by id, whichever they are from now on."""
-        self._active, self._give_up = active, give_up
+    async def start(self) -> None:
+        """Get ready to start workers."""
         await self._engine.start(self._worker_ended)
 
     async def stop(self) -> None:
-        """End every worker; no other is started, and nobody is told."""
+        """End every worker; no other is started, and no run is given up for it."""
         self._closed = True
         await self._engine.stop()
 
@@ -45,21 +62,17 @@ class Launcher:
         """Start the runs that wait, oldest first, while there is room for them."""
         if self._closed:
             return
-        for active in sorted(self._active.values(), key=lambda active: active.record.number):
-            under_way = self._active.get(active.record.id) is active  # it may have ended while another was started
-            if under_way and active.wants_to_start and self._limits.have_room_for(active, self._active.values()):
+        for active in sorted(self._active, key=lambda active: active.record.number):
+            under_way = active in self._active  # it may have ended while another was started
+            if under_way and active.wants_to_start and self._limits.have_room_for(active, self._active):
                 active.launched = True
                 record = active.record
                 control = active.control.model_dump()
                 try:
-                    job = Job(record.id, record.method, record.params, self._url, str(self._folder), control)
+                    job = Job(record.id, record.method, record.params, self._url, str(self._data_dir), control)
                     await self._engine.run(job)
                 except OSError as error:
-                    await self._give_up(active, "failed", f"No worker process could be started: {error}.")
-
-    def launch_soon(self) -> None:
-        """The same, for who holds a run's turn: a start that fails ends another run, which takes that one's turn."""
-        self._tend(self.launch())
+                    await self._active.give_up(active, "failed", f"No worker process could be started: {error}.")
 
     async def kill(self, run_id: str) -> None:
         """End a run's worker at once. A run without a worker is no error."""
@@ -69,28 +82,29 @@ class Launcher:
         """End the worker of a run that was asked to stop, if it does not do so by itself."""
 
         async def wait_and_kill() -> None:
-            await asyncio.sleep(GRACE)
-            if run_id in self._active:
+            await asyncio.sleep(STOP_GRACE_S)
+            if self._active.get(run_id):
                 await self._engine.kill(run_id)
 
-        self._tend(wait_and_kill())
+        self._run_in_background(wait_and_kill())
 
     def _worker_ended(self, run_id: str, code: int) -> None:
         """A worker is gone; if its run has not ended, that is how it ended."""
         active = self._active.get(run_id)
         if active is not None and not self._closed:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            self._tend(self._end_without_worker(active, f"Its worker process {how} before the run was done."))
+            error = f"Its worker process {how} before the run was done."
+            self._run_in_background(self._end_without_worker(active, error))
 
     async def _end_without_worker(self, active: Active, error: str) -> None:
         """First what the worker had logged and could not send any more, maybe even how it ended; then its status."""
-        await self._leftovers.collect(active.record.id)
+        await self._journals.collect(active.record.id)
         if active.stop_asked:
-            await self._give_up(active, "stopped", None)
+            await self._active.give_up(active, "stopped")
         else:
-            await self._give_up(active, "failed", error)
+            await self._active.give_up(active, "failed", error)
 
-    def _tend(self, doing: Coroutine[None, None, None]) -> None:
+    def _run_in_background(self, doing: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(doing)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -11,9 +11,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from app.errors import InvalidError, message_of
+from app.schemas.limits import MAX_WHOLE
 from app.schemas.requests import DataIn, RaceIn, RunIn
-from app.storage.batch import MAX_WHOLE, Floats
-from app.storage.store import RunRecord
+from app.storage.batch import Floats
+from app.storage.records import RunRecord
 from trainers import METHODS
 from trainers.method import Method
 from trainers.params import ParameterError, Params

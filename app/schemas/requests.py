@@ -8,16 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.charts.latest import MAX_RACE
+from app.schemas.limits import MAX_DEPTH, MAX_METRICS, MAX_PARAMS, MAX_RACE, MAX_RESULTS, MAX_SMOOTHING, MAX_WHOLE
 from app.schemas.responses import NotFinite
-from app.schemas.view import MAX_SPAN, Axes, Detail, Horizontal, Step
-from app.storage.batch import MAX_METRICS, MAX_WHOLE
+from app.schemas.view import Axes, Step, StepRange, XAxis
 from trainers import METHODS
 from trainers.params import MAX_STEPS
-
-MAX_PARAMS = 100_000  # characters of JSON: a run is told whole, again and again, to everyone who looks
-MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more
-MAX_RESULTS = 1000
 
 
 def _number(value: object) -> object:
@@ -76,13 +71,13 @@ type Scalar = Annotated[
 ]
 
 
-class Question(BaseModel):
+class RequestModel(BaseModel):
     """A body in which an unknown field is an error and not overlooked."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class DataIn(Question):
+class DataIn(RequestModel):
     """The pairs to fit: x and y of equal length."""
 
     x: Coordinates
@@ -98,7 +93,7 @@ class DataIn(Question):
 TEXTBOOK = DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0])
 
 
-class SettingIn(Question):
+class SettingIn(RequestModel):
     """What a method is run with."""
 
     params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
@@ -116,7 +111,7 @@ class RunIn(SettingIn):
     id: RunId = Field(default="", validate_default=False, description="Only with method external.")
 
 
-class RunChange(Question):
+class RunChange(RequestModel):
     """What may be changed in a run: its name, and while it runs some of its parameters."""
 
     name: Name = Field(default="", validate_default=False)
@@ -133,20 +128,20 @@ class RunChange(Question):
         return self
 
 
-class StepIn(Question):
+class StepIn(RequestModel):
     """How many steps a run is to take before it is held again."""
 
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS, strict=True)] = 1
 
 
-class ChangeIn(Question):
+class ChangeIn(RequestModel):
     """Parameters that were changed while the run went on, and the step from which they hold."""
 
     step: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]
     params: Annotated[dict[Name, Number | None], Field(min_length=1, max_length=100)]
 
 
-class RaceIn(Question):
+class RaceIn(RequestModel):
     """Runs that differ in one thing, to be started together."""
 
     method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS]})] = Field(
@@ -165,19 +160,19 @@ class RaceIn(Question):
     group: Name = Field(default="", validate_default=False, description="A name that no other group has.")
 
 
-class BoardChange(Question):
+class ViewChange(RequestModel):
     """What may be changed of the board: some of its axes, or another part."""
 
     axes: Axes = Axes()
-    x: Horizontal = "step"
-    smoothing: Annotated[int, Field(ge=0, le=MAX_SPAN, strict=True)] = 0
-    detail: Detail | None = None
+    x: XAxis = "step"
+    smoothing: Annotated[int, Field(ge=0, le=MAX_SMOOTHING, strict=True)] = 0
+    detail: StepRange | None = None
     run: RunId | None = None
     at: Step | None = None
     sample: Annotated[int, Field(ge=0, lt=100, strict=True)] = 0
 
 
-class PointsIn(Question):
+class PointsIn(RequestModel):
     """A batch of points as columns of equal length; an empty one is a heartbeat."""
 
     seq: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="The number of the first record.")]
@@ -198,7 +193,7 @@ class PointsIn(Question):
         return self
 
 
-class Ending(Question):
+class Ending(RequestModel):
     """How a run ended."""
 
     status: Literal["finished", "failed", "stopped", "diverged"]

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
-from pydantic_core import from_json, to_json
 
-from app.charts.colours import hex_of
-from app.storage.store import RunRecord, Status
-from trainers.theory.stability import Stability, ZoneName
+from trainers.theory.stability import ZoneName
 
+type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
 # No `type` for it: it is to stand in the API's description in full, where one body has two content types.
 NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 type Shown = Annotated[float, WithJsonSchema(TypeAdapter(float | NotFinite).json_schema(), mode="serialization")]
 type UtcTime = Annotated[datetime, PlainSerializer(lambda time: time.isoformat().replace("+00:00", "Z"))]
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """Numbers that JSON lacks travel as the strings NaN, Infinity and -Infinity."""
 
-    model_config = ConfigDict(ser_json_inf_nan="strings")
+    model_config = ConfigDict(ser_json_inf_nan="strings", from_attributes=True)
 
 
-class Visdom(Answer):
+class Visdom(ResponseModel):
     """Where a run's own windows are."""
 
     env: str
     url: str
 
 
-class Run(Answer):
+class Run(ResponseModel):
     """A run."""
 
     id: str
@@ -55,48 +53,22 @@ class Run(Answer):
     colour: str
     visdom: Visdom
 
-    @staticmethod
-    def of(record: RunRecord) -> Run:
-        """The run as people see it."""
-        return Run(
-            id=record.id,
-            number=record.number,
-            name=record.name,
-            method=record.method,
-            params=_in_json(record.params),
-            status=record.status,
-            step=record.step,
-            total_steps=record.total_steps,
-            created_at=_time(record.created_at),
-            started_at=None if record.started_at is None else _time(record.started_at),
-            ended_at=None if record.ended_at is None else _time(record.ended_at),
-            last=record.last,
-            changes=_in_json(record.changes),
-            result=_in_json(record.result),
-            error=record.error,
-            why=record.why,
-            group=record.group,
-            varied=_in_json(record.varied),
-            colour=hex_of(record),
-            visdom=Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
-        )
 
-
-class RunList(Answer):
+class RunList(ResponseModel):
     """A page of runs, newest first, and how many there are in all."""
 
     items: list[Run]
     total: int
 
 
-class Data(Answer):
+class Data(ResponseModel):
     """The pairs that a run runs on."""
 
     x: list[float]
     y: list[float]
 
 
-class Control(Answer):
+class Control(ResponseModel):
     """What the board asks of the run. It says the same again until something else is asked."""
 
     stop: bool
@@ -108,14 +80,14 @@ class Control(Answer):
     )
 
 
-class Accepted(Answer):
+class Accepted(ResponseModel):
     """The next sequence number wanted, and what the board asks of the run."""
 
     accepted: int
     control: Control
 
 
-class Points(Answer):
+class Points(ResponseModel):
     """A curve. A metric that a step lacks is null."""
 
     step: list[float]
@@ -124,14 +96,14 @@ class Points(Answer):
     downsampled: bool
 
 
-class Race(Answer):
+class Race(ResponseModel):
     """The runs of a race, in the order of what varies."""
 
     group: str
     runs: list[Run]
 
 
-class Place(Answer):
+class Place(ResponseModel):
     """How one run of a group does."""
 
     run: str
@@ -150,20 +122,8 @@ class Place(Answer):
         ),
     ]
 
-    @staticmethod
-    def of(record: RunRecord) -> Place:
-        """A run's line in the ranking."""
-        return Place(
-            run=record.id,
-            name=record.name,
-            value=next(iter(record.varied.values()), None),
-            status=record.status,
-            steps_to_1_percent=record.steps_to_1_percent,
-            final_loss=record.final_loss,
-        )
 
-
-class MethodOut(Answer):
+class MethodOut(ResponseModel):
     """What can be run."""
 
     name: str
@@ -176,7 +136,7 @@ class MethodOut(Answer):
     update_line: str
 
 
-class ZoneOut(Answer):
+class ZoneOut(ResponseModel):
     """A range of learning rates, and what happens there."""
 
     name: Annotated[
@@ -186,11 +146,11 @@ class ZoneOut(Answer):
             " overshoots, but they still come closer. diverging: they do not."
         ),
     ]
-    start: Annotated[float, Field(alias="from")]
-    end: Annotated[float | None, Field(alias="to", description="null: without end.")]
+    start: Annotated[float, Field(serialization_alias="from")]
+    end: Annotated[float | None, Field(serialization_alias="to", description="null: without end.")]
 
 
-class StabilityOut(Answer):
+class StabilityOut(ResponseModel):
     """What theory says of the learning rate on this data; null and no zones where it has nothing to say."""
 
     curvature: Annotated[Shown | None, Field(description="The largest second derivative λ that an update sees.")]
@@ -202,20 +162,8 @@ class StabilityOut(Answer):
     zones: list[ZoneOut]
     note: str
 
-    @staticmethod
-    def of(theory: Stability) -> StabilityOut:
-        """The theory as people see it."""
-        return StabilityOut(
-            curvature=theory.curvature,
-            shallowest=theory.shallowest,
-            lr_limit=theory.lr_limit,
-            lr_best=theory.lr_best,
-            zones=[ZoneOut.model_validate({"name": z.name, "from": z.start, "to": z.end}) for z in theory.zones],
-            note=theory.note,
-        )
 
-
-class Setup(Answer):
+class Setup(ResponseModel):
     """What to start: the body of POST /api/runs, or with `vary` that of POST /api/races."""
 
     method: str
@@ -224,7 +172,7 @@ class Setup(Answer):
     vary: dict[str, list[float] | list[str]] | None = None
 
 
-class Lesson(Answer):
+class Lesson(ResponseModel):
     """A short lesson: what to start, what it shows, and a question to try out."""
 
     name: str
@@ -234,7 +182,7 @@ class Lesson(Answer):
     setup: Setup
 
 
-class Health(Answer):
+class Health(ResponseModel):
     """The board is alive; is Visdom?"""
 
     status: Literal["ok"] = "ok"
@@ -242,7 +190,7 @@ class Health(Answer):
     visdom: Literal["up", "starting", "down"]
 
 
-class VisdomState(Answer):
+class VisdomState(ResponseModel):
     """Whether Visdom runs, where its shared windows are, and if it does not run, why."""
 
     state: Literal["up", "starting", "down"]
@@ -250,7 +198,7 @@ class VisdomState(Answer):
     error: str | None
 
 
-class Removed(Answer):
+class Removed(ResponseModel):
     """Runs that were deleted."""
 
     ids: list[str]
@@ -268,20 +216,3 @@ class Refusal(BaseModel):
     """The body of every refusal."""
 
     detail: list[Reason]
-
-
-def env_of(run_id: str) -> str:
-    """The name of a run's own Visdom env."""
-    return f"run-{run_id}"
-
-
-def _in_json(value: Any) -> Any:
-    """Numbers that JSON lacks as their strings, at any depth: of what is declared as Any, pydantic makes null.
-
-    Written and read again by pydantic's own code: a page has many runs, and each may have many thousand numbers.
-    """
-    return from_json(to_json(value, inf_nan_mode="strings"))
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""What belongs to the board, and so to everyone who looks at it: how the shared windows show the runs."""
+"""The view: what the shared windows show, for everyone who has the board open."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.storage.store import Store
+from app.schemas.limits import MAX_SMOOTHING, MAX_WHOLE
 
 type Scale = Literal["linear", "log"]
-type Horizontal = Literal["step", "epoch", "time"]
-type Step = Annotated[float, Field(ge=-(2**53), le=2**53, allow_inf_nan=False)]
-
-MAX_SPAN = 1_000_000
+type XAxis = Literal["step", "epoch", "time"]
+type Step = Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]
 
 
 class Axes(BaseModel):
@@ -26,8 +24,8 @@ class Axes(BaseModel):
     cost: Annotated[Scale, Field(description="The vertical axis of Cost curve.")] = "linear"
 
 
-class Detail(BaseModel):
-    """A stretch of the runs, both ends included."""
+class StepRange(BaseModel):
+    """From one step to another, both included."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,27 +41,17 @@ class Detail(BaseModel):
         return self
 
 
-class Board(BaseModel):
-    """The board's own state."""
+class View(BaseModel):
+    """What the shared windows show."""
 
     axes: Axes = Axes()
-    x: Annotated[Horizontal, Field(description="What runs along Loss and w: steps, epochs or seconds.")] = "step"
+    x: Annotated[XAxis, Field(description="What runs along Loss and w: steps, epochs or seconds.")] = "step"
     smoothing: Annotated[
-        int, Field(ge=0, le=MAX_SPAN, description="Steps of the exponential average that is drawn; 0: none.")
+        int, Field(ge=0, le=MAX_SMOOTHING, description="Steps of the exponential average that is drawn; 0: none.")
     ] = 0
-    detail: Annotated[Detail | None, Field(description="The only stretch that is shown; null: all.")] = None
-    run: Annotated[str | None, Field(description="The run that is looked at by itself; null: the latest ones.")] = None
+    detail: Annotated[StepRange | None, Field(description="The only range of steps that is shown; null: all.")] = None
+    run: Annotated[str | None, Field(description="The selected run, shown by itself; null: the latest ones.")] = None
     at: Annotated[Step | None, Field(description="The step of that run that is shown; null: the last.")] = None
     sample: Annotated[
         int, Field(ge=0, lt=100, description="The sample, from 0, whose computational graph is drawn.")
     ] = 0
-
-
-async def load_board(store: Store) -> Board:
-    """The board as it was left."""
-    return Board.model_validate(await store.get_setting("board") or {})
-
-
-async def save_board(store: Store, board: Board) -> None:
-    """Remember the board."""
-    await store.put_setting("board", board.model_dump())

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lossboard
+from app.schemas.limits import MAX_METRICS, MAX_WHOLE
 
 type Floats = NDArray[np.float64]
 type Logged = tuple[NDArray[np.intp], Floats]  # the places of records that have a metric, and its values there
 
-MAX_WHOLE = 2**53  # beyond it float64, and a browser, cannot tell whole numbers apart
-MAX_METRICS = 1000  # of one run
 MAX_PART = 1 << 20  # bytes of the records that are stored, and later read, at once
 
 

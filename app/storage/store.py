@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -10,59 +9,19 @@ import math
 import sqlite3
 import sys
 import time
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.errors import GoneError
+from app.events import Subscribers
 from app.storage import chunks
 from app.storage.batch import Batch, Floats, Point
 from app.storage.chunks import Stretch, Times
 from app.storage.database import Database
-
-type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
-
-
-@dataclass
-class RunRecord:
-    """What is known of a run, apart from its points. Times are seconds since 1970."""
-
-    id: str
-    name: str
-    method: str
-    params: dict[str, Any]
-    status: Status
-    created_at: float
-    number: int = 0
-    colour: int = 0
-    group: str | None = None
-    total_steps: int | None = None
-    data_hash: str | None = None
-    step: int | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
-    last: dict[str, float] = field(default_factory=dict)
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    result: dict[str, float] = field(default_factory=dict)
-    error: str | None = None
-    why: str | None = None
-    varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
-    shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
-    first_loss: float | None = None
-    steps_to_1_percent: int | None = None  # the first step with at most that much of the first loss
-
-    @property
-    def final_loss(self) -> float | None:
-        """The last loss so far, in the metric that the run is judged by; of a finished search, that of the best
-        candidate."""
-        return self.result.get("best_loss", self.last.get(self.judged_by(self.last)))
-
-    def judged_by(self, logged: Container[str]) -> str:
-        """Which of the metrics that it logged says how good a run is: its loss; of our own methods that have an mse
-        besides, that, as their loss is one of a few samples, and small by luck."""
-        return "mse" if "mse" in logged and self.method != "external" else "loss"
+from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
 
 
 @dataclass(frozen=True)
@@ -82,10 +41,12 @@ class GapError(Exception):
 
 
 class Store:
-    """Everything the board remembers. Writing returns once it is on disk."""
+    """Everything the board remembers. Writing returns once it is on disk; then subscribers are told what changed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._subscribers = Subscribers[RunEvent]()
+        self.subscribe = self._subscribers.subscribe
 
     async def add_run(self, record: RunRecord, data: tuple[Floats, Floats] | None = None) -> None:
         """Store a new run and the x and y it runs on (once, whoever else uses them); the record gets its number."""
@@ -108,11 +69,14 @@ class Store:
                 db.execute(_UPDATE, _row(record))
 
         await self._database.write(work)
+        for record in records:
+            self._subscribers.notify(RunSaved(record))
 
     async def save_run(self, record: RunRecord) -> None:
         """Store what changed in a run, as it is now."""
         row = _row(record)  # before anyone changes it again
         await self._database.write(lambda db: db.execute(_UPDATE, row))
+        self._subscribers.notify(RunSaved(record))
 
     async def settle(self) -> None:
         """Return once everything that was to be written until now can be read."""
@@ -123,7 +87,7 @@ class Store:
 
         def work(db: sqlite3.Connection) -> RunRecord | None:
             row = db.execute("SELECT record FROM runs WHERE id = ?", (run_id,)).fetchone()
-            return _load(row[0]) if row else None
+            return RunRecord.from_json(row[0]) if row else None
 
         return await self._database.read(work)
 
@@ -144,7 +108,7 @@ class Store:
                 f"SELECT record FROM runs WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?",  # noqa: S608
                 (*values, limit, offset),
             )
-            return [_load(row[0]) for row in rows], total
+            return [RunRecord.from_json(row[0]) for row in rows], total
 
         return await self._database.read(work)
 
@@ -162,7 +126,7 @@ class Store:
 
         def work(db: sqlite3.Connection) -> list[RunRecord]:
             query = "SELECT record FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"
-            return [_load(row[0]) for row in db.execute(query, (limit,))]
+            return [RunRecord.from_json(row[0]) for row in db.execute(query, (limit,))]
 
         return await self._database.read(work)
 
@@ -171,7 +135,7 @@ class Store:
 
         def work(db: sqlite3.Connection) -> list[RunRecord]:
             rows = db.execute("SELECT record FROM runs WHERE status IN ('queued', 'running', 'paused')")
-            return [_load(row[0]) for row in rows]
+            return [RunRecord.from_json(row[0]) for row in rows]
 
         return await self._database.read(work)
 
@@ -188,6 +152,7 @@ class Store:
             )
 
         await self._database.write(work)
+        self._subscribers.notify(RunDeleted(record))
 
     async def was_deleted(self, run_id: str) -> bool:
         """Whether a run of this id was deleted."""
@@ -216,7 +181,10 @@ class Store:
             db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, record.number))
             return Appended(wanted, new)
 
-        return await self._database.write(work)
+        appended = await self._database.write(work)
+        if appended.new is not None:
+            self._subscribers.notify(PointsAdded(record, appended.new))
+        return appended
 
     async def stretch(
         self, record: RunRecord, low: float = -math.inf, high: float = math.inf, enough: int = sys.maxsize
@@ -290,8 +258,4 @@ _UPDATE = "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? 
 
 
 def _row(record: RunRecord) -> tuple[Any, ...]:
-    return json.dumps(dataclasses.asdict(record)), record.status, record.group, record.data_hash, record.number
-
-
-def _load(text: str) -> RunRecord:
-    return RunRecord(**json.loads(text))
+    return record.to_json(), record.status, record.group, record.data_hash, record.number

@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx2
 import psutil
 
-from app.schemas.view import Board
+from app.schemas.view import View
 
 PATIENCE = 120.0  # seconds in which whatever must come comes, on any machine; what is quick is measured in benchmarks
 ENDED = {"finished", "stopped", "diverged", "failed", "interrupted"}
@@ -154,7 +154,7 @@ class BoardProcess:
         while runs := self.get("/api/runs", limit=1000)["items"]:
             for run in runs:
                 assert self.client.delete(f"/api/runs/{run['id']}").status_code == 204
-        fresh = Board().model_dump()
+        fresh = View().model_dump()
         assert self.client.patch("/api/board", json=fresh).json() == fresh
 
     def wait_for_visdom(self) -> None:

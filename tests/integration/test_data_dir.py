@@ -17,7 +17,7 @@ from app.storage.data_dir import FolderError, claim
 from app.storage.database import DatabaseError
 from tests.harness.boards import PATIENCE, BoardProcess
 
-CLAIM = "import sys; from pathlib import Path; from app import folder; folder.claim(Path(sys.argv[1]))"
+CLAIM = "import sys; from pathlib import Path; from app.storage.data_dir import claim; claim(Path(sys.argv[1]))"
 
 
 def start(folder: Path) -> str:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 import numpy as np
 
 from app.charts.run_chart import Drawn
-from app.schemas.view import Board, Scale
+from app.schemas.view import Scale, View
 from app.storage.downsampling import Curve
 from app.visdom.windows.annotations import marks
 from app.visdom.windows.layout import (
@@ -33,7 +33,7 @@ NOTE = 46  # letters in a row: as many as the narrowest window has room for
 EXPLOSION = 1e6  # times its first value: a curve this far off is not what the scale is for
 
 
-def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: Board, *, legend: bool = False) -> Window:
+def shared_plot(win: str, title: str, drawn: list[Drawn], metric: str, board: View, *, legend: bool = False) -> Window:
     """A metric of many runs, as the board shows it."""
     scale = board.axes.loss if metric == "loss" else board.axes.w
     look = Look(board.axes.step, scale, board.detail is not None)

@@ -9,7 +9,7 @@ from typing import Any
 from app.charts.colours import hex_of
 from app.charts.run_chart import Drawn
 from app.runs.progress import rank
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 from app.visdom.windows.curves import EXPLOSION
 from app.visdom.windows.layout import Look, Window, as_text, make_layout
 

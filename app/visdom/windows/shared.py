@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from app.charts.run_chart import Drawn
-from app.schemas.view import Board
+from app.schemas.view import View
 from app.visdom.windows.cost import cost_window
 from app.visdom.windows.curves import shared_plot
 from app.visdom.windows.layout import Window
 
 
-def shared_windows(drawn: list[Drawn], board: Board) -> list[Window]:
+def shared_windows(drawn: list[Drawn], board: View) -> list[Window]:
     """The windows of the env that everyone looks at."""
     stepping = [one for one in drawn if one.run.method != "sweep"]
     return [

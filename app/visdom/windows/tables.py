@@ -10,7 +10,7 @@ import numpy as np
 
 from app.charts.run_chart import Drawn
 from app.storage.batch import Point
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 from trainers import METHODS
 
 MOST_SAMPLES = 100

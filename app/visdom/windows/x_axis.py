@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.charts.run_chart import Drawn
-from app.schemas.view import Horizontal
+from app.schemas.view import XAxis
 from app.storage.batch import Floats
 from app.visdom.windows.layout import Look
 
@@ -20,7 +20,7 @@ class Plot:
 
     metric: str
     look: Look
-    along: Horizontal = "step"
+    along: XAxis = "step"
     smoothing: int = 0
     legend: bool = False
     at: float | None = None  # the chosen step, which the scale reaches

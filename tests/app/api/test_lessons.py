@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.lessons import LESSONS
+from app.api.lessons import LESSONS
 from app.runs.validation import Plan, plan_run
 from app.schemas.requests import RunIn
 from app.schemas.responses import Lesson

@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from app.charts.latest import Overlay
-from app.schemas.view import Detail
+from app.charts.latest import LatestRuns
+from app.schemas.view import StepRange
 from app.storage.batch import Batch
 from app.storage.database import Database
-from app.storage.store import RunRecord, Store
+from app.storage.records import RunRecord
+from app.storage.store import Store
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 
 def run(number: int, **record: Any) -> RunRecord:
-    return RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0, **record)
+    return RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0, started_at=1.0, **record)
+
+
+def race(numbers: range) -> list[RunRecord]:
+    return [run(number, group="race", varied={"lr": number}) for number in numbers]
+
+
+def numbers(latest: LatestRuns) -> list[int]:
+    return [chart.run.number for chart in latest.charts.all()]
 
 
 async def shown(store: Store, runs: list[RunRecord]) -> list[int]:
-    """The numbers of the runs on show after these have started; and the same once the board is started anew."""
-    overlay = Overlay(store, 8, lambda: None)
+    """The numbers of the runs that are shown after these have started; and the same once the board is started anew."""
+    latest = LatestRuns(store, 8)
     for one in runs:
         await store.add_run(one)
-        await overlay.show(one)
-    again = Overlay(store, 8, lambda: None)
+        await latest.load()
+    again = LatestRuns(store, 8)
     await again.load()
-    numbers = [drawn.run.number for drawn in overlay.drawn]
-    assert [drawn.run.number for drawn in again.drawn] == numbers
-    return numbers
+    assert numbers(again) == numbers(latest)
+    return numbers(latest)
 
 
 async def test_the_latest_runs_are_shown(store: Store) -> None:
@@ -42,106 +53,113 @@ async def test_the_latest_runs_are_shown(store: Store) -> None:
 
 async def test_a_race_is_shown_whole_and_alone(store: Store) -> None:
     before = [run(number) for number in range(1, 4)]
-    race = [run(number, group="race", varied={"lr": number}) for number in range(4, 54)]
-    assert await shown(store, [*before, *race]) == list(range(4, 54))
+    assert await shown(store, [*before, *race(range(4, 54))]) == list(range(4, 54))
 
 
 async def test_a_run_after_a_race_is_shown_beside_the_single_ones_before_it(store: Store) -> None:
     before = [run(number) for number in range(1, 4)]
-    race = [run(number, group="race", varied={"lr": number}) for number in range(4, 54)]
-    assert await shown(store, [*before, *race, run(54)]) == [1, 2, 3, 54]
+    assert await shown(store, [*before, *race(range(4, 54)), run(54)]) == [1, 2, 3, 54]
 
 
 async def test_a_run_after_nothing_but_a_race_is_shown_alone(store: Store) -> None:
-    race = [run(number, group="race", varied={"lr": number}) for number in range(1, 20)]
-    assert await shown(store, [*race, run(20)]) == [20]
-
-
-async def test_a_run_that_comes_back_is_shown_as_it_is_now(store: Store) -> None:
-    before, racing = run(1), run(2, group="race", varied={"lr": 1})
-    overlay = Overlay(store, 8, lambda: None)
-    for one in (before, racing):
-        await store.add_run(one)
-        await overlay.show(one)
-    after = run(3)
-    await store.add_run(after)
-    await overlay.show(after, lambda stored: dataclasses.replace(stored, status="stopped"))
-    assert [drawn.run.status for drawn in overlay.drawn] == ["stopped", "running"]
+    assert await shown(store, [*race(range(1, 20)), run(20)]) == [20]
 
 
 async def test_runs_of_a_group_that_is_no_race_are_as_any_others(store: Store) -> None:
     assert await shown(store, [run(number, group="mine") for number in range(1, 11)]) == list(range(3, 11))
 
 
-class SlowStore(Store):
-    """A store in which reading takes a while, as of a long run."""
+async def test_a_run_that_comes_back_is_shown_as_it_is_now(store: Store) -> None:
+    latest = LatestRuns(store, 8, lambda: lambda stored: dataclasses.replace(stored, status="stopped"))
+    for one in (run(1), *race(range(2, 3)), run(3)):
+        await store.add_run(one)
+        await latest.load()
+    assert [chart.run.status for chart in latest.charts.all()] == ["stopped", "stopped"]
+
+
+class GatedStore(Store):
+    """A store in which reading points waits until it is let through."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reading = asyncio.Event()
 
     async def some_batches(self, *asked: Any) -> list[Batch]:
-        await asyncio.sleep(0.05)
+        self.reading.set()
+        await self.gate.wait()
         return await super().some_batches(*asked)
 
+    @asynccontextmanager
+    async def held(self, doing: Any) -> AsyncIterator[None]:
+        """While the block runs, ``doing`` waits in the middle of its reading; after it, it is done."""
+        self.gate.clear()
+        self.reading.clear()
+        task = asyncio.create_task(doing)
+        await self.reading.wait()
+        yield
+        self.gate.set()
+        await task
 
-async def on_show(folder: Path, count: int) -> tuple[SlowStore, Overlay, list[RunRecord]]:
-    store = SlowStore(Database(folder / "db"))
-    overlay = Overlay(store, 2, lambda: None)
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[GatedStore]:
+    store = GatedStore(Database(tmp_path / "db"))
+    yield store
+    store.close()
+
+
+async def latest_two(store: Store, count: int) -> tuple[LatestRuns, list[RunRecord]]:
+    """The latest two of so many runs, each of which has one point."""
     runs = [run(number) for number in range(1, count + 1)]
     for one in runs:
         await store.add_run(one)
-        await overlay.show(one)
-    return store, overlay, runs
+        await store.append(one, Batch(0, ("loss",), np.array([[0.0, 1.0]])))
+    latest = LatestRuns(store, 2)
+    await latest.load()
+    return latest, runs
 
 
-def numbers(overlay: Overlay) -> list[int]:
-    return [drawn.run.number for drawn in overlay.drawn]
+async def test_a_run_that_starts_while_another_is_replaced_is_shown(gated: GatedStore) -> None:
+    latest, runs = await latest_two(gated, 3)
+    await gated.delete_run(runs[2])
+    following = asyncio.create_task(latest.keep_up())
+    async with gated.held(latest.load()):
+        await gated.add_run(run(4))
+    await until(lambda: numbers(latest) == [2, 4])
+    following.cancel()
 
 
-async def test_a_run_that_starts_while_another_is_replaced_is_shown(tmp_path: Path) -> None:
-    store, overlay, runs = await on_show(tmp_path, 3)
-    await store.delete_run(runs[2])
-    overlay.removed(runs[2].id)
-    loading = asyncio.create_task(overlay.load())
-    await asyncio.sleep(0.02)
-    new = run(4)
-    await store.add_run(new)
-    await overlay.show(new)
-    await loading
-    assert numbers(overlay) == [2, 4]
-    store.close()
+async def test_the_range_chosen_last_is_shown(gated: GatedStore) -> None:
+    latest, _ = await latest_two(gated, 2)
+    last = StepRange(from_step=7, to_step=8)
+    latest.show_range(StepRange(from_step=0, to_step=3))
+    async with gated.held(latest.load()):
+        latest.show_range(last)
+    await latest.load()
+    assert [chart.detail for chart in latest.charts.all()] == [last, last]
 
 
-async def test_the_stretch_chosen_last_is_shown(tmp_path: Path) -> None:
-    store, overlay, _ = await on_show(tmp_path, 2)
-    await overlay.look_at(Detail(from_step=0, to_step=3))
-    last = Detail(from_step=7, to_step=8)
-    await asyncio.gather(overlay.look_at(None), overlay.look_at(last))
-    assert [drawn.detail for drawn in overlay.drawn] == [last, last]
-    store.close()
+async def test_a_run_deleted_while_a_range_is_drawn_stays_away(gated: GatedStore) -> None:
+    latest, runs = await latest_two(gated, 2)
+    latest.show_range(StepRange(from_step=0, to_step=3))
+    async with gated.held(latest.load()):
+        await gated.delete_run(runs[0])
+        await gated.delete_run(runs[1])
+    assert numbers(latest) == []
 
 
-async def test_a_run_deleted_while_a_stretch_is_drawn_stays_away(tmp_path: Path) -> None:
-    store, overlay, runs = await on_show(tmp_path, 2)
-    looking = asyncio.create_task(overlay.look_at(Detail(from_step=0, to_step=3)))
-    await asyncio.sleep(0.02)
-    await store.delete_run(runs[1])
-    overlay.removed(runs[1].id)
-    await overlay.load()
-    await looking
-    assert numbers(overlay) == [1]
-    store.close()
-
-
-async def test_points_and_ends_that_come_while_pictures_are_drawn_are_in_them(tmp_path: Path) -> None:
-    store, overlay, runs = await on_show(tmp_path, 2)
-    for doing in (overlay.look_at(Detail(from_step=0, to_step=9)), overlay.load()):
-        if not overlay.drawn[0].detail:
-            overlay.removed(runs[0].id)  # so that it is loaded again
-        task = asyncio.create_task(doing)
-        await asyncio.sleep(0.12)
-        seq = overlay.drawn[-1].next_seq
-        batch = Batch(seq, ("loss",), np.array([[seq, 1.0]]))
-        await store.append(runs[1], batch)
-        overlay.append(runs[1], batch)
-        overlay.refresh(dataclasses.replace(runs[1], name=f"after {seq}"))
-        await task
-        assert (overlay.drawn[-1].next_seq, overlay.drawn[-1].run.name) == (seq + 1, f"after {seq}")
-    store.close()
+@pytest.mark.parametrize("what", ["a range", "a run"])
+async def test_points_and_states_that_come_while_charts_are_drawn_are_in_them(gated: GatedStore, what: str) -> None:
+    latest, runs = await latest_two(gated, 2)
+    if what == "a range":
+        latest.show_range(StepRange(from_step=0, to_step=9))
+    else:
+        latest.charts.drop(runs[1].id)  # so that it is opened again
+    async with gated.held(latest.load()):
+        await gated.append(runs[1], Batch(1, ("loss",), np.array([[1.0, 1.0]])))
+        await gated.save_run(dataclasses.replace(runs[1], name="renamed"))
+    chart = latest.charts.all()[-1]
+    await until(lambda: chart.curves["loss"].total == 2)  # it may have to catch up
+    assert (chart.next_seq, chart.curves["loss"].total, chart.run.name) == (2, 2, "renamed")

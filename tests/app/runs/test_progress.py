@@ -8,7 +8,7 @@ import pytest
 import lossboard
 from app.runs.progress import note_points, rank
 from app.storage.batch import Batch
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 
 LOSSES = [8.0, 0.0, 6.0, 0.01]  # of single samples: one of them is hit by luck
 MSES = [5.0, 4.0, lossboard.MISSING, 0.05]

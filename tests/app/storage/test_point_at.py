@@ -7,7 +7,8 @@ import pytest
 
 import lossboard
 from app.storage.batch import Batch, Point
-from app.storage.store import RunRecord, Store
+from app.storage.records import RunRecord
+from app.storage.store import Store
 
 pytestmark = pytest.mark.anyio
 

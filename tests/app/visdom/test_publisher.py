@@ -13,37 +13,47 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.charts.latest import Overlay
+from app.charts.latest import LatestRuns
 from app.charts.run_chart import Drawn
-from app.schemas.responses import env_of
-from app.schemas.view import Axes, Board
+from app.charts.view_state import ViewState
+from app.schemas.view import Axes, View
 from app.storage.batch import Batch
 from app.storage.database import Database
-from app.storage.store import RunRecord, Store
+from app.storage.records import RunRecord
+from app.storage.store import Store
 from app.visdom import publisher
-from app.visdom.publisher import OWN_ENVS, Publisher
+from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, Publisher, env_of
 from app.visdom.windows.layout import Window
 from app.visdom.windows.single_run import windows_at
 from tests.harness.boards import PATIENCE
 from tests.harness.fake_visdom import FakeVisdom
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 
 class Stage:
-    """A publisher with an overlay, a real store, and a Visdom that is a fake."""
+    """A publisher with the latest runs, a view, a real store, and a Visdom that is a fake."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = Store(Database(folder / "db"))
+        self.database = Database(folder / "db")
+        self.store = Store(self.database)
         self.visdom = FakeVisdom()
         self.is_up = True
-        self.publisher = Publisher(self.store, self.visdom, lambda: self.is_up)  # type: ignore[arg-type]
-        self.overlay = self.publisher.overlay = Overlay(self.store, 8, self.publisher.changed)
+        self.view_state = ViewState(self.store)
+        self.latest = LatestRuns(self.store, 8)
+        self.publisher = Publisher(
+            self.store,
+            self.visdom,  # type: ignore[arg-type]
+            self.latest,
+            self.view_state,
+            lambda: self.is_up,
+        )
 
     async def add(self, number: int = 1, points: int = 3) -> RunRecord:
-        run = RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0)
+        run = RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0, started_at=1.0)
         await self.store.add_run(run)
-        await self.overlay.show(run)
+        await self.latest.load()
         await self.feed(run, 0, points)
         return run
 
@@ -51,13 +61,10 @@ class Stage:
         steps = np.arange(seq, seq + points, dtype=float)
         batch = Batch(seq, ("loss",), np.column_stack([steps, steps]))
         await self.store.append(run, batch)
-        self.overlay.append(run, batch)
-        self.publisher.append(run, batch)
 
-    async def until(self, question: object, seconds: float = PATIENCE) -> None:
-        async with asyncio.timeout(seconds):
-            while not question():  # type: ignore[operator]  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+    async def change_nothing(self) -> None:
+        """Let the publisher look whether a shared window is to be sent."""
+        await self.view_state.change(self.view_state.get())
 
     def shown(self, win: str = "loss", env: str = "lossboard") -> list[float]:
         window = self.visdom.windows.get((env, win))
@@ -73,7 +80,10 @@ class Stage:
 @asynccontextmanager
 async def publishing(folder: Path) -> AsyncIterator[Stage]:
     stage = Stage(folder)
-    tasks = [asyncio.create_task(stage.publisher.publish_shared()), asyncio.create_task(stage.publisher.publish_own())]
+    tasks = [
+        asyncio.create_task(stage.publisher.publish_shared()),
+        asyncio.create_task(stage.publisher.publish_single_runs()),
+    ]
     try:
         yield stage
     finally:
@@ -92,13 +102,13 @@ def anyio_backend() -> str:
 async def test_only_windows_that_changed_are_sent(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
-        await stage.until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
+        await until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
         stage.visdom.posts.clear()
         await stage.feed(run, 3, 2)
-        await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4])
+        await until(lambda: stage.shown() == [0, 1, 2, 3, 4])
         assert {body["win"] for _, body in stage.visdom.posts} == {"loss"}
         stage.visdom.posts.clear()
-        stage.publisher.changed()
+        await stage.change_nothing()
         await asyncio.sleep(0.15)
         assert stage.visdom.posts == []
 
@@ -109,22 +119,22 @@ async def test_a_visdom_that_fails_gets_its_windows_later(tmp_path: Path) -> Non
         await stage.add()
         await asyncio.sleep(0.15)
         stage.visdom.error = None
-        await stage.until(lambda: stage.shown() == [0, 1, 2])
+        await until(lambda: stage.shown() == [0, 1, 2])
 
 
 async def test_a_new_visdom_gets_every_window_again(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
-        await stage.publisher.open_own(run)
-        await stage.until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
+        await stage.publisher.open_single_run(run)
+        await until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
         stage.visdom.windows.clear()
         stage.is_up = False
-        stage.publisher.changed()
+        await stage.change_nothing()
         await asyncio.sleep(0.15)
         assert not stage.visdom.windows
         stage.is_up = True
         stage.publisher.visdom_is_new()
-        await stage.until(lambda: {win for _, win in stage.visdom.windows} >= {"loss", "w", "cost", "about"})
+        await until(lambda: {win for _, win in stage.visdom.windows} >= {"loss", "w", "cost", "about"})
 
 
 async def test_a_slow_visdom_is_asked_less_often(tmp_path: Path) -> None:
@@ -145,28 +155,28 @@ async def test_a_slow_visdom_is_asked_less_often(tmp_path: Path) -> None:
         # A post takes 0.1 s, and as long is waited before the next one, however late this process itself is.
         assert all(later - earlier > 0.19 for earlier, later in pairwise(times())), times()
         stage.visdom.delay = 0
-        await stage.until(lambda: len(stage.shown()) == points)
+        await until(lambda: len(stage.shown()) == points)
 
 
 async def test_a_runs_own_env_follows_it_and_is_dropped_with_it(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
-        await stage.publisher.open_own(run)
+        await stage.publisher.open_single_run(run)
         env = env_of(run.id)
         assert stage.shown("metric-loss", env) == [0, 1, 2]
         await stage.feed(run, 3, 1)
-        await stage.until(lambda: stage.shown("metric-loss", env) == [0, 1, 2, 3])
-        stage.publisher.removed(run.id)
-        await stage.until(lambda: not stage.shown("metric-loss", env))
+        await until(lambda: stage.shown("metric-loss", env) == [0, 1, 2, 3])
+        await stage.store.delete_run(run)
+        await until(lambda: not stage.shown("metric-loss", env))
 
 
 async def test_the_env_opened_longest_ago_goes_when_there_are_too_many(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
-        for number in range(OWN_ENVS + 1):
+        for number in range(MAX_SINGLE_RUN_ENVS + 1):
             run = RunRecord(f"{number:012x}" + 20 * "0", "run", "external", {}, "finished", 0.0)
             await stage.store.add_run(run)
-            await stage.publisher.open_own(run)
-        await stage.until(lambda: (env_of("0" * 32), "about") not in stage.visdom.windows)
+            await stage.publisher.open_single_run(run)
+        await until(lambda: (env_of("0" * 32), "about") not in stage.visdom.windows)
         assert (env_of(f"{1:012x}" + 20 * "0"), "about") in stage.visdom.windows
 
 
@@ -174,11 +184,12 @@ async def test_a_picture_that_missed_points_catches_up(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
         steps = np.array([3.0, 4.0])
-        await stage.store.append(run, Batch(3, ("loss",), np.column_stack([steps, steps])))  # nobody is told
-        await stage.until(lambda: stage.shown() == [0, 1, 2])
+        unseen = Store(stage.database)  # whose subscribers are others
+        await unseen.append(run, Batch(3, ("loss",), np.column_stack([steps, steps])))
+        await until(lambda: stage.shown() == [0, 1, 2])
         await asyncio.sleep(0.3)  # or what is shown next comes late enough to be complete by chance
         await stage.feed(run, 5, 1)
-        await stage.until(lambda: stage.shown() == [0, 1, 2, 3, 4, 5])
+        await until(lambda: stage.shown() == [0, 1, 2, 3, 4, 5])
 
 
 async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
@@ -187,28 +198,28 @@ async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
         await stage.store.add_run(run, (np.array([1.0, 2.0]), np.array([2.0, 4.0])))
         rows = np.column_stack([np.arange(5.0), [1.1, 1.2, 1.3, 1.4, 1.5]])
         await stage.store.append(run, Batch(0, ("w",), rows))
-        await stage.publisher.open_own(run)
+        await stage.publisher.open_single_run(run)
 
         def ball() -> list[float]:
             window = stage.visdom.windows[env_of("5" * 32), "cost"]
             return window["data"][-1]["x"]  # type: ignore[no-any-return]
 
         assert ball() == [1.5]
-        stage.publisher.show(Board(run=run.id, at=1))
-        await stage.until(lambda: ball() == [1.2])
-        stage.publisher.show(Board(run=run.id, at=1000))  # this run has no such step: its last one
-        await stage.until(lambda: ball() == [1.5])
-        stage.publisher.show(Board(run=run.id))
-        await stage.publisher.open_own(run)
+        await stage.view_state.change(View(run=run.id, at=1))
+        await until(lambda: ball() == [1.2])
+        await stage.view_state.change(View(run=run.id, at=1000))  # this run has no such step: its last one
+        await until(lambda: ball() == [1.5])
+        await stage.view_state.change(View(run=run.id))
+        await stage.publisher.open_single_run(run)
         assert ball() == [1.5]
 
 
 async def test_own_windows_follow_the_boards_axes(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
-        await stage.publisher.open_own(run)
-        stage.publisher.show(Board(axes=Axes(loss="log")))
-        await stage.until(
+        await stage.publisher.open_single_run(run)
+        await stage.view_state.change(View(axes=Axes(loss="log")))
+        await until(
             lambda: "yaxis2" in stage.visdom.windows[env_of(run.id), "metric-loss"]["layout"],
         )
 
@@ -219,7 +230,7 @@ async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
     async with publishing(tmp_path) as stage:
         run, other = await stage.add(1), await stage.add(2)
         for one in (run, other):
-            await stage.publisher.open_own(one)
+            await stage.publisher.open_single_run(one)
 
         def fail_for_the_first(one: Drawn, *rest: Any) -> list[Window]:
             return windows_at(one, *rest) if one.run is other else fail()
@@ -232,18 +243,18 @@ async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
         for seq in (3, 4):
             await stage.feed(run, seq, 1)
             await stage.feed(other, seq, 1)
-            await stage.until(lambda seq=seq: stage.shown()[-1:] == [seq])
-            await stage.until(lambda seq=seq: stage.shown("metric-loss", env_of(other.id))[-1:] == [seq])
+            await until(lambda seq=seq: stage.shown()[-1:] == [seq])
+            await until(lambda seq=seq: stage.shown("metric-loss", env_of(other.id))[-1:] == [seq])
         assert caplog.text.count("cannot be drawn") == 2  # one line for each env, however often it is tried
 
 
 async def test_own_windows_miss_nothing_while_they_are_opened(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
-        opening = asyncio.create_task(stage.publisher.open_own(run))
+        opening = asyncio.create_task(stage.publisher.open_single_run(run))
         await asyncio.sleep(0)  # it reads the store now
         await stage.feed(run, 3, 1)
-        stage.publisher.refresh(dataclasses.replace(run, status="finished"))
+        await stage.store.save_run(dataclasses.replace(run, status="finished"))
         await opening
-        await stage.until(lambda: stage.shown("metric-loss", env_of(run.id)) == [0, 1, 2, 3])
-        await stage.until(lambda: "finished" in str(stage.visdom.windows[env_of(run.id), "about"]))
+        await until(lambda: stage.shown("metric-loss", env_of(run.id)) == [0, 1, 2, 3])
+        await until(lambda: "finished" in str(stage.visdom.windows[env_of(run.id), "about"]))

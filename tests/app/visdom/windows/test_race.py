@@ -12,7 +12,7 @@ import pytest
 
 from app.charts.colours import PALETTE, SCALE, others, shade, shades
 from app.charts.run_chart import Drawn
-from app.schemas.view import Axes, Board
+from app.schemas.view import Axes, View
 from app.visdom.windows.layout import Window
 from app.visdom.windows.race import race_windows
 from app.visdom.windows.shared import shared_windows
@@ -137,7 +137,7 @@ def changed(*changes: tuple[float, dict[str, Any]]) -> Drawn:
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_a_change_is_marked_where_it_holds(scale: Any) -> None:
     one = changed((99, {"lr": 0.2}), (499, {"steps_per_second": None, "lr": 1e-5}))
-    windows = by_name(shared_windows([one], Board(axes=Axes(step=scale))))
+    windows = by_name(shared_windows([one], View(axes=Axes(step=scale))))
     for name in ("loss", "w"):
         layout = windows[name].layout
         assert [line["x0"] for line in layout["shapes"]] == pytest.approx(
@@ -157,7 +157,7 @@ def test_a_runs_own_windows_mark_its_changes_too() -> None:
 
 def test_many_changes_stay_readable() -> None:
     one = changed(*((step, {"lr": step / 1000}) for step in range(1, 1000)))
-    layout = by_name(shared_windows([one], Board()))["loss"].layout
+    layout = by_name(shared_windows([one], View()))["loss"].layout
     assert len(layout["shapes"]) == 50
     assert 1 <= len(layout["annotations"]) <= 16
     assert layout["annotations"][0]["text"] == "lr 0.999"
@@ -166,7 +166,7 @@ def test_many_changes_stay_readable() -> None:
 def test_close_changes_all_have_their_label_in_the_runs_colour() -> None:
     one, other = changed(*((500 + at, {"lr": at}) for at in range(5))), changed((502, {"lr": 7}))
     other.run.colour = 3
-    layout = by_name(shared_windows([one, other], Board()))["loss"].layout
+    layout = by_name(shared_windows([one, other], View()))["loss"].layout
     labels = {label["text"]: label["bordercolor"] for label in layout["annotations"]}
     colours = {"lr 7": PALETTE[3]} | {f"lr {at}": PALETTE[0] for at in range(5)}
     assert labels == colours
@@ -176,18 +176,18 @@ def test_close_changes_all_have_their_label_in_the_runs_colour() -> None:
 
 def test_changes_of_one_step_share_a_label() -> None:
     one = changed((5, {"lr": 0.1}), (5, {"steps_per_second": 10}), (5, {"lr": 0.15}))
-    layout = by_name(shared_windows([one], Board()))["loss"].layout
+    layout = by_name(shared_windows([one], View()))["loss"].layout
     assert ([label["text"] for label in layout["annotations"]], len(layout["shapes"])) == (["lr 0.15, 10 steps/s"], 1)
 
 
 def test_stored_names_of_parameters_are_no_markup() -> None:
     one = changed((5, {"<img src=x>": 1}))
-    assert "<img" not in json.dumps(by_name(shared_windows([one], Board()))["loss"].layout)
+    assert "<img" not in json.dumps(by_name(shared_windows([one], View()))["loss"].layout)
 
 
 def test_many_runs_have_no_legend() -> None:
     racing = [racer(number % 10, 1.0, {"lr": 0.1}) for number in range(13)]
-    few, many = (by_name(shared_windows(shown, Board()))["loss"] for shown in (racing[:12], racing))
+    few, many = (by_name(shared_windows(shown, View()))["loss"] for shown in (racing[:12], racing))
     assert len([line for line in few.data if line.get("showlegend", True)]) == 12
     (nothing,) = [line for line in many.data if line.get("showlegend", True)]
     assert (nothing["mode"], nothing["name"].strip(), nothing["x"]) == ("none", "", [None])

@@ -11,9 +11,9 @@ import pytest
 
 from app.charts.latest import SHARED_METRICS
 from app.charts.run_chart import Drawn, parabola_of
-from app.schemas.view import Axes, Board, Detail
+from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 from app.visdom.windows.layout import POINTS, Window
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
@@ -37,7 +37,7 @@ def by_name(windows: list[Window]) -> dict[str, Window]:
 
 
 def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None:
-    windows = shared_windows([], Board())
+    windows = shared_windows([], View())
     assert [(window.win, window.title) for window in windows] == [("loss", "Loss"), ("w", "w"), ("cost", "Cost curve")]
     for window in windows:
         assert "Start a run" in window.layout["annotations"][0]["text"]
@@ -48,13 +48,13 @@ def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None
     ("method", "words"), [("torch", "w and b"), ("backprop", "w and b"), ("external", "Start a run")]
 )
 def test_runs_without_a_cost_curve_say_where_their_cost_is(method: str, words: str) -> None:
-    cost = by_name(shared_windows([drawn(1, [1.0], [1.0], method=method)], Board()))["cost"]
+    cost = by_name(shared_windows([drawn(1, [1.0], [1.0], method=method)], View()))["cost"]
     assert words in cost.layout["annotations"][0]["text"]
 
 
 def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
     one = drawn(1, [1.5, 1.8], [4.0, 1.0])
-    cost = by_name(shared_windows([one], Board()))["cost"]
+    cost = by_name(shared_windows([one], View()))["cost"]
     path = next(trace for trace in cost.data if trace["mode"] == "lines+markers")
     assert path["x"] == [1.0, 1.5, 1.8]
     assert path["y"] == pytest.approx([14 / 3 * (w - 2) ** 2 for w in path["x"]])
@@ -63,20 +63,20 @@ def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
 
 
 def test_a_sweep_is_drawn_on_the_cost_curve_only() -> None:
-    windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], Board()))
+    windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], View()))
     assert "annotations" in windows["loss"].layout
     assert any(trace.get("mode") == "markers" for trace in windows["cost"].data)
 
 
 def test_runs_on_other_data_are_not_drawn_on_this_parabola() -> None:
     runs = [drawn(1, [1.5], [4.0], data_hash="old"), drawn(2, [1.6], [3.0], data_hash="new")]
-    names = [trace["name"] for trace in by_name(shared_windows(runs, Board()))["cost"].data]
+    names = [trace["name"] for trace in by_name(shared_windows(runs, View()))["cost"].data]
     assert names == ["cost(w)", "run 2 #2", "run 2 #2 now"]
 
 
 def test_no_window_holds_more_points_than_it_may() -> None:
     long = np.random.default_rng(0).normal(size=100_000).tolist()
-    windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], Board())
+    windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], View())
     for window in windows:
         assert 500 < sum(len(trace["x"]) for trace in window.data) <= POINTS
         names = [trace["name"] for trace in window.data]
@@ -89,7 +89,7 @@ def test_no_window_holds_more_points_than_it_may() -> None:
 def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
     calm = drawn(1, [1.0, 1.9], [4.0, 0.1])
     wild = drawn(2, [1.0, -1e70], [4.0, 1e140], status="diverged")
-    board = Board(axes=Axes(loss=scale, w=scale, cost=scale))
+    board = View(axes=Axes(loss=scale, w=scale, cost=scale))
     windows = by_name(shared_windows([calm, wild], board))
     axis = windows["loss"].layout["yaxis" if scale == "linear" else "yaxis2"]
     clip = axis["autorangeoptions"]["clipmax"]
@@ -107,21 +107,21 @@ def test_an_explosion_on_a_log_scale_is_drawn_whole_and_is_told_in_the_units_of_
     wild = drawn(2, [1.0] * 100, [4.0 * 10.0**step for step in range(100)])
     wild.run.started_at, wild.times = 100.0, [(0.0, 100.0), (99.0, 298.0)]
     for along, told in (("step", "at step 3"), ("time", "after 6 s")):
-        loss = by_name(shared_windows([calm, wild], Board(axes=Axes(loss="log"), x=along)))["loss"]
+        loss = by_name(shared_windows([calm, wild], View(axes=Axes(loss="log"), x=along)))["loss"]
         assert loss.data[1]["y"] == [4.0 * 10.0**step for step in range(100)]
         assert loss.layout["annotations"][0]["text"] == f"1 of 2 leave the scale, first {told}"
 
 
 def test_an_average_ends_where_its_curve_leaves_the_scale() -> None:
     calm, wild = drawn(1, [1.0, 1.9], [4.0, 0.1]), drawn(2, [(-10.0) ** step for step in range(100)], [1.0] * 100)
-    traces = by_name(shared_windows([calm, wild], Board(smoothing=3)))["w"].data
+    traces = by_name(shared_windows([calm, wild], View(smoothing=3)))["w"].data
     raw, average = (trace for trace in traces if "run 2" in trace["name"])
     assert 1 < len(average["x"]) == len(raw["x"]) < 5
 
 
 def test_nothing_that_json_lacks_reaches_visdom() -> None:
     odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
-    for window in [*shared_windows([odd], Board(axes=Axes(loss="log", cost="log"))), *windows_at(odd)]:
+    for window in [*shared_windows([odd], View(axes=Axes(loss="log", cost="log"))), *windows_at(odd)]:
         json.dumps([window.data, window.layout], allow_nan=False)
 
 
@@ -130,7 +130,7 @@ def test_stored_text_is_no_markup() -> None:
     one.run.name = one.run.error = "<img src=x onerror=alert(1)>"
     one.names = None
     one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
-    for window in [*shared_windows([one], Board()), *windows_at(one)]:
+    for window in [*shared_windows([one], View()), *windows_at(one)]:
         text = json.dumps([window.win, window.data, window.layout])  # Visdom's page shows the title as text
         assert "<img" not in text
         assert "<b>" not in text
@@ -141,7 +141,7 @@ def test_stored_text_is_no_formula() -> None:
     one.run.name, one.run.changes = "$x^2$", [{"step": 0, "params": {"$a$": 1}}]
     one.names = None
     one.append(Batch(1, ("$metric$",), np.array([[1.0, 2.0]])))
-    for window in [*shared_windows([one], Board()), *windows_at(one)]:
+    for window in [*shared_windows([one], View()), *windows_at(one)]:
         if window.win != "about":  # a text, in which a dollar is a dollar
             assert "$" not in json.dumps([window.data, window.layout])
 
@@ -178,20 +178,20 @@ def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: s
 
 def test_smoothing_draws_the_average_and_the_raw_curve_behind_it() -> None:
     one = drawn(1, [1.0, 2.0, 3.0], [4.0, 0.0, 2.0])
-    loss = by_name(shared_windows([one], Board(smoothing=3)))["loss"]
+    loss = by_name(shared_windows([one], View(smoothing=3)))["loss"]
     raw, smooth = loss.data
     assert (raw["y"], smooth["y"]) == ([4, 0, 2], [4, 2, 2])
     assert raw["line"]["color"].startswith("rgba(")
     assert (raw["showlegend"], smooth["name"]) == (False, "run 1 #1")
     assert "exponential average over 3 steps" in loss.layout["annotations"][0]["text"]
     long = np.random.default_rng(0).normal(size=100_000).tolist()
-    for window in shared_windows([drawn(i, long, long) for i in range(8)], Board(smoothing=1000)):
+    for window in shared_windows([drawn(i, long, long) for i in range(8)], View(smoothing=1000)):
         assert sum(len(trace["x"]) for trace in window.data) <= POINTS
 
 
 def test_a_log_axis_says_what_it_cannot_show() -> None:
     one = drawn(1, [1.0, 2.0, 3.0, 4.0], [4.0, 0.0, -1.0, math.nan])
-    loss = by_name(shared_windows([one], Board(axes=Axes(loss="log"))))["loss"]
+    loss = by_name(shared_windows([one], View(axes=Axes(loss="log"))))["loss"]
     assert loss.layout["annotations"][0]["text"] == "2 not above 0, not shown; 1 NaN or infinite"
 
 
@@ -200,13 +200,13 @@ def test_steps_epochs_or_seconds_run_along_the_curves() -> None:
     one.updates_per_epoch, one.run.started_at, one.times = 2, 100.0, [(1.0, 101.0), (3.0, 105.0)]
 
     def along(x: Any) -> list[float]:
-        return by_name(shared_windows([one], Board(x=x)))["loss"].data[0]["x"]
+        return by_name(shared_windows([one], View(x=x)))["loss"].data[0]["x"]
 
     assert along("step") == [0, 1, 2, 3]
     assert along("epoch") == [0, 0.5, 1, 1.5]
     assert along("time") == [0, 1, 3, 5]
     one.updates_per_epoch = None
-    window = by_name(shared_windows([one], Board(x="epoch")))["loss"]
+    window = by_name(shared_windows([one], View(x="epoch")))["loss"]
     assert window.layout["xaxis"]["title"]["text"] == "epoch (step, of runs that log no epoch)"
     one.curves["epoch"] = one.curves["loss"]
     assert along("epoch") == [4, 3, 2, 1]
@@ -214,10 +214,10 @@ def test_steps_epochs_or_seconds_run_along_the_curves() -> None:
 
 def test_a_detail_has_axes_of_its_own_and_only_its_points() -> None:
     one = drawn(1, [], [])
-    one.detail = Detail(from_step=1, to_step=2)
+    one.detail = StepRange(from_step=1, to_step=2)
     one.append(Batch(0, ("w", "loss"), np.column_stack([np.arange(4), np.arange(4), np.arange(4)]).astype(float)))
-    loss = by_name(shared_windows([one], Board(detail=one.detail)))["loss"]
+    loss = by_name(shared_windows([one], View(detail=one.detail)))["loss"]
     assert (loss.data[0]["x"], loss.data[0]["xaxis"]) == ([1, 2], "x3")
     assert "xaxis3" in loss.layout
-    nothing = by_name(shared_windows([drawn(2, [], [])], Board(detail=one.detail)))["loss"]
+    nothing = by_name(shared_windows([drawn(2, [], [])], View(detail=one.detail)))["loss"]
     assert "from step 1 to 2" in nothing.layout["annotations"][0]["text"]

@@ -16,7 +16,7 @@ import lossboard
 from app.charts.run_chart import Drawn, parabola_of
 from app.schemas.view import Axes
 from app.storage.batch import Batch, Floats, Point
-from app.storage.store import RunRecord
+from app.storage.records import RunRecord
 from app.visdom.windows.graph import MOST_UNITS
 from app.visdom.windows.layout import Trace, Window
 from app.visdom.windows.single_run import MAX_CURVES, windows_at

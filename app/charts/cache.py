@@ -1,0 +1,121 @@
+"""Charts that are kept up to date with what is stored, for as long as some window shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from app.charts.run_chart import Drawn, draw, prepare
+from app.errors import GoneError, UnavailableError
+from app.events import Subscribers
+from app.schemas.view import StepRange
+from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
+from app.storage.store import Store
+
+log = logging.getLogger("lossboard.charts")
+
+
+class ChartCache:
+    """The charts of some runs, by run id. It follows the store: new points are appended, a chart that missed some
+    catches up, and that of a deleted run is dropped. Whoever draws them subscribes, and is called with the id of each
+    run whose chart has changed or is gone."""
+
+    def __init__(self, store: Store, names: frozenset[str] | None = None, most: int | None = None) -> None:
+        """``names``: the metrics to keep, None for all. ``most``: charts kept; the one opened longest ago goes."""
+        self.step_range: StepRange | None = None
+        self._store = store
+        self._names = names
+        self._most = most
+        self._charts: dict[str, Drawn] = {}  # in the order in which they were opened last
+        self._opening = asyncio.Lock()
+        self._stale: set[str] = set()  # runs whose chart missed points
+        self._catching_up: dict[str, asyncio.Task[None]] = {}
+        self._subscribers = Subscribers[str]()
+        self.subscribe = self._subscribers.subscribe
+        store.subscribe(self._follow)
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._charts
+
+    def get(self, run_id: str) -> Drawn | None:
+        """The chart of this run, if it is kept."""
+        return self._charts.get(run_id)
+
+    def all(self) -> list[Drawn]:
+        """Every chart, in the order in which their runs were made."""
+        return sorted(self._charts.values(), key=lambda chart: chart.run.number)
+
+    async def open(self, run: RunRecord) -> Drawn:
+        """The chart of this run, made from the store unless it is there. GoneError if the run is deleted meanwhile."""
+        async with self._opening:
+            chart = self._charts.pop(run.id, None)
+            if chart is not None:
+                self._charts[run.id] = chart
+                return chart
+            chart = Drawn(run, self._names, detail=self.step_range)
+            self._charts[run.id] = chart  # already now: it is told how the run goes on while it is prepared
+            try:
+                await prepare(chart, self._store)
+            except BaseException:
+                self.drop(run.id)
+                raise
+            if run.id not in self._charts:
+                raise GoneError(f"The run {run.id} was deleted.")
+            for oldest in list(self._charts)[: -self._most] if self._most else ():
+                self.drop(oldest)
+            self._subscribers.notify(run.id)
+            return chart
+
+    def drop(self, run_id: str) -> None:
+        """Keep this chart no longer; it is no error if there is none."""
+        self._stale.discard(run_id)
+        if self._charts.pop(run_id, None):
+            self._subscribers.notify(run_id)
+
+    async def show_range(self, step_range: StepRange | None) -> None:
+        """Draw every chart anew, from these steps only; None for all."""
+        async with self._opening:
+            self.step_range = step_range
+            for old in self.all():
+                run_id = old.run.id
+                with suppress(GoneError):  # deleted in the meantime
+                    new = await draw(self._store, old.run, self._names, step_range)
+                    if new.next_seq < old.next_seq:  # points came in the meantime
+                        await new.catch_up(self._store)
+                    new.run = old.run
+                    if run_id in self._charts:
+                        self._charts[run_id] = new
+                        self._subscribers.notify(run_id)
+
+    def _follow(self, event: RunEvent) -> None:
+        match event:
+            case RunSaved(run):
+                if chart := self._charts.get(run.id):
+                    chart.run = run
+                    self._subscribers.notify(run.id)
+            case PointsAdded(run, batch):
+                if chart := self._charts.get(run.id):
+                    chart.run = run
+                    if not chart.append(batch):
+                        self._catch_up_soon(run.id)
+                    self._subscribers.notify(run.id)
+            case RunDeleted(run):
+                self.drop(run.id)
+
+    def _catch_up_soon(self, run_id: str) -> None:
+        self._stale.add(run_id)
+        if run_id not in self._catching_up:
+            self._catching_up[run_id] = asyncio.create_task(self._catch_up(run_id))
+
+    async def _catch_up(self, run_id: str) -> None:
+        try:
+            while run_id in self._stale:  # again, if more is missed while it catches up
+                self._stale.discard(run_id)
+                if chart := self._charts.get(run_id):
+                    await chart.catch_up(self._store)
+                    self._subscribers.notify(run_id)
+        except UnavailableError as error:  # the next points find that some are missing, and try again
+            log.info("the chart of run %s waits: %s", run_id, error)
+        finally:
+            del self._catching_up[run_id]

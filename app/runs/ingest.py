@@ -1,0 +1,123 @@
+"""What comes from workers and scripts: points, changed parameters, and how a run ended."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from typing import Any
+
+from app.errors import ConflictError, InvalidError
+from app.runs.active import EXTERNAL, Active, ActiveRuns
+from app.runs.control import MAX_CHANGES
+from app.runs.diagnosis import why_of
+from app.runs.progress import note_points
+from app.schemas.limits import MAX_METRICS
+from app.schemas.requests import ChangeIn, Ending
+from app.schemas.responses import Accepted, Control, Status
+from app.storage.batch import Batch
+from app.storage.records import RunRecord
+from app.storage.store import GapError, Store
+
+SILENCE_S = 30.0  # after which an external run that posts nothing is interrupted
+
+
+class Ingest:
+    """Takes in what runs report: each record once, on disk before the answer."""
+
+    def __init__(self, store: Store, active: ActiveRuns) -> None:
+        self._store = store
+        self._active = active
+
+    async def add_points(self, run_id: str, batch: Batch) -> Accepted:
+        """Take in a batch. ConflictError if records before it are missing or the run has ended, GoneError if it was
+        deleted."""
+        async with self._active.lock(run_id):
+            active = self._active.get(run_id)
+            if active is None:
+                record = await self._active.find(run_id)
+                if record.status != "interrupted":
+                    raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+                if record.method != EXTERNAL:  # its journal is being read: nothing goes on
+                    await self._note_start(record, "interrupted")
+                    accepted = await self._append(record, batch)
+                    await self._store.save_run(record)
+                    return Accepted(accepted=accepted, control=Control(stop=True))
+                active = await self._revive(record)
+            active.heard_at = time.monotonic()
+            record = active.record
+            await self._note_start(record, "paused" if active.paused else "running")
+            if record.method == EXTERNAL and (silent := active.tell()):
+                await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
+            next_seq = await self._append(record, batch)
+            return Accepted(accepted=next_seq, control=active.control)
+
+    async def note_change(self, run_id: str, change: ChangeIn) -> RunRecord:
+        """A run says from which step on changed parameters hold."""
+        async with self._active.lock(run_id):
+            active = self._active.get(run_id)
+            if active is None:
+                return await self._active.find(run_id)
+            active.confirm(change.params)
+            active.record.why = await why_of(self._store, active.record)
+            await self._record_change(active.record, change.step, change.params)
+            return active.record
+
+    async def finish(self, run_id: str, ending: Ending) -> RunRecord:
+        """A run says how it ended; one that has ended stays as it is, unless it was thought lost."""
+        async with self._active.lock(run_id):
+            active = self._active.get(run_id)
+            if active is None:
+                record = await self._active.find(run_id)
+                told_to_stop = record.method != EXTERNAL and ending.status == "stopped"  # a worker without its board
+                if record.status != "interrupted" or told_to_stop:
+                    return record
+                active = Active(record)
+            return await self._active.end(active, ending.status, ending.error, dict(ending.result))
+
+    async def watch_silence(self) -> None:
+        """Interrupt external runs that have been silent for too long; runs for ever."""
+        while True:
+            await asyncio.sleep(1)
+            for active in self._active:
+                silent = time.monotonic() - active.heard_at
+                if active.record.method == EXTERNAL and silent > SILENCE_S:
+                    error = f"Nothing was heard of it for {SILENCE_S:.0f} s."
+                    await self._active.give_up(active, "interrupted", error)
+
+    async def _note_start(self, record: RunRecord, status: Status) -> None:
+        """The first points of a run come in. What cannot be stored has not happened."""
+        if record.started_at is None:
+            started = dataclasses.replace(record, started_at=time.time(), status=status)
+            await self._store.save_run(started)
+            record.started_at, record.status = started.started_at, status
+
+    async def _append(self, record: RunRecord, batch: Batch) -> int:
+        if len(record.last.keys() | batch.names) > MAX_METRICS:
+            raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
+        for part in batch.parts():
+            try:
+                appended = await self._store.append(record, part)
+            except GapError as gap:
+                raise ConflictError(
+                    f"Records from {gap.wanted} are missing before this batch; send those first.",
+                    field=("seq",),
+                    wanted=gap.wanted,
+                ) from None
+            if appended.new is not None and note_points(record, appended.new):
+                await self._store.save_run(record)
+        return appended.next_seq
+
+    async def _record_change(self, record: RunRecord, step: float, params: dict[str, Any]) -> None:
+        known = {name: value for change in record.changes for name, value in change["params"].items()}
+        new = {name: value for name, value in params.items() if name not in known or known[name] != value}
+        if new and len(record.changes) < MAX_CHANGES:  # and not told again
+            record.changes = [*record.changes, {"step": int(step) if float(step).is_integer() else step, "params": new}]
+            await self._store.save_run(record)
+
+    async def _revive(self, record: RunRecord) -> Active:
+        record.status, record.ended_at, record.error = "running", None, None
+        active = Active(record, launched=True, heard_at=time.monotonic())
+        self._active.add(active)
+        await self._store.save_run(record)
+        return active
