@@ -22,7 +22,7 @@ from app.errors import InvalidError, MediaError, message_of
 from app.schemas.requests import PointsIn
 from app.schemas.responses import Accepted, Points
 from app.storage.batch import Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
-from app.storage.chunks import Stretch
+from app.storage.chunks import RangeOfRecords
 from app.storage.downsampling import keep_extremes
 from app.storage.records import RunRecord
 from app.storage.store import Store
@@ -69,11 +69,11 @@ async def get_points(
     from_step: StepQuery = None,
     to_step: StepQuery = None,
 ) -> Response:
-    """The curve between two steps (both included), thinned so that the minimum and maximum of every stretch survive if
+    """The curve between two steps (both included), thinned so that the minimum and maximum of every bucket survive if
     it has more points."""
     low = -math.inf if from_step is None else from_step
     high = math.inf if to_step is None else to_step
-    read = await services.store.stretch(await services.runs.get(run_id), low, high, max_points)
+    read = await services.store.read_range(await services.runs.get(run_id), low, high, max_points)
     text = await aside(sum(some.rows.size for some in read.records), _json, read, max_points)
     return Response(text, media_type="application/json")
 
@@ -107,7 +107,7 @@ def _parse_json(body: bytes) -> Batch:
     return from_columns(points.seq, points.step, points.metrics)
 
 
-def _json(read: Stretch, max_points: int) -> str:
+def _json(read: RangeOfRecords, max_points: int) -> str:
     return curve(read, max_points).model_dump_json()
 
 
@@ -142,7 +142,7 @@ def _written(rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue()
 
 
-def curve(read: Stretch, max_points: int) -> Points:
+def curve(read: RangeOfRecords, max_points: int) -> Points:
     """At most ``max_points`` steps with all of their metrics: the first, the last, and the extremes of every metric.
     InvalidError if they would be too many numbers for one answer."""
     numbers, steps, metrics = join(read.records)

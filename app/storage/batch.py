@@ -66,7 +66,7 @@ class Batch:
         return Batch(self.seq + skipped, self.names, self.rows[skipped:])
 
     def parts(self) -> Iterator[Batch]:
-        """The batch in pieces of a bounded size, at least one: whoever reads them back need not hold a big one."""
+        """The batch in parts of a bounded size, at least one: whoever reads them back need not hold a big one."""
         size = max(1, MAX_PART // (8 * self.rows.shape[1]))
         for start in range(0, max(1, len(self)), size):
             yield Batch(self.seq + start, self.names, self.rows[start : start + size])
@@ -108,7 +108,7 @@ def join(records: Iterable[Records]) -> tuple[NDArray[np.intp], Floats, dict[str
     """
     numbers: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
     steps: list[Floats] = [np.empty(0)]
-    pieces: dict[str, list[Logged]] = {}
+    parts_of: dict[str, list[Logged]] = {}
     start = 0
     for some in records:
         places = np.arange(start, start + len(some))
@@ -117,9 +117,9 @@ def join(records: Iterable[Records]) -> tuple[NDArray[np.intp], Floats, dict[str
         for column, name in enumerate(some.names, 1):
             values = some.rows[:, column]
             logged = ~is_missing(values)
-            pieces.setdefault(name, []).append((places[logged], values[logged]))
+            parts_of.setdefault(name, []).append((places[logged], values[logged]))
         start += len(some)
-    metrics = {name: _concatenate(parts) for name, parts in pieces.items()}
+    metrics = {name: _concatenate(parts) for name, parts in parts_of.items()}
     return np.concatenate(numbers), np.concatenate(steps), metrics
 
 

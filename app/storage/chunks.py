@@ -1,7 +1,7 @@
-"""A run's points on disk: pieces of consecutive records, few of them however small the batches were that brought them.
+"""A run's points on disk: chunks of consecutive records, few of them however small the batches were that brought them.
 
-Beside its records a piece keeps those that hold the extremes of every short stretch, so that a screen's worth of a
-million records is read from a few thousand; and the range of its steps, so that a part of a run is found at once.
+Beside its records a chunk keeps those that hold the extremes of every bucket, so that a screen's worth of a million
+records is read from a few thousand; and the range of its steps, so that a part of a run is found at once.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from app.storage.downsampling import extremes_of_stretches
 TABLE = """
 CREATE TABLE points (
     run INTEGER NOT NULL,
-    first INTEGER NOT NULL,  -- number of the piece's first record
+    first INTEGER NOT NULL,  -- number of the chunk's first record
     count INTEGER NOT NULL,  -- of its records
     names TEXT NOT NULL,     -- JSON list of its metrics
     low REAL NOT NULL,       -- the smallest step
     high REAL NOT NULL,      -- the largest
     times TEXT NOT NULL,     -- JSON list of [step, when it came in: seconds since 1970]
-    extremes BLOB,           -- records with the extremes of each stretch, each after its place in the piece; or NULL
+    extremes BLOB,           -- records with the extremes of each bucket, each after its place in the chunk; or NULL
     rows BLOB NOT NULL,      -- records of 1 + len(names) little-endian float64
     PRIMARY KEY (run, first)
 );
 """
-STRETCH = 64  # records
-MAX_TIMES = 64  # kept of one piece
+BUCKET_RECORDS = 64
+MAX_TIMES = 64  # kept of one chunk
 
 type Times = list[tuple[float, float]]  # steps, and when they came in: seconds since 1970
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What was read of a part of a run: how many records it has, and those that were asked for."""
+class RangeOfRecords:
+    """What was read of a range of steps: how many records lie in it, and those of them that were asked for."""
 
     total: int
     records: list[Records]
@@ -48,8 +48,8 @@ class Stretch:
 def append(db: sqlite3.Connection, run: int, batch: Batch, now: float) -> None:
     """Add records, which came in at ``now``, after those that are there.
 
-    As in a binary counter, a piece takes the one before along if that is no longer than itself: so a record is written
-    a few times at most, and the pieces of a long run stay few.
+    As in a binary counter, a chunk is merged with the one before it if that is no longer than itself: so a record is
+    written a few times at most, and the chunks of a long run stay few.
     """
     times: Times = [(float(batch.rows[-1, 0]), now)]
     while (last := _last(db, run)) is not None:
@@ -70,30 +70,30 @@ def append(db: sqlite3.Connection, run: int, batch: Batch, now: float) -> None:
     db.execute("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, _extremes(batch), batch.blob()))
 
 
-def read(db: sqlite3.Connection, run: int, low: float, high: float, enough: int) -> Stretch:
+def read(db: sqlite3.Connection, run: int, low: float, high: float, enough: int) -> RangeOfRecords:
     """The records with steps from ``low`` to ``high``; where there are more than ``enough`` of them per metric, those
-    that hold the extremes of each stretch are."""
+    that hold the extremes of each bucket are."""
     query = "SELECT first, count, names, low, high FROM points WHERE run = ? AND high >= ? AND low <= ? ORDER BY first"
-    pieces = db.execute(query, (run, low, high)).fetchall()
-    within = sum(count for _, count, _, lowest, highest in pieces if low <= lowest and highest <= high)
+    found = db.execute(query, (run, low, high)).fetchall()
+    within = sum(count for _, count, _, lowest, highest in found if low <= lowest and highest <= high)
     total, records = 0, []
-    for first, count, text, lowest, highest in pieces:
+    for first, count, text, lowest, highest in found:
         names = tuple(json.loads(text))
         whole = low <= lowest and highest <= high
-        coarse = whole and within > enough * STRETCH / (2 * max(1, len(names)))
+        coarse = whole and within > enough * BUCKET_RECORDS / (2 * max(1, len(names)))
         some = _some(db, run, first, names, coarse=coarse)
         if not whole:
             inside = (some.rows[:, 0] >= low) & (some.rows[:, 0] <= high)
             some = Records(some.numbers[inside], names, some.rows[inside])
         total += count if whole else len(some)
         records.append(some)
-    return Stretch(total, records)
+    return RangeOfRecords(total, records)
 
 
 def batches(
     db: sqlite3.Connection, run: int, start: int, low: float = -math.inf, high: float = math.inf
 ) -> Iterator[Batch]:
-    """The pieces from record ``start`` on that have steps from ``low`` to ``high``, each read when it is asked for."""
+    """The chunks from record ``start`` on that have steps from ``low`` to ``high``, each read when it is asked for."""
     query = (
         "SELECT first, names, rows FROM points"
         " WHERE run = ? AND first + count > ? AND high >= ? AND low <= ? ORDER BY first"
@@ -103,7 +103,7 @@ def batches(
 
 
 def last(db: sqlite3.Connection, run: int) -> Batch | None:
-    """The newest piece, or None if there is none."""
+    """The newest chunk, or None if there is none."""
     query = "SELECT first, names, rows FROM points WHERE run = ? ORDER BY first DESC LIMIT 1"
     row = db.execute(query, (run,)).fetchone()
     return from_blob(row[0], json.loads(row[1]), row[2]) if row else None
@@ -115,8 +115,8 @@ def point_at(db: sqlite3.Connection, run: int, step: float) -> Point | None:
     row = db.execute(query, (run, step)).fetchone()
     if row is None:
         return None
-    piece = from_blob(row[0], json.loads(row[1]), row[2])
-    return piece.point(int(np.searchsorted(piece.rows[:, 0], step, "right")) - 1)
+    chunk = from_blob(row[0], json.loads(row[1]), row[2])
+    return chunk.point(int(np.searchsorted(chunk.rows[:, 0], step, "right")) - 1)
 
 
 def metric_names(db: sqlite3.Connection, run: int) -> list[str]:
@@ -149,9 +149,9 @@ def _some(db: sqlite3.Connection, run: int, first: int, names: tuple[str, ...], 
 
 def _extremes(batch: Batch) -> bytes | None:
     """What ``extremes`` holds; None where that would be little less than all records."""
-    if not batch.names or len(batch) < 4 * STRETCH or 8 * len(batch.names) > STRETCH:
+    if not batch.names or len(batch) < 4 * BUCKET_RECORDS or 8 * len(batch.names) > BUCKET_RECORDS:
         return None
-    places = extremes_of_stretches(batch.rows[:, 1:], STRETCH)
+    places = extremes_of_stretches(batch.rows[:, 1:], BUCKET_RECORDS)
     return np.column_stack([places, batch.rows[places]]).astype("<f8", copy=False).tobytes()
 
 

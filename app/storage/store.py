@@ -1,4 +1,4 @@
-"""Runs, their points and their data on disk: the truth, of which every picture is a view."""
+"""Runs, their points and their data on disk: the truth, of which every chart is a view."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.errors import GoneError
 from app.events import Subscribers
 from app.storage import chunks
 from app.storage.batch import Batch, Floats, Point
-from app.storage.chunks import Stretch, Times
+from app.storage.chunks import RangeOfRecords, Times
 from app.storage.database import Database
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
 
@@ -186,9 +186,9 @@ class Store:
             self._subscribers.notify(PointsAdded(record, appended.new))
         return appended
 
-    async def stretch(
+    async def read_range(
         self, record: RunRecord, low: float = -math.inf, high: float = math.inf, enough: int = sys.maxsize
-    ) -> Stretch:
+    ) -> RangeOfRecords:
         """The records of a run with steps from ``low`` to ``high``, all of them or, where there are many more than
         ``enough``, at least those with the extremes."""
         return await self._database.read(lambda db: chunks.read(db, record.number, low, high, enough))
@@ -196,7 +196,7 @@ class Store:
     async def some_batches(
         self, record: RunRecord, start: int, at_most: int, low: float = -math.inf, high: float = math.inf
     ) -> list[Batch]:
-        """The pieces from record ``start`` on that hold steps from ``low`` to ``high``, at most so many: for reading a
+        """The chunks from record ``start`` on that hold steps from ``low`` to ``high``, at most so many: for reading a
         long run in constant memory."""
         return await self._database.read(
             lambda db: list(itertools.islice(chunks.batches(db, record.number, start, low, high), at_most))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.storage import chunks
 from app.storage.batch import Batch
-from app.storage.chunks import STRETCH
+from app.storage.chunks import BUCKET_RECORDS
 from app.storage.database import DATABASE_FILE, Database
 
 NAMES = [("loss",), ("loss", "w"), ("acc",)]
@@ -70,7 +70,7 @@ def test_what_a_screen_shows_of_many_records_is_read_from_few() -> None:
         chunks.append(db, 1, part, 0.0)
     stretch = chunks.read(db, 1, -np.inf, np.inf, 2000)
     assert stretch.total == 200_000
-    assert 2000 < sum(len(some) for some in stretch.records) < 200_000 * 4 / STRETCH + 100
+    assert 2000 < sum(len(some) for some in stretch.records) < 200_000 * 4 / BUCKET_RECORDS + 100
     for some in stretch.records:
         assert np.array_equal(big.rows[some.numbers], some.rows)
     assert max(some.rows[:, 1].max() for some in stretch.records) == 50.0
