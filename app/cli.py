@@ -25,7 +25,7 @@ from app.main import create_app
 from app.middleware.host_check import is_loopback
 from app.runs import journals
 from app.settings import Settings
-from app.storage.data_dir import FolderError, claim
+from app.storage.data_dir import DataDirError, claim
 from app.storage.database import DatabaseError
 
 M_ARENA_MAX = -8  # of glibc's mallopt
@@ -76,7 +76,7 @@ def serve(
         _give_up(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except OSError as error:
         _give_up(f"Nothing can listen on {settings.host}: {error.strerror or error}. Choose another with --host.")
-    except (FolderError, DatabaseError, assets.AssetsMissingError) as error:
+    except (DataDirError, DatabaseError, assets.AssetsMissingError) as error:
         _give_up(str(error))
     code = BoardServer(settings).serve_on(listener)
     lock.release()

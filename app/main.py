@@ -17,7 +17,7 @@ from app.api import control, events, lessons, methods, points, races, runs, view
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
-from app.middleware.host_check import Guard
+from app.middleware.host_check import HostCheck
 from app.services import make_visdom, run_services
 from app.settings import Settings
 from app.visdom.proxy import visdom_routes
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(HostCheck, settings=settings)
     add_error_handlers(app)
     for module in (methods, lessons, runs, control, races, points, events, view):
         app.include_router(module.router, prefix="/api")

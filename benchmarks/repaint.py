@@ -14,8 +14,8 @@ from typing import Any
 from playwright.sync_api import Frame, sync_playwright
 
 from benchmarks.figures import Figure, show
-from tests.browser.conftest import ARGUMENTS, find_chromium, make_context
 from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.chromium import ARGUMENTS, find_chromium, make_context
 from tests.harness.pages import BoardPage
 from trainers.params import MAX_STEPS
 

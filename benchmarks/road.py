@@ -26,8 +26,8 @@ from playwright.sync_api import sync_playwright
 import lossboard
 from app.storage.database import DATABASE_FILE
 from benchmarks.figures import Figure, show
-from tests.browser.conftest import ARGUMENTS, find_chromium
 from tests.harness.boards import BoardProcess
+from tests.harness.chromium import ARGUMENTS, find_chromium
 
 EPOCHS = {"gd": 1_000_000, "torch": 60_000}
 GOALS = {"gd": 1.3, "torch": 1.02}

@@ -1,8 +1,8 @@
-"""Who may ask: this board's own page and this machine's programs, but no other website open in the same browser.
+"""Refuses requests of other websites: this board's own page and this machine's programs pass.
 
-A board has no password yet. What keeps strangers out of one that listens on loopback is that only programs of this
-machine reach it; but a browser is one of them, and it runs what any website sends it. These rules hold for every call:
-the page, the API, the event stream, the proxied Visdom, its websocket.
+A board has no password yet. One that listens on loopback is reached by programs of this machine only; but a browser is
+one of them, and it runs what any website sends it. These rules hold for every call: the page, the API, the event
+stream, the proxied Visdom, its websocket.
 
 1. **Host** has to be a name of this board: localhost, a loopback address, the host it was told to listen on, or a name
    in the setting ``allowed_hosts``. A website whose name was made to point to 127.0.0.1 (DNS rebinding) is of the same
@@ -10,7 +10,7 @@ the page, the API, the event stream, the proxied Visdom, its websocket.
    answers to any IP address, as such a website always has a name, and to this machine's own name. The port in Host is
    free: containers and ssh tunnels give a board another one. Otherwise 421.
 2. **Origin**, which browsers send with what writes and with every websocket, has to be that Host, port included:
-   another server on this machine is another site. "null" (a sandboxed frame, a file) is nobody's. Whether https or http
+   another server on this machine is another site. "null" (a sandboxed frame, a file) is none. Whether https or http
    does not matter, as a proxy in front may add the s. Otherwise 403.
 3. **Sec-Fetch-Site**, which browsers send to trustworthy addresses (loopback, https), has to say same-origin, or none
    (typed, or a bookmark). From elsewhere only a link may lead here: a GET that opens a document in a tab, not in a
@@ -47,8 +47,8 @@ _HEADERS = {
 _POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'"
 
 
-class Guard:
-    """ASGI middleware that refuses strangers and adds the headers that keep answers out of other sites' reach."""
+class HostCheck:
+    """ASGI middleware that refuses requests of other websites, and adds the headers that keep responses from them."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -66,14 +66,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._add_headers(scope, MutableHeaders(scope=message))
             await send(message)
 
         headers = Headers(scope=scope)
         refusal = self._wrong_host(headers) or self._foreign(headers, scope.get("method", "GET"))
-        await (refusal or self._app)(scope, receive, send_guarded)
+        await (refusal or self._app)(scope, receive, send_with_headers)
 
     def _wrong_host(self, headers: Headers) -> JSONResponse | None:
         given = headers.getlist("host")

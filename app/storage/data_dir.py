@@ -11,7 +11,7 @@ from app.storage.database import DATABASE_FILE, Database, DatabaseError
 LOCK_FILE = "lossboard.lock"
 
 
-class FolderError(Exception):
+class DataDirError(Exception):
     """The folder cannot be this board's; the text says why and what to do."""
 
 
@@ -19,7 +19,7 @@ def claim(folder: Path) -> FileLock:
     """Make the folder, take it for this process, and see that its database can be used.
 
     The lock is the operating system's, on a file in the folder: it is gone with the process, whatever ends that, and
-    the file that stays behind means nothing. Keep what is returned for as long as the board lives. Raises FolderError
+    the file that stays behind means nothing. Keep what is returned for as long as the board lives. Raises DataDirError
     or DatabaseError.
     """
     try:
@@ -27,13 +27,13 @@ def claim(folder: Path) -> FileLock:
         lock = FileLock(folder / LOCK_FILE, blocking=False, fallback_to_soft=False)
         lock.acquire()
     except Timeout:
-        raise FolderError(
+        raise DataDirError(
             f"Another board is running on the data folder {folder}. Use that one, or start this one on a folder of its"
             " own with --data-dir."
         ) from None
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise FolderError(
+        raise DataDirError(
             f"The data folder {folder} cannot be used: {reason}. Choose another with --data-dir."
         ) from error
     try:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.harness.boards import PATIENCE, BoardProcess
+from tests.harness.chromium import ARGUMENTS, find_chromium, make_context
 from tests.harness.pages import BoardPage
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-SIZE = {"width": 1280, "height": 720}
 expect.set_options(timeout=PATIENCE * 1000)
 
 
@@ -58,12 +56,6 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-def find_chromium(playwright: Playwright) -> str | None:
-    """Where Chromium is on this machine."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return next(filter(None, map(shutil.which, (*names, playwright.chromium.executable_path))), None)
-
-
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     """Notes what happens in the pages of the test, and fails it if that was not right."""
@@ -78,13 +70,6 @@ def profile(browser: Browser) -> Iterator[BrowserContext]:
     context = make_context(browser)
     yield context
     context.close()
-
-
-def make_context(browser: Browser, **options: Any) -> BrowserContext:
-    """A browser profile; options are those of Playwright's new_context."""
-    context = browser.new_context(**{"viewport": SIZE, **options})
-    context.set_default_timeout(PATIENCE * 1000)
-    return context
 
 
 @pytest.fixture

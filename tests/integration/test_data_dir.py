@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.data_dir import FolderError, claim
+from app.storage.data_dir import DataDirError, claim
 from app.storage.database import DatabaseError
 from tests.harness.boards import PATIENCE, BoardProcess
 
@@ -34,7 +34,7 @@ def start(folder: Path) -> str:
 
 def refusal(folder: Path) -> str:
     """What such a start says, without the rest of the board."""
-    with pytest.raises((FolderError, DatabaseError)) as refused:
+    with pytest.raises((DataDirError, DatabaseError)) as refused:
         claim(folder)
     assert "--data-dir" in str(refused.value)
     return str(refused.value)
