@@ -1,3 +1,1 @@
 """Lossboard: watch gradient descent happen, live."""
-
-__version__ = "0.1.0"

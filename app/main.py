@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-import app as package
 import lossboard
 from app.api import control, events, lessons, methods, points, races, runs, view
 from app.api.docs import add_docs
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Lossboard",
-        version=package.__version__,
+        version=version("lossboard"),
         description="Watch gradient descent happen, live.",
         docs_url=None,
         redoc_url=None,

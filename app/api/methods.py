@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import version
 
 from fastapi import APIRouter
 
-import app
 from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
 from app.api.serializers import method_response
 from app.errors import NotFoundError
@@ -22,7 +22,7 @@ router = APIRouter(tags=["methods"], responses=REFUSED, route_class=JsonRoute)
 @router.get("/health")
 async def health(services: ServicesDep) -> Health:
     """Whether the board, and its Visdom, are alive."""
-    return Health(version=app.__version__, visdom=services.visdom.state)
+    return Health(version=version("lossboard"), visdom=services.visdom.state)
 
 
 @router.get("/methods")
