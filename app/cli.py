@@ -203,7 +203,8 @@ def _share_memory_and_time() -> None:
 def main() -> None:
     """The entry point of the command."""
     _share_memory_and_time()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # until uvicorn listens to both
+    # Until uvicorn handles it. Not as SIGINT is handled: in the background job of a shell script that is ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     commands()
 
 

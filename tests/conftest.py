@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from tests.harness.boards import BoardProcess
 # How long an example takes, and to draw it, depends on what else the machine does.
 settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def processes_that_heed_sigint() -> Iterator[None]:
+    """Let the processes that tests start take SIGINT as a user's do, whoever starts the suite.
+
+    The background job of a shell script ignores SIGINT, and a signal that is ignored stays so in every child process.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,15 @@ def running(program: str, among: list[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
+def suspend(process: psutil.Process) -> None:
+    """Stop a process as SIGSTOP does; return when none of its threads runs any more.
+
+    The signal alone is only sent: until the first thread has taken it, the others go on.
+    """
+    process.suspend()
+    wait_for(lambda: process.status() == psutil.STATUS_STOPPED, f"the stop of process {process.pid}")
+
+
 class BoardProcess:
     """`lossboard` started on a free port with its data in `folder`."""
 

@@ -48,6 +48,21 @@ def test_a_port_in_use_is_said_and_another_taken(tmp_path: Path) -> None:
             board.process.terminate()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM")
+def test_sigterm_ends_a_board_that_starts_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    board = [sys.executable, "-m", "app.cli", "--no-browser", "--data-dir", str(tmp_path)]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *board, "--port", str(taken.getsockname()[1])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                assert process.stdout.readline().endswith("taking a free one.\n")  # it does not serve yet
+                process.terminate()
+                assert process.wait(PATIENCE) != 0
+            finally:
+                process.kill()
+
+
 def test_a_port_that_may_not_be_used_is_not_said_to_be_in_use(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

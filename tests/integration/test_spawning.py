@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tests.harness.boards import BoardProcess, alive, running, wait_for
+from tests.harness.boards import BoardProcess, alive, running, suspend, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_run_is_stopped_killed_or_deleted(board: BoardProcess) -> None:
 def test_a_worker_that_does_not_listen_is_killed(board: BoardProcess) -> None:
     run_id = slow_run(board)
     (worker,) = workers(board)
-    worker.suspend()
+    suspend(worker)
     board.client.post(f"/api/runs/{run_id}/stop")
     assert board.wait_until(run_id)["status"] == "stopped"
     assert not alive([worker])

@@ -1,7 +1,6 @@
 """The supervisor: a real child started, killed, hung, and kept from starting."""
 
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +18,7 @@ from app.visdom import supervisor as supervisor_module
 from app.visdom.connection import AnyVisdom
 from app.visdom.supervisor import ExternalVisdom, VisdomServer, pause_after
 from tests.app.visdom.conftest import eventually, serving
-from tests.harness.boards import PATIENCE
+from tests.harness.boards import PATIENCE, suspend
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -98,7 +97,7 @@ async def test_a_hung_child_is_replaced(assets: Path, tmp_path: Path, monkeypatc
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, states):
         assert await visdom.wait_until_up(PATIENCE), visdom.error
         hung = child_of(visdom)
-        hung.suspend()
+        suspend(hung)
         await eventually(lambda: states[-1] == "starting")
         assert visdom.error == "Visdom stopped answering."
         assert await visdom.wait_until_up(PATIENCE)
@@ -112,7 +111,7 @@ async def test_stop_kills_a_child_that_does_not_listen(
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, _):
         assert await visdom.wait_until_up(PATIENCE), visdom.error
         child = child_of(visdom)
-        child.send_signal(signal.SIGSTOP)
+        suspend(child)
         await visdom.stop()
         assert not child.is_running()
     assert KILLED in caplog.text
