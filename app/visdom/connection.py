@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -137,23 +137,8 @@ class VisdomConnection:
             raise VisdomError(f"Visdom answered {path} with status {answer.status_code}.")
         return answer.text
 
-    async def post_window(
-        self,
-        env: str,
-        win: str,
-        data: Sequence[Mapping[str, Any]],
-        layout: Mapping[str, Any],
-        opts: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Show a window in place of the one of that name: `data` are plotly traces, or one pane of Visdom's.
-
-        Raises VisdomError.
-        """
-        window = {"eid": env, "win": win, "data": data, "layout": layout, "opts": opts or {}}
-        await self.post_events(win, encode(window))
-
     async def post_events(self, win: str, body: bytes) -> None:
-        """Show a window whose JSON is ready; `win` is the name in it. Raises VisdomError."""
+        """Show a window in place of the one named `win`, which its JSON `body` names too. Raises VisdomError."""
         answer = await self.post("/events", body)
         if answer != win:
             raise VisdomError(f"Visdom answered {answer[:80]!r} to window {win!r}.")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.visdom.connection import VisdomError, encode
@@ -34,17 +33,6 @@ class FakeVisdom:
         self.posts.append((path, posted))
         self.times.append(time.monotonic())
         return self._answer(path, posted)
-
-    async def post_window(
-        self,
-        env: str,
-        win: str,
-        data: Sequence[Mapping[str, Any]],
-        layout: Mapping[str, Any],
-        opts: Mapping[str, Any] | None = None,
-    ) -> None:
-        window = {"eid": env, "win": win, "data": data, "layout": layout, "opts": opts or {}}
-        await self.post_events(win, encode(window))
 
     async def post_events(self, win: str, body: bytes) -> None:
         if (answer := await self.post("/events", body)) != win:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import httpx2
 import pytest
 import uvicorn
 
+from app.visdom.connection import VisdomConnection, encode
 from app.visdom.supervisor import VisdomServer
 from tests.harness.boards import PATIENCE
+from tests.harness.fake_visdom import FakeVisdom
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,18 @@ async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) ->
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+async def post_window(
+    connection: VisdomConnection | FakeVisdom,
+    env: str,
+    win: str,
+    data: Sequence[Mapping[str, Any]],
+    layout: Mapping[str, Any] | None = None,
+) -> None:
+    """Show a window in place of the one of that name."""
+    window = {"eid": env, "win": win, "data": data, "layout": layout or {}, "opts": {}}
+    await connection.post_events(win, encode(window))
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from app.visdom import connection as connection_module
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.supervisor import ExternalVisdom, VisdomServer
-from tests.app.visdom.conftest import serving
+from tests.app.visdom.conftest import post_window, serving
 from tests.harness.fake_visdom import FakeVisdom
 
 pytestmark = pytest.mark.anyio
@@ -35,10 +35,10 @@ async def windows(connection: VisdomConnection | FakeVisdom, env: str) -> Any:
 
 
 async def test_windows_are_posted_replaced_and_closed(connection: VisdomConnection | FakeVisdom) -> None:
-    await connection.post_window("posted", "loss", LINE, {"title": "loss"})
-    await connection.post_window("posted", "path", LINE, {}, {"title": "path"})
+    await post_window(connection, "posted", "loss", LINE, {"title": "loss"})
+    await post_window(connection, "posted", "path", LINE)
     assert await windows(connection, "posted") == {"loss": LINE, "path": LINE}
-    await connection.post_window("posted", "loss", [{"type": "scatter", "y": []}], {})
+    await post_window(connection, "posted", "loss", [{"type": "scatter", "y": []}])
     assert (await windows(connection, "posted"))["loss"] == [{"type": "scatter", "y": []}]
     await connection.close_window("posted", "loss")
     assert await windows(connection, "posted") == {"path": LINE}
@@ -49,7 +49,7 @@ async def test_closing_and_deleting_what_is_not_there_is_no_error(
 ) -> None:
     await connection.close_window("nowhere", "nothing")
     await connection.delete_env("nowhere")
-    await connection.post_window("deleted", "w", LINE, {})
+    await post_window(connection, "deleted", "w", LINE)
     await connection.close_window("deleted", "nothing")
     await connection.delete_env("deleted")
     await connection.close_window("deleted", "w")
@@ -57,7 +57,7 @@ async def test_closing_and_deleting_what_is_not_there_is_no_error(
 
 async def test_numbers_that_json_lacks_become_null(connection: VisdomConnection | FakeVisdom) -> None:
     line = [{"type": "scatter", "y": [math.nan, 1.0, math.inf, -math.inf], "meta": {"at": (math.nan, 1)}}]
-    await connection.post_window("numbers", "w", line, {})
+    await post_window(connection, "numbers", "w", line)
     expected = [{"type": "scatter", "y": [None, 1.0, None, None], "meta": {"at": [None, 1]}}]
     assert await windows(connection, "numbers") == {"w": expected}
 
@@ -94,7 +94,7 @@ async def test_a_visdom_that_does_not_answer_is_an_error(monkeypatch: pytest.Mon
     async with serving(Starlette(routes=[Route("/events", slow, methods=["POST"])])) as address:
         visdom = ExternalVisdom(address)
         with pytest.raises(VisdomError, match=r"^Visdom did not answer /events within 0.1 seconds\.$"):
-            await VisdomConnection(visdom).post_window("main", "w", LINE, {})
+            await post_window(VisdomConnection(visdom), "main", "w", LINE)
         await visdom.stop()
 
 
@@ -103,5 +103,5 @@ async def test_the_environments_proxy_is_not_used(visdom: VisdomServer, monkeypa
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     other = ExternalVisdom(visdom.url)
     other.headers = visdom.headers
-    await VisdomConnection(other).post_window("main", "w", LINE, {})
+    await post_window(VisdomConnection(other), "main", "w", LINE)
     await other.stop()

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from app.visdom.connection import VisdomConnection
 from app.visdom.proxy import visdom_routes
 from app.visdom.supervisor import ExternalVisdom, VisdomServer
-from tests.app.visdom.conftest import eventually, serving, socket_of
+from tests.app.visdom.conftest import eventually, post_window, serving, socket_of
 from tests.harness.boards import PATIENCE
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ LINE = [{"type": "scatter", "y": [1, 2]}]
 @pytest.fixture(scope="module")
 async def board(visdom: VisdomServer) -> AsyncIterator[str]:
     """The address of an app that shows a Visdom with one window, "w" in env "main"."""
-    await VisdomConnection(visdom).post_window("main", "w", LINE, {})
+    await post_window(VisdomConnection(visdom), "main", "w", LINE)
     async with serving(Starlette(routes=visdom_routes(visdom))) as address:
         yield address
 
@@ -189,7 +189,7 @@ async def test_a_page_sees_what_is_posted(browser: httpx2.AsyncClient, visdom: V
         await show(browser, page, "main")
         assert (await receive(page, "window"))["content"]["data"] == LINE
         await receive(page, "layout")
-        await VisdomConnection(visdom).post_window("main", "new", LINE, {"title": "Ünïcode ✓"})
+        await post_window(VisdomConnection(visdom), "main", "new", LINE, {"title": "Ünïcode ✓"})
         window = await receive(page, "window")
         assert (window["id"], window["eid"], window["content"]["layout"]["title"]) == ("new", "main", "Ünïcode ✓")
         await page.send_json({"cmd": "close", "data": "new", "eid": "main"})
@@ -207,7 +207,7 @@ async def test_a_big_window_arrives(browser: httpx2.AsyncClient, visdom: VisdomS
     text = "x" * 20_000_000
     async with socket_of(browser) as page:
         await show(browser, page, "big")
-        await VisdomConnection(visdom).post_window("big", "w", [{"type": "text", "content": text}], {})
+        await post_window(VisdomConnection(visdom), "big", "w", [{"type": "text", "content": text}])
         assert (await receive(page, "window"))["content"] == text
     await VisdomConnection(visdom).delete_env("big")
 
@@ -218,7 +218,7 @@ async def test_a_slow_browser_gets_the_last_picture(browser: httpx2.AsyncClient,
         await show(browser, page, "slow")
         await receive(page, "layout")
         for n in range(50):
-            await connection.post_window("slow", "w", [{"type": "text", "content": f"{n} " + "x" * 1_000_000}], {})
+            await post_window(connection, "slow", "w", [{"type": "text", "content": f"{n} " + "x" * 1_000_000}])
         seen = []
         while "49" not in seen:
             seen.append((await receive(page, "window"))["content"].split()[0])
@@ -240,7 +240,7 @@ async def test_a_page_survives_a_new_visdom(assets: Path, tmp_path: Path) -> Non
             psutil.Process(visdom.pid).kill()
             second = await show(browser, page, "main")
             assert second != first
-            await VisdomConnection(visdom).post_window("main", "rebuilt", LINE, {})
+            await post_window(VisdomConnection(visdom), "main", "rebuilt", LINE)
             assert (await receive(page, "window"))["id"] == "rebuilt"
         await visdom.stop()
 
