@@ -24,10 +24,11 @@ from app.settings import Settings
 from app.storage.database import DATABASE_FILE, Database
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunSaved
 from app.storage.store import Store
-from app.visdom.connection import BASE_PATH, AnyVisdom, VisdomConnection
+from app.visdom.connection import AnyVisdom, VisdomConnection
+from app.visdom.constants import BASE_PATH
 from app.visdom.publisher import SHARED_ENV, Publisher
 from app.visdom.supervisor import ExternalVisdom, VisdomServer
-from app.workers.local import SpawningEngine, local_engine
+from app.workers.local import SpawningExecutor, local_executor
 
 log = logging.getLogger("lossboard.services")
 
@@ -121,9 +122,9 @@ def make_visdom(settings: Settings) -> AnyVisdom:
 
 def _make_scheduler(settings: Settings, active: ActiveRuns, journals: Leftovers) -> Scheduler:
     spawning = settings.workers == "spawn"
-    engine = SpawningEngine() if spawning else local_engine(preload_torch=settings.preload_torch)
+    executor = SpawningExecutor() if spawning else local_executor(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
-    return Scheduler(active, engine, journals, limits, url=settings.url, data_dir=settings.data_dir)
+    return Scheduler(active, executor, journals, limits, url=settings.url, data_dir=settings.data_dir)
 
 
 def _telling(streams: EventStreams) -> Callable[[RunEvent], None]:

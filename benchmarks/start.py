@@ -70,8 +70,8 @@ def memory(board: BoardProcess) -> Iterator[Figure]:
     """The resident set of the app, and of what it has started."""
     kinds: dict[str, Callable[[list[str]], bool]] = {
         "memory of Visdom": lambda line: "app.visdom.server_process" in line,
-        "memory of the numpy nursery": lambda line: line[-2:-1] == ["app.workers.fork_server"],
-        "memory of the torch nursery": lambda line: line[-1] == "torch",
+        "memory of the numpy fork server": lambda line: line[-2:-1] == ["app.workers.fork_server"],
+        "memory of the torch fork server": lambda line: line[-1] == "torch",
     }
     app = psutil.Process(board.process.pid)
     yield Figure("memory of the app", megabytes(app), "MB", at_most=120)

@@ -41,8 +41,8 @@ for module, names in MISSING.items():
 import importlib
 for name in MODULES:
     importlib.import_module(name)
-from app.workers.local import SpawningEngine, local_engine
-assert isinstance(local_engine(preload_torch=True), SpawningEngine)
+from app.workers.local import SpawningExecutor, local_executor
+assert isinstance(local_executor(preload_torch=True), SpawningExecutor)
 """
 MISSING = {
     "os": [

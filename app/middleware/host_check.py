@@ -33,7 +33,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.settings import Settings
-from app.visdom.connection import BASE_PATH
+from app.visdom.constants import BASE_PATH
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+?)\.?(:[0-9]{0,5})?", re.IGNORECASE)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.runs.active import EXTERNAL, Active, ActiveRuns
 from app.runs.journals import Leftovers
-from app.workers.executor import Engine, Job
+from app.workers.executor import Executor, Job
 
 STOP_GRACE_S = 3.0  # that a worker has to stop by itself
 
@@ -35,11 +35,11 @@ class Scheduler:
     """Starts and kills the workers of runs."""
 
     def __init__(
-        self, active: ActiveRuns, engine: Engine, journals: Leftovers, limits: Limits, *, url: str, data_dir: Path
+        self, active: ActiveRuns, executor: Executor, journals: Leftovers, limits: Limits, *, url: str, data_dir: Path
     ) -> None:
         """``url`` is where workers report to, ``data_dir`` where they keep their journals."""
         self._active = active
-        self._engine = engine
+        self._executor = executor
         self._journals = journals
         self._limits = limits
         self._url = url
@@ -51,12 +51,12 @@ class Scheduler:
 
     async def start(self) -> None:
         """Get ready to start workers."""
-        await self._engine.start(self._worker_ended)
+        await self._executor.start(self._worker_ended)
 
     async def stop(self) -> None:
         """End every worker; no other is started, and no run is given up for it."""
         self._closed = True
-        await self._engine.stop()
+        await self._executor.stop()
 
     async def launch(self) -> None:
         """Start the runs that wait, oldest first, while there is room for them."""
@@ -70,13 +70,13 @@ class Scheduler:
                 control = active.control.model_dump()
                 try:
                     job = Job(record.id, record.method, record.params, self._url, str(self._data_dir), control)
-                    await self._engine.run(job)
+                    await self._executor.run(job)
                 except OSError as error:
                     await self._active.give_up(active, "failed", f"No worker process could be started: {error}.")
 
     async def kill(self, run_id: str) -> None:
         """End a run's worker at once. A run without a worker is no error."""
-        await self._engine.kill(run_id)
+        await self._executor.kill(run_id)
 
     def kill_after_grace(self, run_id: str) -> None:
         """End the worker of a run that was asked to stop, if it does not do so by itself."""
@@ -84,7 +84,7 @@ class Scheduler:
         async def wait_and_kill() -> None:
             await asyncio.sleep(STOP_GRACE_S)
             if self._active.get(run_id):
-                await self._engine.kill(run_id)
+                await self._executor.kill(run_id)
 
         self._run_in_background(wait_and_kill())
 

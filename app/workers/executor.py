@@ -1,4 +1,4 @@
-"""What the board asks of whatever runs its trainers; local processes are one answer."""
+"""The interface between the board and whatever runs its workers; processes on this machine are one implementation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know: the run to report, the board's address to report it to, and its data folder;
-    ``control`` is what the board asks of the run already, as in the answers to its points."""
+    """What a worker needs to know to run one trainer.
+
+    run_id, method, params: the run, and the trainer and parameters it was made with
+    url: the board's address, which the worker reports to
+    folder: the board's data folder, in which the worker keeps its journal
+    control: what the board asks of the run at its start, as in the responses to its points later
+    """
 
     run_id: str
     method: str
@@ -20,24 +25,26 @@ class Job:
     control: dict[str, Any] = field(default_factory=dict)
 
 
-type Ended = Callable[[str, int], None]  # called with a run's id and its worker's exit code (-9: killed by signal 9)
+type WorkerEndListener = Callable[
+    [str, int], None
+]  # gets a run's id and its worker's exit code (-9: killed by signal 9)
 
 
-def nobody(_run_id: str, _code: int) -> None:
-    """Who is told that a worker has ended before someone wants to know."""
+def ignore_worker_end(_run_id: str, _exit_code: int) -> None:
+    """A listener that does nothing, until another takes its place."""
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """Starts and kills workers."""
 
-    async def start(self, on_end: Ended) -> None:
-        """Get ready; ``on_end`` is called in the event loop whenever a worker has ended."""
+    async def start(self, on_end: WorkerEndListener) -> None:
+        """Get ready; `on_end` is called on the event loop whenever a worker has ended."""
 
     async def run(self, job: Job) -> None:
         """Start a worker for this job. OSError if none can be started."""
 
     async def kill(self, run_id: str) -> None:
-        """End a worker at once; ``on_end`` follows. A run without a worker is no error."""
+        """End a worker at once; `on_end` follows. A run without a worker is no error."""
 
     async def stop(self) -> None:
-        """End every worker and whatever starts them."""
+        """End every worker and every process that starts workers."""

@@ -1,4 +1,4 @@
-"""What a worker does: drive one trainer and report its points through the client."""
+"""A worker: runs one trainer and reports its points through the client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import math
 import os
 import sys
-import threading
 import time
 import traceback
 import urllib.request
@@ -22,33 +21,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lossboard
+from app import processes
 from app.workers.executor import Job
-from app.workers.priority import step_back
+from app.workers.priority import lower_priority
 from app.workers.reporter import WorkerRun
 from trainers import METHODS
 from trainers.method import DIVERGED, Method
 from trainers.params import Params
 from trainers.problem import Data, make_data
 
-CHUNK_STEPS = 1000
-CHUNK_SECONDS = 0.05
-LONG = 60.0  # seconds to wait at once: at 1e-300 steps a second, the next is further than time reaches
+# Between two looks at what the board asks, a worker takes at most so many steps, and steps for about so long.
+MAX_STEPS_AT_ONCE = 1000
+STEPPING_S = 0.05
+DATA_TIMEOUT_S = 30.0
+MAX_WAIT_S = 60.0  # at 1e-300 steps a second, the time until the next step is more than a wait can take
 
 type Row = tuple[float | None, ...]
 
 
 def work(job: Job) -> None:
-    """Run a job to its end and report how it ended. Failures are reported, never raised; SystemExit if the board is
-    gone before it has begun."""
+    """Run a job to its end and report how it ended. Failures are reported, not raised; SystemExit if the board has
+    ended before the run could start."""
     method = METHODS[job.method]
-    os.environ["LOSSBOARD_DIR"] = job.folder  # for its journal: where the next board finds it, should this one die
+    os.environ["LOSSBOARD_DIR"] = job.folder  # its journal lies where the next board finds it, if this one is killed
     try:
         params = method.params.model_validate(job.params)
         try:
             data = _fetch_data(job)
-        except HTTPError:  # the board's answer
+        except HTTPError:  # the board's response
             raise
-        except (OSError, HTTPException):  # no board is there: how the run ended is for the next one to say
+        except (OSError, HTTPException):  # there is no board: the next one records how the run ended
             sys.exit(1)
         if method.needs_torch:
             torch = importlib.import_module("torch")  # only where it is needed: it takes seconds
@@ -71,7 +73,7 @@ def work(job: Job) -> None:
 
 @dataclass
 class Training:
-    """One trainer on its way, and the result it has so far."""
+    """One trainer under way, and its result so far."""
 
     run: WorkerRun
     method: Method[Any]
@@ -81,23 +83,23 @@ class Training:
 
     def __post_init__(self) -> None:
         self._done = 0  # steps taken
-        self._stepped = -math.inf  # when the last one was, by time.monotonic()
-        self._due = time.monotonic()  # when the next one is to be, if the run is slowed
+        self._stepped = -math.inf  # time.monotonic() of the last step
+        self._due = time.monotonic()  # of the next step, if the run is slowed
 
     def go(self) -> str:
-        """Take all steps; the status in which the run ends."""
+        """Take all steps. Returns the status in which the run ends."""
         steps: Iterator[Row] = iter(self.method.train(self.data, self.params))
         total = self.method.total_steps(self.params, len(self.data))
-        chunk = 1
+        at_once = 1
         while not self.run.should_stop:
             if self._done >= total:
                 return "finished"
             allowed = self._allowed()
-            self._take_changes()  # after that: who sets a parameter and then asks for a step gets the step with it
+            self._take_changes()  # after _allowed(): a step asked for after a change is taken with it
             if not allowed:
                 continue
-            begun = time.perf_counter()
-            wanted = min(chunk, allowed)
+            began = time.perf_counter()
+            wanted = min(at_once, allowed)
             rows, overflowed = _take(steps, wanted)
             diverged = self._report(self._done, rows) or overflowed
             self._done += len(rows)
@@ -105,31 +107,31 @@ class Training:
                 return "diverged"
             if len(rows) < wanted:
                 return "finished"
-            spent = max(time.perf_counter() - begun, 1e-9)
-            chunk = max(1, min(CHUNK_STEPS, 2 * wanted, int(wanted * CHUNK_SECONDS / spent)))
+            spent = max(time.perf_counter() - began, 1e-9)
+            at_once = max(1, min(MAX_STEPS_AT_ONCE, 2 * wanted, int(wanted * STEPPING_S / spent)))
         return "stopped"
 
     def _allowed(self) -> int:
-        """How many steps may be taken now; waits where it is none, until one is due or the board asks for something."""
+        """How many steps may be taken now. If none, waits first, until one is due or the board asks for something."""
         left = self.run.steps_left(self._done)
         now = time.monotonic()
         if left <= 0:
-            self.run.wait(LONG)
-            self._due = time.monotonic()  # once it goes on, nobody wants to wait any longer
+            self.run.wait(MAX_WAIT_S)
+            self._due = time.monotonic()  # the first step after a pause is taken at once
             return 0
         pace = self.params.steps_per_second
-        if left < math.inf or not pace:  # single steps are asked for by hand, and come at once
+        if left < math.inf or not pace:  # single steps are asked for by hand, and taken at once
             self._stepped = self._due = now
-            return int(min(left, CHUNK_STEPS))
+            return int(min(left, MAX_STEPS_AT_ONCE))
         if self._due > now:
-            self.run.wait(min(self._due - now, LONG))
+            self.run.wait(min(self._due - now, MAX_WAIT_S))
             return 0
         self._stepped = now
         self._due += 1 / pace
         return 1
 
     def _take_changes(self) -> None:
-        """Take the parameters that were changed on the board: they hold from the next step on."""
+        """Apply the parameters that were changed on the board: they hold from the next step on."""
         asked: dict[str, Any] = self.run.control.get("params") or {}
         changed = {name: value for name, value in asked.items() if getattr(self.params, name) != value}
         for name, value in changed.items():
@@ -140,7 +142,7 @@ class Training:
             self._due = max(time.monotonic(), self._stepped + 1 / pace)
 
     def _report(self, first: int, rows: list[Row]) -> bool:
-        """Send the points of these steps, up to the first that has diverged; whether one has."""
+        """Log the points of these steps, up to the first that has diverged. Returns whether one has."""
         if not rows:
             return False
         names = self.method.metrics(self.params)
@@ -166,7 +168,7 @@ class Training:
 
 
 def _take(steps: Iterator[Row], count: int) -> tuple[list[Row], bool]:
-    """The next ``count`` steps, fewer at the end; and whether Python's arithmetic overflowed, which is a divergence."""
+    """The next ``count`` steps, fewer at the end; and whether Python's arithmetic overflowed, which is divergence."""
     rows: list[Row] = []
     try:
         rows.extend(itertools.islice(steps, count))  # keeps what it has when the trainer raises
@@ -176,7 +178,7 @@ def _take(steps: Iterator[Row], count: int) -> tuple[list[Row], bool]:
 
 
 def _table(first: int, rows: list[Row]) -> NDArray[np.float64]:
-    """A row per point: the step, then the values, None as MISSING."""
+    """Shape (points, 1 + metrics): the step, then the values, None as MISSING."""
     table = np.empty((len(rows), 1 + len(rows[0])))
     table[:, 0] = np.arange(first, first + len(rows))
     table[:, 1:] = rows
@@ -191,8 +193,8 @@ def _fetch_data(job: Job) -> Data:
         f"{job.url}/api/runs/{job.run_id}/data", headers={"Accept": "application/octet-stream"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=30) as answer:
-        x, y = np.frombuffer(answer.read(), "<f8").reshape(2, -1)
+    with opener.open(request, timeout=DATA_TIMEOUT_S) as response:
+        x, y = np.frombuffer(response.read(), "<f8").reshape(2, -1)
     return make_data(x, y)
 
 
@@ -202,16 +204,11 @@ def _sentence(error: Exception) -> str:
 
 
 def main() -> None:
-    """A worker started as a program of its own, where processes cannot be forked: the job comes on standard input."""
-    step_back()
+    """A worker as a program of its own, where processes cannot be forked: reads its job from standard input."""
+    lower_priority()
     job = Job(**json.loads(sys.stdin.readline()))
-    os.dup2(2, 1)  # nobody reads our output: a trainer that prints much would stand still
-
-    def end_with_the_board() -> None:
-        sys.stdin.read()
-        os._exit(1)
-
-    threading.Thread(target=end_with_the_board, daemon=True).start()
+    os.dup2(2, 1)  # standard output is a pipe that is not read: it would fill up and block a trainer that prints
+    processes.exit_with_parent(1)
     work(job)
 
 

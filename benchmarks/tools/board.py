@@ -76,7 +76,7 @@ class Lossboard(Tool):
         return done.returncode == 0
 
     def beside(self) -> list[psutil.Process]:
-        """The app and its Visdom; the nurseries are for runs that are started on the page."""
+        """The app and its Visdom; the fork servers are for runs that are started on the page."""
         return [psutil.Process(self.board.process.pid), self.board.visdom()]
 
     def _find(self, run: str) -> dict[str, Any] | None:

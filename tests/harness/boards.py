@@ -115,10 +115,10 @@ class BoardProcess:
         (child,) = running("app.visdom.server_process", self.children())
         return child
 
-    def nursery(self) -> psutil.Process:
-        """The nursery that it started first, which forks the workers of numpy runs."""
-        nurseries = running("app.workers.fork_server", psutil.Process(self.process.pid).children())
-        return min(nurseries, key=lambda process: process.create_time())
+    def fork_server(self) -> psutil.Process:
+        """The fork server that it started first, which forks the workers of numpy runs."""
+        fork_servers = running("app.workers.fork_server", psutil.Process(self.process.pid).children())
+        return min(fork_servers, key=lambda process: process.create_time())
 
     def __enter__(self) -> Self:
         return self.start()

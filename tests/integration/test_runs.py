@@ -169,8 +169,8 @@ def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callabl
     slowed = [board.run("gd", epochs=2000, steps_per_second=50) for _ in range(2)]
     for one in slowed:
         board.wait_until(one["id"], "running")
-    nursery = board.nursery()
-    worker = min(nursery.children(), key=lambda process: process.create_time())
+    fork_server = board.fork_server()
+    worker = min(fork_server.children(), key=lambda process: process.create_time())
     worker.kill()
     run = board.wait_until(slowed[0]["id"])
     assert run["status"] == "failed"
@@ -182,11 +182,11 @@ def test_a_killed_worker_is_a_failed_run_and_the_others_go_on(new_board: Callabl
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no niceness")
 def test_workers_stay_in_the_background(board: BoardProcess) -> None:
     board.wait_until(board.run("gd", epochs=1000, steps_per_second=5)["id"], "running")
-    nursery = board.nursery()
-    wait_for(lambda: len(nursery.children()) == 1, "the end of workers of earlier tests")
+    fork_server = board.fork_server()
+    wait_for(lambda: len(fork_server.children()) == 1, "the end of workers of earlier tests")
     own = psutil.Process(board.process.pid).nice()
-    assert {process.nice() for process in (nursery, *nursery.children())} == {min(own + 10, 19)}
-    session = Path(f"/proc/{nursery.pid}/autogroup")
+    assert {process.nice() for process in (fork_server, *fork_server.children())} == {min(own + 10, 19)}
+    session = Path(f"/proc/{fork_server.pid}/autogroup")
     assert not session.exists() or session.read_text().endswith("nice 10\n")
 
 
@@ -208,13 +208,13 @@ def test_a_worker_that_outlives_its_board_leaves_its_run_interrupted(new_board: 
         assert run["status"] == shown
 
 
-def test_a_killed_nursery_is_replaced(new_board: Callable[..., BoardProcess]) -> None:
+def test_a_killed_fork_server_is_replaced(new_board: Callable[..., BoardProcess]) -> None:
     board = new_board().start()
     made = board.run("gd", epochs=2000, steps_per_second=50)
     board.wait_until(made["id"], "running")
-    nursery = board.nursery()
-    workers = nursery.children()
-    nursery.kill()
+    fork_server = board.fork_server()
+    workers = fork_server.children()
+    fork_server.kill()
     assert board.wait_until(made["id"])["status"] == "failed"
     wait_for(lambda: not alive(workers), "orphaned workers gone", 10)
     assert board.wait_until(board.run("gd")["id"])["status"] == "finished"
@@ -255,8 +255,8 @@ def test_a_running_run_can_be_deleted(new_board: Callable[..., BoardProcess]) ->
     board.wait_until(made["id"], "running")
     assert board.client.delete(f"/api/runs/{made['id']}").status_code == 204
     board.wait_until(waiting["id"], "running")  # the slot is free again
-    nursery = board.nursery()
-    wait_for(lambda: len(nursery.children()) == 1, "the deleted run's worker gone")
+    fork_server = board.fork_server()
+    wait_for(lambda: len(fork_server.children()) == 1, "the deleted run's worker gone")
 
 
 def test_colours_of_the_latest_runs_differ(board: BoardProcess) -> None:
@@ -286,7 +286,7 @@ def test_a_signal_ends_everything(
     with board.client.stream("GET", "/api/events") as stream:
         next(stream.iter_lines())
         children = board.children()
-        assert len(children) >= 4  # two nurseries, two workers, Visdom
+        assert len(children) >= 4  # two fork servers, two workers, Visdom
         if whole_group:
             os.killpg(board.process.pid, sig)
         else:
