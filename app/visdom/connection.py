@@ -1,4 +1,4 @@
-"""A Visdom somewhere: whether it is up, and the one place that posts to it and checks what it answers."""
+"""A Visdom server: whether it is up, and the one place that posts to it and checks its responses."""
 
 import asyncio
 import logging
@@ -11,20 +11,22 @@ from urllib.parse import urlsplit
 import httpx2
 import pydantic_core
 
+from app.visdom.constants import BASE_PATH
+
 State = Literal["up", "starting", "down"]
 
-BASE_PATH = "/visdom"
-TIMEOUT = 5.0
-HEALTH_TIMEOUT = 1.0  # a Visdom that is well says so sooner
+REQUEST_TIMEOUT_S = 5.0
+HEALTH_TIMEOUT_S = 1.0  # a healthy Visdom responds sooner
+IDLE_CONNECTIONS = 20
 
 logger = logging.getLogger(__name__)
 
 
 class AnyVisdom(ABC):
-    """A Visdom somewhere: its address, its state, and those who want to know when that changes.
+    """A Visdom server, whoever runs it: its address, its state, and the listeners called when that changes.
 
-    `url` and `headers` are what a request to it needs; the url of a child changes when it is restarted.
-    `error` says in a sentence why it is not up, if there is a reason to give.
+    `url` and `headers` are what a request to it needs; the url of a child process changes when it is restarted.
+    `error` says in a sentence why it is not up, if the reason is known.
     """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
@@ -35,18 +37,20 @@ class AnyVisdom(ABC):
         self._up = asyncio.Event()
         self._listeners: list[Callable[[State], None]] = []
         self._task: asyncio.Task[None] | None = None
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it notes every request, 30 a second
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request, 30 a second
         self.client = httpx2.AsyncClient(
-            trust_env=False,  # an HTTP_PROXY of the user's is not for this
+            trust_env=False,  # no HTTP_PROXY in between
             verify=url.startswith("https:"),  # loading certificates takes 0.1 s
-            timeout=TIMEOUT,
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),  # a socket per browser
+            timeout=REQUEST_TIMEOUT_S,
+            limits=httpx2.Limits(
+                max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS
+            ),  # a socket per browser
         )
         self.client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # many browsers share it
 
     @property
     def state(self) -> State:
-        """up: it answers. starting: it soon should. down: it could not be started, and is tried again."""
+        """up: it responds. starting: it soon should. down: it could not be started; another attempt follows."""
         return self._state
 
     @property
@@ -59,15 +63,15 @@ class AnyVisdom(ABC):
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Begin to start it and to watch it; returns at once and raises nothing."""
+        """Start it, if it is a child process, and watch it, in the background; returns at once and raises nothing."""
         self._task = asyncio.create_task(self._run(), name="visdom")
 
     async def stop(self) -> None:
-        """Stop watching it, and end it if it is ours; it is not started again."""
+        """Stop watching it, and end it if it is a child process; it is not started again."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._become("down")
+        self._set_state("down")
         await self.client.aclose()
 
     async def wait_until_up(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (a bool is handier)
@@ -79,19 +83,19 @@ class AnyVisdom(ABC):
             return False
         return True
 
-    async def answers(self) -> bool:
-        """Whether it answers now, within HEALTH_TIMEOUT."""
+    async def responds(self) -> bool:
+        """Whether it responds now, within HEALTH_TIMEOUT_S."""
         try:
-            answer = await self.client.get(f"{self.url}/health", headers=self.headers, timeout=HEALTH_TIMEOUT)
+            response = await self.client.get(f"{self.url}/health", headers=self.headers, timeout=HEALTH_TIMEOUT_S)
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return False
-        return answer.status_code == httpx2.codes.OK
+        return response.status_code == httpx2.codes.OK
 
     @abstractmethod
     async def _run(self) -> None:
-        """Keep the state right until cancelled."""
+        """Keep the state up to date until cancelled."""
 
-    def _become(self, state: State, error: str | None = None) -> None:
+    def _set_state(self, state: State, error: str | None = None) -> None:
         self.error = error
         if state == self._state:
             return
@@ -108,40 +112,40 @@ class AnyVisdom(ABC):
 
 
 class VisdomError(Exception):
-    """Visdom did not do what it was asked to; the text says in a sentence what happened."""
+    """A request to Visdom failed; the text says in a sentence how."""
 
 
 class VisdomConnection:
     """Posts windows to a Visdom, closes them, deletes envs.
 
-    Visdom's own client takes an error page for success; here all but the expected answer is a VisdomError.
+    Visdom's own client takes an error page for success; here all but the expected response is a VisdomError.
     """
 
     def __init__(self, visdom: AnyVisdom) -> None:
         self._visdom = visdom
 
     async def post(self, path: str, body: bytes) -> str:
-        """Post JSON to `path`, such as "/events", and return the answer's text. Raises VisdomError."""
+        """Post JSON to `path`, such as "/events", and return the text of the response. Raises VisdomError."""
         try:
-            answer = await self._visdom.client.post(
+            response = await self._visdom.client.post(
                 self._visdom.url + path,
                 content=body,
                 headers={**self._visdom.headers, "Content-Type": "application/json"},
-                timeout=TIMEOUT,
+                timeout=REQUEST_TIMEOUT_S,
             )
         except httpx2.TimeoutException:
-            raise VisdomError(f"Visdom did not answer {path} within {TIMEOUT:g} seconds.") from None
+            raise VisdomError(f"Visdom did not answer {path} within {REQUEST_TIMEOUT_S:g} seconds.") from None
         except httpx2.HTTPError as error:
             raise VisdomError(f"Visdom could not be reached: {str(error) or type(error).__name__}.") from error
-        if answer.status_code != httpx2.codes.OK:
-            raise VisdomError(f"Visdom answered {path} with status {answer.status_code}.")
-        return answer.text
+        if response.status_code != httpx2.codes.OK:
+            raise VisdomError(f"Visdom answered {path} with status {response.status_code}.")
+        return response.text
 
     async def post_events(self, win: str, body: bytes) -> None:
         """Show a window in place of the one named `win`, which its JSON `body` names too. Raises VisdomError."""
-        answer = await self.post("/events", body)
-        if answer != win:
-            raise VisdomError(f"Visdom answered {answer[:80]!r} to window {win!r}.")
+        response = await self.post("/events", body)
+        if response != win:
+            raise VisdomError(f"Visdom answered {response[:80]!r} to window {win!r}.")
 
     async def close_window(self, env: str, win: str) -> None:
         """Close a window; it is no error if there is none. Raises VisdomError."""
@@ -150,7 +154,7 @@ class VisdomConnection:
             await self.post("/close", body)
 
     async def delete_env(self, env: str) -> None:
-        """Forget an env and its windows, if there is one; "main" always stays. Raises VisdomError."""
+        """Delete an env and its windows, if there is one; "main" always stays. Raises VisdomError."""
         await self.post("/delete_env", encode({"eid": env}))
 
 

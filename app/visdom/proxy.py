@@ -1,7 +1,7 @@
-"""Visdom under our own address: its page, its files and its websocket, and nothing that writes.
+"""Visdom under the board's address: its page, its files and its websocket, and nothing that writes.
 
-Only what the page needs to show windows passes. What writes (/events, /update, /save …) is the publisher's alone,
-and goes to Visdom directly. Not closed: the commands a page sends over its websocket (close, delete_env, save).
+Only what the page needs to show windows is forwarded. What writes (/events, /update, /save …) is for the publisher,
+which connects to Visdom directly. Not blocked: the commands a page sends over its websocket (close, delete_env, save).
 """
 
 import html
@@ -15,17 +15,25 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from app.visdom.connection import BASE_PATH, AnyVisdom
-from app.visdom.websocket import Relay, passed_headers
+from app.visdom.connection import AnyVisdom
+from app.visdom.constants import BASE_PATH
+from app.visdom.websocket import WebSocketRelay, forwarded_headers
 
-# What passes is named, so hop-by-hop headers and cookies do not.
-ANSWERED = ("content-type", "content-length", "content-encoding", "content-range", "etag", "last-modified")
+# A list of what is forwarded: hop-by-hop headers and cookies are not.
+FORWARDED_RESPONSE_HEADERS = (
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "content-range",
+    "etag",
+    "last-modified",
+)
 
-# The page runs inline scripts and shows HTML that comes with windows: let none of it reach another machine.
-POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
-ONE_YEAR = "public, max-age=31536000, immutable"
+# The page runs inline scripts and shows HTML that comes with windows: none of it may reach another machine.
+CONTENT_SECURITY_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
+CACHED_FOR_A_YEAR = "public, max-age=31536000, immutable"
 
-MAX_QUESTION = 65536  # bytes; the page asks for an env with an id and a flag
+MAX_ENV_REQUEST_BYTES = 65536  # it holds an id and a flag
 
 PAGE_ADDRESS = re.compile(rf"https?://[^/]+({BASE_PATH}/(?:env|compare)/[^#]+)")
 
@@ -33,91 +41,91 @@ PAGE_ADDRESS = re.compile(rf"https?://[^/]+({BASE_PATH}/(?:env|compare)/[^#]+)")
 def visdom_routes(visdom: AnyVisdom) -> list[BaseRoute]:
     """Routes that show this Visdom under /visdom, for `app.router.routes.extend(…)`.
 
-    A Visdom elsewhere that lives under another path cannot be shown here; browsers are sent to it instead.
+    An external Visdom under another path cannot be shown here; browsers are redirected to it instead.
     """
-    every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     proxy = Proxy(visdom)
-    closed: list[BaseRoute] = [
-        Route(BASE_PATH + "/{rest:path}", refuse, methods=every, include_in_schema=False),
+    refused: list[BaseRoute] = [
+        Route(BASE_PATH + "/{rest:path}", refuse, methods=methods, include_in_schema=False),
         WebSocketRoute(BASE_PATH + "/{rest:path}", refuse_websocket),
     ]
     if not visdom.proxied:
         paths = ("", "/{rest:path}")
-        return [Route(BASE_PATH + path, proxy.elsewhere, include_in_schema=False) for path in paths] + closed
+        return [Route(BASE_PATH + path, proxy.redirect, include_in_schema=False) for path in paths] + refused
     pages = ("", "/", "/env/{name}", "/compare/{names}")
     files = ("/static/{path:path}", "/user/style.css", "/health")
     icons = ("/favicon.png", "/env/favicon.png", "/compare/favicon.png")  # beside whichever page asks for one
     return [
         *(Route(BASE_PATH + path, icon, include_in_schema=False) for path in icons),
         *(Route(BASE_PATH + path, proxy.page, include_in_schema=False) for path in pages),
-        *(Route(BASE_PATH + path, proxy.ask, methods=["POST"], include_in_schema=False) for path in pages[2:]),
+        *(Route(BASE_PATH + path, proxy.request_env, methods=["POST"], include_in_schema=False) for path in pages[2:]),
         *(Route(BASE_PATH + path, proxy.file, include_in_schema=False) for path in files),
         Route(BASE_PATH + "/error/{code}", go_back, include_in_schema=False),
         WebSocketRoute(BASE_PATH + "/socket", proxy.websocket),
-        *closed,
+        *refused,
     ]
 
 
 class Proxy:
-    """Passes on what browsers ask of one Visdom."""
+    """Forwards the requests of browsers to one Visdom."""
 
     def __init__(self, visdom: AnyVisdom) -> None:
         self._visdom = visdom
 
     async def page(self, request: Request) -> Response:
-        """The document that shows an env; while there is none, one that tries again."""
-        answer = await self._send(request)
-        if answer is None:
+        """The document that shows an env; while there is none, a page that reloads itself."""
+        response = await self._send(request)
+        if response is None:
             return waiting_page(self._reason(), 503)
-        if answer.status_code == httpx2.codes.NOT_FOUND:  # an env exists from its first window on
-            await answer.aclose()
+        if response.status_code == httpx2.codes.NOT_FOUND:  # an env exists from its first window on
+            await response.aclose()
             return waiting_page("Nothing has been drawn here yet.", 404)
-        return _pass_on(answer, {"Cache-Control": "no-store", "Content-Security-Policy": POLICY})
+        return _forward(response, {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
     async def file(self, request: Request) -> Response:
-        """A script, style sheet or font; those whose address holds their version never change."""
-        answer = await self._send(request)
-        if answer is None:
+        """A script, style sheet or font; one whose URL holds a version never changes."""
+        response = await self._send(request)
+        if response is None:
             return _refusal(503, self._reason())
-        if answer.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:  # a name that no file system takes
-            await answer.aclose()
+        if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:  # a name that no file system takes
+            await response.aclose()
             return _refusal(404, "Visdom has no such file.")
-        lasting = "v" in request.query_params and answer.status_code == httpx2.codes.OK
-        return _pass_on(answer, {"Cache-Control": ONE_YEAR if lasting else "no-cache"})
+        versioned = "v" in request.query_params and response.status_code == httpx2.codes.OK
+        return _forward(response, {"Cache-Control": CACHED_FOR_A_YEAR if versioned else "no-cache"})
 
-    async def ask(self, request: Request) -> Response:
-        """The page asks Visdom to send an env's windows over the websocket it names."""
-        question = await _question(request)
-        if question is None:
+    async def request_env(self, request: Request) -> Response:
+        """The page's request that Visdom send an env's windows over the websocket session which it names."""
+        body = await _env_request(request)
+        if body is None:
             return _refusal(400, 'Send a JSON object {"sid": "…"} with the id of a websocket session.')
-        answer = await self._send(request, question)
-        if answer is None:
+        response = await self._send(request, body)
+        if response is None:
             return _refusal(503, self._reason())
-        return _pass_on(answer, {"Cache-Control": "no-store"})
+        return _forward(response, {"Cache-Control": "no-store"})
 
-    async def elsewhere(self, request: Request) -> Response:
-        """Send the browser to a Visdom that cannot be shown here."""
+    async def redirect(self, request: Request) -> Response:
+        """Redirect to an external Visdom that cannot be shown here."""
         target = _target(request).decode().removeprefix(BASE_PATH)
         return RedirectResponse(self._visdom.url + target)
 
     async def websocket(self, browser: WebSocket) -> None:
         """Visdom's websocket, relayed until either side closes it."""
-        await Relay(self._visdom, browser).run()
+        await WebSocketRelay(self._visdom, browser).run()
 
     async def _send(self, request: Request, body: bytes | None = None) -> httpx2.Response | None:
-        """Visdom's answer, its body yet to be read; None if there is no Visdom."""
+        """Visdom's response, its body yet to be read; None if Visdom is not up or does not respond."""
         if self._visdom.state != "up":
             return None
         client = self._visdom.client
-        passed = client.build_request(
+        forwarded = client.build_request(
             "GET" if body is None else "POST",
             self._visdom.url,
             content=body,
-            headers=passed_headers(request, self._visdom),
-            extensions={"target": _target(request)},  # a URL would have its dots and escapes tidied
+            headers=forwarded_headers(request, self._visdom),
+            extensions={"target": _target(request)},  # httpx2 would normalise dots and escapes in a URL
         )
         try:
-            return await client.send(passed, stream=True)
+            return await client.send(forwarded, stream=True)
         except httpx2.HTTPError:
             return None
 
@@ -126,7 +134,7 @@ class Proxy:
 
 
 async def refuse(request: Request) -> Response:
-    """Answer what this address is not for."""
+    """Refuse a request that is not forwarded."""
     return _refusal(403, f"{request.method} {request.url.path} is not open: {BASE_PATH} only shows windows.")
 
 
@@ -141,13 +149,13 @@ async def icon(_: Request) -> Response:
 
 
 async def go_back(request: Request) -> Response:
-    """Where Visdom's page sends itself when a request of its fails: back to the env it came from."""
+    """Visdom's page goes to /error when one of its requests fails: show the env again that it came from."""
     came_from = PAGE_ADDRESS.match(request.headers.get("referer", ""))
     return waiting_page("Visdom did not answer.", 503, back=came_from[1] if came_from else BASE_PATH + "/")
 
 
 def waiting_page(sentence: str, status: int, back: str = "") -> HTMLResponse:
-    """A page that shows a sentence and loads itself, or the page to go back to, once a second."""
+    """A page that shows a sentence and after a second loads `back`, by default itself."""
     refresh = html.escape(f"1; url={back}" if back else "1")
     page = f"""<!doctype html>
 <html lang="en">
@@ -165,40 +173,40 @@ def waiting_page(sentence: str, status: int, back: str = "") -> HTMLResponse:
     return HTMLResponse(page, status, {"Cache-Control": "no-store", "Retry-After": "1"})
 
 
-async def _question(request: Request) -> bytes | None:
-    """What the page asks an env with, and no more of it; None for what is no such question."""
+async def _env_request(request: Request) -> bytes | None:
+    """The body of the page's request for an env, reduced to the fields it needs; None if it is not valid."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_QUESTION:
+        if len(body) > MAX_ENV_REQUEST_BYTES:
             return None
     try:
-        asked = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(asked, dict) or not isinstance(asked.get("sid"), str | None):
+    if not isinstance(content, dict) or not isinstance(content.get("sid"), str | None):
         return None
-    return json.dumps({"sid": asked.get("sid"), "show_all": asked.get("show_all") is True}).encode()
+    return json.dumps({"sid": content.get("sid"), "show_all": content.get("show_all") is True}).encode()
 
 
 def _target(request: Request) -> bytes:
-    """The path and query as they came, not decoded."""
+    """The path and query as they were received, not decoded."""
     path: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return path + b"?" + query if query else path
 
 
-def _pass_on(answer: httpx2.Response, headers: Mapping[str, str]) -> Response:
-    answered = {name: answer.headers[name] for name in ANSWERED if name in answer.headers}
-    return StreamingResponse(_body(answer), answer.status_code, {**answered, **headers})
+def _forward(response: httpx2.Response, headers: Mapping[str, str]) -> Response:
+    forwarded = {name: response.headers[name] for name in FORWARDED_RESPONSE_HEADERS if name in response.headers}
+    return StreamingResponse(_body(response), response.status_code, {**forwarded, **headers})
 
 
-async def _body(answer: httpx2.Response) -> AsyncIterator[bytes]:
+async def _body(response: httpx2.Response) -> AsyncIterator[bytes]:
     try:
-        async for chunk in answer.aiter_raw():
+        async for chunk in response.aiter_raw():
             yield chunk
     finally:
-        await answer.aclose()
+        await response.aclose()
 
 
 def _refusal(status: int, sentence: str) -> JSONResponse:

@@ -2,23 +2,21 @@
 
 It differs from `visdom` on the command line in what an app needs of a child:
 
-- it answers nobody who does not send the key that its parent made up for it;
+- it answers only requests that carry the key which its parent has made for it;
 - it ends when its parent ends, however that happens;
-- it takes the port it was told or none at all, and says on standard output which one it listens on;
+- it takes the port it was told or none at all, and writes to standard output which one it listens on;
 - it downloads nothing, writes no file, and shows no traceback to a browser;
 - it leaves out the optional imports that cost Visdom 6 s and 700 MB.
 
-Imports nothing of ours: it is up in about a second, and has to stay so.
+Of ours it imports only what is small: it is up in about a second, and has to stay so.
 """
 
 import argparse
 import hmac
 import logging
 import os
-import select
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,9 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import RequestHandler, StaticFileHandler, stream_request_body
 
+from app import processes
+from app.visdom.constants import BASE_PATH, EXIT_NO_ASSETS, EXIT_PORT_TAKEN, KEY_HEADER, KEY_VARIABLE
+
 # Visdom's package imports these for its Python client's sake only; the server works without them.
 for _heavy in ("torch", "openTSNE", "sklearn"):
     sys.modules[_heavy] = None  # type: ignore[assignment]  # the documented way to make an import fail
@@ -35,13 +36,7 @@ for _heavy in ("torch", "openTSNE", "sklearn"):
 from visdom.data_model.json_store import JSONStore  # noqa: E402  (only now is the import cheap)
 from visdom.server.app import Application, tornado_settings  # noqa: E402
 
-BASE_URL = "/visdom"
-KEY_HEADER = "X-Lossboard-Key"
-KEY_VARIABLE = "LOSSBOARD_VISDOM_KEY"
-EXIT_PORT_TAKEN = 3
-EXIT_NO_ASSETS = 4
-
-MAX_BODY = 256 * 2**20  # bytes; one window, a drawn network included, is far smaller
+MAX_BODY_BYTES = 256 * 2**20  # one window, a drawn network included, is far smaller
 LOOPBACK = "127.0.0.1"
 
 
@@ -71,61 +66,45 @@ class StaticFiles(StaticFileHandler):
 
 
 @stream_request_body
-class Forbidden(RequestHandler):
-    """Refuses, however large the body: it is read, or the answer might not arrive, but not kept."""
+class ForbiddenHandler(RequestHandler):
+    """Responds 403 to any request. The body is read, or the response might not arrive, but not kept."""
 
     def data_received(self, chunk: bytes) -> None:
-        """Drop it."""
+        """Discard a part of the body."""
 
     def refuse(self) -> None:
-        """Answer any method."""
+        """Respond, whatever the method."""
         self.set_status(403)
         self.finish("This Visdom answers only to the app that started it.\n")
 
     get = head = post = put = patch = delete = options = refuse
 
 
-class GuardedVisdom(Application):
+class ProtectedApplication(Application):
     """Visdom's application behind a key, with its state in memory only."""
 
     def __init__(self, key: str, port: int, env_path: str) -> None:
         self._key = key.encode()
-        super().__init__(port=port, base_url=BASE_URL, env_path=env_path)  # type: ignore[no-untyped-call]
+        super().__init__(port=port, base_url=BASE_PATH, env_path=env_path)  # type: ignore[no-untyped-call]
         self.storage = JSONStore(None)  # type: ignore[no-untyped-call]  # the store that writes nothing
         self.settings["debug"] = False  # Visdom turns it on; serve() keeps off what tornado would start for it
 
     def load_state(self) -> dict[str, object]:
-        """Begin empty: the board posts every window anew."""
+        """Start empty: the board posts every window anew."""
         return {"main": {"jsons": {}, "reload": {}}}
 
     def find_handler(  # type: ignore[override]
         self, request: HTTPServerRequest, **options: object
     ) -> HTTPMessageDelegate:
-        """Every request comes by here, those that open a websocket too."""
+        """Refuse requests without the key, those that open a websocket too."""
         given = request.headers.get(KEY_HEADER, "").encode()
         if not hmac.compare_digest(given, self._key):
-            return self.get_handler_delegate(request, Forbidden)
+            return self.get_handler_delegate(request, ForbiddenHandler)
         return super().find_handler(request, **options)
 
 
-def end_with(parent: int) -> None:
-    """End this process when `parent` does: its end of our standard input closes, whatever killed it.
-
-    A process that it forked may hold that end open, so on POSIX the parent's id is watched as well.
-    """
-    if sys.platform == "win32":
-        while os.read(0, 1):
-            pass
-    else:
-        while os.getppid() == parent:
-            readable, _, _ = select.select([0], [], [], 1.0)
-            if readable and not os.read(0, 1):
-                break
-    os._exit(0)
-
-
 def log_to_stderr() -> None:
-    """Real errors only: neither requests, nor the four lines Visdom writes about each page not found."""
+    """Log warnings and errors; neither requests, nor the four lines Visdom logs for each page not found."""
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.module != "base_handlers")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", handlers=[handler])
@@ -133,9 +112,9 @@ def log_to_stderr() -> None:
 
 
 def serve(port: int, env_path: Path, assets: Path, key: str) -> None:
-    """Listen on a loopback port (0: any free one), say which on standard output, and serve until killed.
+    """Listen on a loopback port (0: any free one), write its number to standard output, and serve until killed.
 
-    Visdom's own start_server would move to another port without a word when this one is taken.
+    Visdom's own start_server would silently take another port when this one is in use.
     """
     StaticFiles.assets = str(assets.resolve())
     tornado_settings.update(
@@ -145,13 +124,13 @@ def serve(port: int, env_path: Path, assets: Path, key: str) -> None:
         compiled_template_cache=True,
         static_hash_cache=True,
     )
-    visdom = GuardedVisdom(key, port, str(env_path))
+    visdom = ProtectedApplication(key, port, str(env_path))
     try:
         sockets = bind_sockets(port, LOOPBACK)
     except OSError as error:
         sys.stderr.write(f"Visdom cannot listen on port {port}: {error.strerror}\n")
         sys.exit(EXIT_PORT_TAKEN)
-    HTTPServer(visdom, max_buffer_size=MAX_BODY).add_sockets(sockets)
+    HTTPServer(visdom, max_buffer_size=MAX_BODY_BYTES).add_sockets(sockets)
     visdom.port = sockets[0].getsockname()[1]
     sys.stdout.write(f"{visdom.port}\n")
     sys.stdout.flush()
@@ -159,15 +138,15 @@ def serve(port: int, env_path: Path, assets: Path, key: str) -> None:
 
 
 def main() -> None:
-    """Read the command line and the key, tie this process to its parent, serve."""
+    """Read the command line and the key, and serve until the parent ends."""
     parser = argparse.ArgumentParser(prog="python -m app.visdom.server_process", description=__doc__.splitlines()[0])
     parser.add_argument("--assets", type=Path, required=True, help="folder with js/, css/ and fonts/")
     parser.add_argument("--env-path", type=Path, required=True, help="folder whose style.css themes the page")
     parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
     options = parser.parse_args()
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the parent ends this process, in its own time
+    processes.exit_with_parent(0)
     log_to_stderr()
     if not options.assets.is_dir():
         sys.stderr.write(f"Visdom's browser assets are missing: there is no folder {options.assets}\n")

@@ -1,4 +1,4 @@
-"""A Visdom to connect to: a child of ours that is kept alive, or one that runs elsewhere."""
+"""A Visdom to connect to: a child process that is kept running, or a server that runs elsewhere."""
 
 import asyncio
 import logging
@@ -11,43 +11,44 @@ from asyncio.subprocess import Process
 from pathlib import Path
 from typing import NoReturn
 
-from app.visdom.connection import BASE_PATH, AnyVisdom
+from app import processes
+from app.visdom.connection import AnyVisdom
+from app.visdom.constants import BASE_PATH, KEY_HEADER, KEY_VARIABLE
 
-KEY_HEADER = "X-Lossboard-Key"
-KEY_VARIABLE = "LOSSBOARD_VISDOM_KEY"
-
-START_TIMEOUT = 30.0  # seconds a child may take until it answers; it needs about one
-CHECK_INTERVAL = 1.0
-SILENCE = 5.0  # a Visdom that has answered nothing for longer hangs
-STEADY = 10.0  # a child that lived for longer did start well
-GRACE = 1.0  # seconds a child has to end when asked to
-LONGEST_PAUSE = 30.0
+START_TIMEOUT_S = 30.0  # until the child responds; it needs about one
+START_CHECK_INTERVAL_S = 0.05
+CHECK_INTERVAL_S = 1.0
+UNRESPONSIVE_AFTER_S = 5.0  # a Visdom that has not responded for longer hangs
+UNRESPONSIVE_CHECKS = 3  # and has failed so many checks in a row
+STABLE_AFTER_S = 10.0  # a child that was up for longer did start well: its failure is counted as the first
+STOP_GRACE_S = 1.0  # for the child to end when asked to
+MAX_RESTART_DELAY_S = 30.0
 
 logger = logging.getLogger(__name__)
 
 
 class ExternalVisdom(AnyVisdom):
-    """A Visdom that runs already, LOSSBOARD_VISDOM_URL: asked every second whether it is there."""
+    """A Visdom that runs already, at LOSSBOARD_VISDOM_URL: checked every second."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url.rstrip("/"), headers={})
 
     async def _run(self) -> None:
-        last_answer = -SILENCE
+        last_response = -UNRESPONSIVE_AFTER_S
         while True:
-            if await self.answers():
-                last_answer = time.monotonic()
-                self._become("up")
-            elif time.monotonic() - last_answer >= SILENCE:
-                self._become("down", f"No Visdom answers at {self.url}.")
-            await asyncio.sleep(CHECK_INTERVAL)
+            if await self.responds():
+                last_response = time.monotonic()
+                self._set_state("up")
+            elif time.monotonic() - last_response >= UNRESPONSIVE_AFTER_S:
+                self._set_state("down", f"No Visdom answers at {self.url}.")
+            await asyncio.sleep(CHECK_INTERVAL_S)
 
 
 class VisdomServer(AnyVisdom):
-    """A Visdom of our own, child.py: started on a free loopback port, restarted when it dies or hangs.
+    """A child process that runs server_process.py: started on a loopback port, restarted when it ends or hangs.
 
     assets: the folder with the page's scripts, style sheets and fonts
-    folder: a folder of the child's own; its style.css is written from `style` at every start
+    folder: a folder for the child alone; its style.css is written from `style` at every start
     style: CSS that themes Visdom's page
     port: 0 for any free one
     """
@@ -74,24 +75,24 @@ class VisdomServer(AnyVisdom):
         while True:
             began = time.monotonic()
             try:
-                await self._live()
+                await self._run_child()
             except _ChildError as error:
                 reason = str(error)
-            except Exception as error:  # whatever it is, the app lives on
+            except Exception as error:  # whatever it is, the board goes on without Visdom
                 reason = f"Visdom cannot be started: {error}."
             logger.warning("%s", reason)
             was_up = self.state == "up"
-            failures = 1 if was_up and time.monotonic() - began > STEADY else failures + 1
-            self._become("starting" if was_up else "down", reason)
-            await asyncio.sleep(pause_after(failures))
+            failures = 1 if was_up and time.monotonic() - began > STABLE_AFTER_S else failures + 1
+            self._set_state("starting" if was_up else "down", reason)
+            await asyncio.sleep(restart_delay(failures))
 
-    async def _live(self) -> NoReturn:
-        """See one child through from its start to its end. Raises _ChildError or OSError."""
+    async def _run_child(self) -> NoReturn:
+        """Start a child, watch it, and end it. Raises _ChildError or OSError."""
         self._write_style()
-        self._child = await _Child.spawn(self._command, key=self.headers[KEY_HEADER])
+        self._child = await _Child.start(self._command, key=self.headers[KEY_HEADER])
         try:
-            await self._come_up(self._child)
-            self._become("up")
+            await self._wait_until_responding(self._child)
+            self._set_state("up")
             await self._watch(self._child)
         finally:
             await self._child.end()
@@ -101,76 +102,67 @@ class VisdomServer(AnyVisdom):
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "style.css").write_text(self._style, encoding="utf-8")
 
-    async def _come_up(self, child: "_Child") -> None:
+    async def _wait_until_responding(self, child: "_Child") -> None:
         try:
-            async with asyncio.timeout(START_TIMEOUT):
+            async with asyncio.timeout(START_TIMEOUT_S):
                 self.url = f"http://127.0.0.1:{await child.port()}{BASE_PATH}"
-                while not await self.answers():
-                    await child.outlive(0.05)
+                while not await self.responds():
+                    await child.sleep(START_CHECK_INTERVAL_S)
         except TimeoutError:
-            raise _ChildError(f"Visdom did not start within {START_TIMEOUT:.0f} seconds.") from None
+            raise _ChildError(f"Visdom did not start within {START_TIMEOUT_S:.0f} seconds.") from None
 
     async def _watch(self, child: "_Child") -> NoReturn:
-        """Raises _ChildError when the child ends, or has been silent too long.
+        """Check the child until it ends or hangs: _ChildError.
 
-        One missed answer proves nothing, however late it is: it may be this process that stood still.
+        One failed check proves nothing, however long it took: it may be this process that was suspended.
         """
-        last_answer, missed = time.monotonic(), 0
-        while missed < 3 or time.monotonic() - last_answer < SILENCE:
-            await child.outlive(CHECK_INTERVAL)
-            if await self.answers():
-                last_answer, missed = time.monotonic(), 0
+        last_response, failed = time.monotonic(), 0
+        while failed < UNRESPONSIVE_CHECKS or time.monotonic() - last_response < UNRESPONSIVE_AFTER_S:
+            await child.sleep(CHECK_INTERVAL_S)
+            if await self.responds():
+                last_response, failed = time.monotonic(), 0
             else:
-                missed += 1
+                failed += 1
         raise _ChildError("Visdom stopped answering.")
 
 
-def pause_after(failures: int) -> float:
-    """Seconds until the next start: none after the first failure, then 0.5, 1, 2 … up to LONGEST_PAUSE."""
-    return 0.0 if failures < 2 else min(LONGEST_PAUSE, 0.5 * 2.0 ** min(failures - 2, 10))
+def restart_delay(failures: int) -> float:
+    """Seconds until the next start: none after the first failure, then 0.5, 1, 2 … up to MAX_RESTART_DELAY_S."""
+    return 0.0 if failures < 2 else min(MAX_RESTART_DELAY_S, 0.5 * 2.0 ** min(failures - 2, 10))
 
 
 class _ChildError(Exception):
-    """The child is no more, or has to go; the text is a sentence for people."""
+    """The child has ended, or has to be ended; the text is a sentence for people."""
 
 
 class _Child:
-    """The child's process: its input ties it to us, its output tells the port, its errors go to our log."""
+    """A running child: it writes its port to its standard output; what it writes to standard error is logged."""
 
     def __init__(self, process: Process) -> None:
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018  (all are pipes)
+        assert process.stdout and process.stderr  # noqa: S101, PT018  (both are pipes)
         self.pid = process.pid
         self._process = process
-        self._input, self._output = process.stdin, process.stdout
-        self._last_words = ""
+        self._output = process.stdout
+        self._last_error_line = ""
         self._errors = asyncio.create_task(self._log(process.stderr))
 
     @classmethod
-    async def spawn(cls, command: list[str], key: str) -> "_Child":
-        """Start it, in a process group of its own: Ctrl-C is for us to handle. Raises OSError."""
+    async def start(cls, command: list[str], key: str) -> "_Child":
+        """Start it. Raises OSError."""
         root = str(Path(__file__).parents[2])  # where `app` is, installed or not
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        pipe = subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env={**os.environ, KEY_VARIABLE: key, "PYTHONPATH": path},
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            start_new_session=True,  # POSIX
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
-        )
-        return cls(process)
+        environment = {**os.environ, KEY_VARIABLE: key, "PYTHONPATH": path}
+        return cls(await processes.start(command, environment, stderr=subprocess.PIPE))
 
     async def port(self) -> int:
-        """The port it says it listens on. Raises _ChildError."""
+        """The port it listens on. Raises _ChildError."""
         line = await self._output.readline()
         if not line:
             await self._raise_ended()
         return int(line)
 
-    async def outlive(self, seconds: float) -> None:
-        """Wait so long. Raises _ChildError as soon as the process ends."""
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many seconds. Raises _ChildError as soon as the process ends."""
         try:
             async with asyncio.timeout(seconds):
                 await self._process.wait()
@@ -179,27 +171,19 @@ class _Child:
         await self._raise_ended()
 
     async def end(self) -> None:
-        """Ask it to end by closing its input, kill it after GRACE; return when it is gone."""
-        self._input.close()
-        try:
-            async with asyncio.timeout(GRACE):
-                await self._process.wait()
-        except TimeoutError:
-            logger.warning("Visdom did not end when asked to; it is killed.")
-        finally:
-            if self._process.returncode is None:
-                self._process.kill()
-        await self._process.wait()
-        await asyncio.wait([self._errors], timeout=GRACE)
+        """Ask it to end, kill it after STOP_GRACE_S; return when it has ended and its errors are logged."""
+        if not await processes.end(self._process, STOP_GRACE_S):
+            logger.warning("Visdom did not end when asked to; it was killed.")
+        await asyncio.wait([self._errors], timeout=STOP_GRACE_S)
         self._errors.cancel()
 
     async def _raise_ended(self) -> NoReturn:
         code = await self._process.wait()
-        await asyncio.wait([self._errors], timeout=GRACE)
-        raise _ChildError(f"Visdom ended with exit code {code}. {self._last_words}".rstrip())
+        await asyncio.wait([self._errors], timeout=STOP_GRACE_S)
+        raise _ChildError(f"Visdom ended with exit code {code}. {self._last_error_line}".rstrip())
 
     async def _log(self, errors: asyncio.StreamReader) -> None:
         while chunk := await errors.read(65536):
             if text := chunk.decode(errors="replace").strip():
                 logger.warning("Visdom: %s", text)
-                self._last_words = text.splitlines()[-1]
+                self._last_error_line = text.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""One browser's websocket and one of Visdom's, tied together for as long as the browser's is open."""
+"""Relays a browser's websocket to Visdom for as long as the browser's is open, across restarts of Visdom."""
 
 import asyncio
 import re
@@ -18,20 +18,34 @@ from wsproto.utilities import LocalProtocolError
 
 from app.visdom.connection import AnyVisdom
 
-# What passes is named, so hop-by-hop headers, cookies and a key from outside do not.
+# A list of what is forwarded: hop-by-hop headers, cookies and a key that the browser sends are not.
 # Host goes along with Origin: Visdom's websocket refuses an Origin that differs from the Host.
-ASKED = ("host", "origin", "accept", "accept-encoding", "if-none-match", "if-modified-since", "range")
-MAX_MESSAGE = 2**30  # bytes; Visdom sets its windows no limit
-TRY_AGAIN_LATER = 1013  # a websocket's close code
+FORWARDED_REQUEST_HEADERS = (
+    "host",
+    "origin",
+    "accept",
+    "accept-encoding",
+    "if-none-match",
+    "if-modified-since",
+    "range",
+)
+MAX_MESSAGE_BYTES = 2**30  # Visdom sets its windows no limit
+RETRY_INTERVAL_S = 0.1
+
+# Close codes of RFC 6455 and its registry.
+NORMAL_CLOSURE = 1000
+POLICY_VIOLATION = 1008
+TRY_AGAIN_LATER = 1013
+NEVER_SENT = {1005, 1006, 1015}  # they stand for a close without a code, no close at all, and a failed TLS handshake
+
 WINDOW = re.compile(r'\{"command": "window", "version": \d+, "id": ("(?:[^"\\]|\\.)*")')
-RETRY_INTERVAL = 0.1  # seconds
 
 
-class Relay:
-    """One browser's websocket, with one of Visdom's behind it.
+class WebSocketRelay:
+    """Passes messages between one browser's websocket and one of Visdom's.
 
-    When Visdom dies the browser's stays open, and Visdom's next one takes the place behind it: it introduces
-    itself, upon which the page asks for its env again. Left alone, Visdom's page would stay offline.
+    When Visdom ends, the browser's websocket stays open, and a new one to the next Visdom is opened for it. Visdom's
+    first message on it makes the page request its env again. Without this, Visdom's page would stay offline.
     """
 
     def __init__(self, visdom: AnyVisdom, browser: WebSocket) -> None:
@@ -53,10 +67,10 @@ class Relay:
             await asyncio.gather(reader, writer, source, return_exceptions=True)
 
     async def _from_browser(self) -> None:
-        await self._browser.receive()  # that it wants to connect
+        await self._browser.receive()  # the request to connect
         while (message := await self._browser.receive())["type"] != "websocket.disconnect":
-            if self._session is not None:  # else Visdom is being replaced, and what it was told is gone
-                with suppress(HTTPXWSException, LocalProtocolError):  # lost just now
+            if self._session is not None:  # else Visdom is being restarted, and the next one starts empty
+                with suppress(HTTPXWSException, LocalProtocolError):  # the connection was lost just now
                     await self._session.send_text(message.get("text") or "")
         if self._session is not None:
             await self._session.close(_sendable(message["code"]))
@@ -69,7 +83,7 @@ class Relay:
                 return
 
     async def _from_visdom(self) -> None:
-        """Fill the outbox: an accept, texts, at last a close. A close without an accept is a refusal."""
+        """Fill the outbox: an accept, then texts, last a close. A close without an accept is a refusal."""
         if self._visdom.state == "down":
             self._outbox.put({"type": "websocket.accept"})  # or the browser would not see the close code
             self._outbox.put(_closing(TRY_AGAIN_LATER, "There is no Visdom."))
@@ -85,21 +99,21 @@ class Relay:
                         accepted = True
                     closing = await self._read(session)
             except WebSocketUpgradeError:
-                closing = _closing(1008, "Visdom refuses it.")
+                closing = _closing(POLICY_VIOLATION, "Visdom refuses it.")
             except (httpx2.HTTPError, ExceptionGroup):
-                await asyncio.sleep(RETRY_INTERVAL)  # it died, which may not be known yet
+                await asyncio.sleep(RETRY_INTERVAL_S)  # Visdom has ended, which the supervisor may not know yet
         self._outbox.put(closing)
 
     def _connect(self) -> AbstractAsyncContextManager[AsyncWebSocketSession]:
         return self._visdom.client.websocket(
             self._visdom.url.replace("http", "ws", 1) + "/socket",
-            headers=passed_headers(self._browser, self._visdom),
+            headers=forwarded_headers(self._browser, self._visdom),
             subprotocols=self._browser.scope["subprotocols"] or None,
-            max_message_size_bytes=MAX_MESSAGE,
+            max_message_size_bytes=MAX_MESSAGE_BYTES,
         )
 
     async def _read(self, session: AsyncWebSocketSession) -> Message | None:
-        """Put out Visdom's texts until it closes: the close for the browser, or None if it was lost."""
+        """Put Visdom's texts into the outbox until it closes. Returns the close message; None if it was lost."""
         self._session = session
         try:
             while True:
@@ -113,9 +127,9 @@ class Relay:
 
 
 class Outbox:
-    """What waits to be sent to one browser; a window that still waits is replaced by its successor.
+    """A queue of messages to one browser, in which a newer version of a window replaces the one that still waits.
 
-    So a slow browser skips pictures, instead of falling behind and filling the memory with them.
+    So a slow browser skips versions, instead of falling behind while they fill the memory.
     """
 
     def __init__(self) -> None:
@@ -124,7 +138,7 @@ class Outbox:
         self._filled = asyncio.Event()
 
     def put(self, message: Message) -> None:
-        """Add it; a window takes the place of the waiting one, unless something else has come in since."""
+        """Add a message; a window replaces its waiting version, unless a message of another kind was added since."""
         window = WINDOW.match(message.get("text", ""))
         if window:
             key: object = window[1]
@@ -138,7 +152,7 @@ class Outbox:
         self._filled.set()
 
     async def get(self) -> Message:
-        """The message that has waited longest, as soon as there is one."""
+        """Remove the oldest message and return it; waits until there is one."""
         await self._filled.wait()
         message = self._waiting.pop(next(iter(self._waiting)))
         if not self._waiting:
@@ -146,11 +160,11 @@ class Outbox:
         return message
 
 
-def passed_headers(connection: HTTPConnection, visdom: AnyVisdom) -> dict[str, str]:
-    """The headers with which Visdom is asked on behalf of a browser."""
-    found = ((name, connection.headers.get(name, "")) for name in ASKED)
-    asked = {name: value for name, value in found if value.isascii() and value}  # httpx2 sends nothing else
-    return {**asked, **visdom.headers}
+def forwarded_headers(connection: HTTPConnection, visdom: AnyVisdom) -> dict[str, str]:
+    """The headers of a browser's request that go on to Visdom, and those that Visdom needs."""
+    found = ((name, connection.headers.get(name, "")) for name in FORWARDED_REQUEST_HEADERS)
+    forwarded = {name: value for name, value in found if value.isascii() and value}  # httpx2 sends nothing else
+    return {**forwarded, **visdom.headers}
 
 
 def _closing(code: int, reason: str) -> Message:
@@ -158,5 +172,5 @@ def _closing(code: int, reason: str) -> Message:
 
 
 def _sendable(code: int) -> int:
-    """A code that may be sent: some only stand for a close that had none."""
-    return 1000 if code in {1005, 1006, 1015} else code
+    """The code, or the normal one in place of those that may not be sent."""
+    return NORMAL_CLOSURE if code in NEVER_SENT else code

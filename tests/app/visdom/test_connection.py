@@ -84,7 +84,7 @@ async def test_a_visdom_that_is_not_there_is_an_error() -> None:
 
 
 async def test_a_visdom_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "TIMEOUT", 0.1)
+    monkeypatch.setattr(connection_module, "REQUEST_TIMEOUT_S", 0.1)
 
     async def slow(request: Request) -> Response:
         await request.receive()  # the request itself

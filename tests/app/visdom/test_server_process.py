@@ -5,9 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -15,10 +14,11 @@ import psutil
 import pytest
 from httpx2.websockets import WebSocketUpgradeError
 
-from tests.harness.boards import PATIENCE
+from app.visdom.constants import EXIT_NO_ASSETS, EXIT_PORT_TAKEN, KEY_HEADER, KEY_VARIABLE
+from tests.harness.boards import PATIENCE, alive, wait_for
 
 ROOT = Path(__file__).parents[3]
-KEY = {"X-Lossboard-Key": "the secret"}
+KEY = {KEY_HEADER: "the secret"}
 PLOT = {"eid": "main", "win": "w", "data": [{"type": "scatter", "y": [1, 2]}], "layout": {}}
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -30,7 +30,7 @@ def command(assets: Path, env_path: Path, port: int = 0) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "LOSSBOARD_VISDOM_KEY": "the secret"}
+    return {**os.environ, "PYTHONPATH": str(ROOT), KEY_VARIABLE: "the secret"}
 
 
 @contextmanager
@@ -48,23 +48,6 @@ def running(assets: Path, env_path: Path, port: int = 0) -> Iterator[subprocess.
 def errors_of(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
     return process.stderr.read()
-
-
-def until(condition: Callable[[], object], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def gone(pid: int) -> bool:
-    """Ended, even if nobody has asked for its exit code."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +86,7 @@ def test_leaves_out_the_heavy_imports(client: httpx2.Client, child: subprocess.P
     assert psutil.Process(child.pid).memory_info().rss < 120 * 2**20
 
 
-@pytest.mark.parametrize("key", [{}, {"X-Lossboard-Key": ""}, {"X-Lossboard-Key": "a guess"}])
+@pytest.mark.parametrize("key", [{}, {KEY_HEADER: ""}, {KEY_HEADER: "a guess"}])
 def test_refuses_those_who_do_not(address: str, key: dict[str, str]) -> None:
     with httpx2.Client(base_url=address, headers=key, timeout=PATIENCE, trust_env=False) as stranger:
         for path in ("/health", "/", "/env/main", "/static/js/main.js", "/nothing"):
@@ -171,7 +154,7 @@ def test_a_taken_port_is_an_error(assets: Path, env_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with running(assets, env_path, port) as process:
-            assert process.wait(PATIENCE) == 3
+            assert process.wait(PATIENCE) == EXIT_PORT_TAKEN
             assert process.stdout is not None
             assert process.stdout.read() == ""
             assert f"Visdom cannot listen on port {port}: " in errors_of(process)
@@ -179,7 +162,7 @@ def test_a_taken_port_is_an_error(assets: Path, env_path: Path) -> None:
 
 def test_missing_assets_are_an_error(env_path: Path, tmp_path: Path) -> None:
     with running(tmp_path / "nowhere", env_path) as process:
-        assert process.wait(PATIENCE) == 4
+        assert process.wait(PATIENCE) == EXIT_NO_ASSETS
         assert "nowhere" in errors_of(process)
 
 
@@ -196,37 +179,25 @@ def test_ignores_ctrl_c_and_ends_with_its_input(assets: Path, env_path: Path) ->
 
 
 PARENT = """
-import os, subprocess, sys
-child = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 child.stdout.readline()
-brother = os.fork() if sys.argv[1] == "fork" else 0
-if sys.argv[1] == "fork" and brother == 0:
-    import time
-    time.sleep(1000)  # with a copy of the pipe to the child
-print(child.pid, brother, flush=True)
+print(child.pid, flush=True)
 sys.stdin.read()
 """
 
 
-@posix
-@pytest.mark.parametrize("kind", ["alone", "fork"])
-def test_ends_when_its_parent_is_killed(assets: Path, env_path: Path, kind: str) -> None:
+def test_ends_when_its_parent_is_killed(assets: Path, env_path: Path) -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, kind, *command(assets, env_path)],
+        [sys.executable, "-c", PARENT, *command(assets, env_path)],
         env=environment(),
         stdin=pipe,
         stdout=pipe,
         text=True,
     ) as parent:
         assert parent.stdout is not None
-        pid, brother = map(int, parent.stdout.readline().split())
-        try:
-            assert not gone(pid)
-            parent.kill()
-            assert until(lambda: gone(pid), PATIENCE)
-        finally:
-            for leftover in filter(None, (brother, pid)):
-                if not gone(leftover):
-                    with suppress(ProcessLookupError):  # it may end at any moment
-                        os.kill(leftover, signal.SIGKILL)
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert alive([child])
+        parent.kill()
+        wait_for(lambda: not alive([child]), "the end of Visdom's process")

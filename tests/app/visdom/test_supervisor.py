@@ -16,20 +16,20 @@ from starlette.routing import Route
 from app.visdom import connection as connection_module
 from app.visdom import supervisor as supervisor_module
 from app.visdom.connection import AnyVisdom
-from app.visdom.supervisor import ExternalVisdom, VisdomServer, pause_after
+from app.visdom.supervisor import ExternalVisdom, VisdomServer, restart_delay
 from tests.app.visdom.conftest import eventually, serving
 from tests.harness.boards import PATIENCE, suspend
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
-KILLED = "Visdom did not end when asked to; it is killed."
+KILLED = "Visdom did not end when asked to; it was killed."
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take no Visdom that is well for one that is not, should this machine stand still for a moment."""
-    monkeypatch.setattr(connection_module, "HEALTH_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(connection_module, "HEALTH_TIMEOUT_S", PATIENCE)
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ def child_of(visdom: VisdomServer) -> psutil.Process:
 async def test_comes_up_and_ends(
     assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "GRACE", PATIENCE)
+    monkeypatch.setattr(supervisor_module, "STOP_GRACE_S", PATIENCE)
     async with started(VisdomServer(assets=assets, folder=tmp_path / "a" / "b", style="p {}")) as (visdom, states):
         assert visdom.state == "starting"
         assert await visdom.wait_until_up(PATIENCE), visdom.error
@@ -86,14 +86,14 @@ async def test_a_killed_child_is_restarted(assets: Path, tmp_path: Path) -> None
         assert await visdom.wait_until_up(PATIENCE)
         assert child_of(visdom).pid != first.pid
         assert visdom.error is None
-        assert await visdom.answers()
+        assert await visdom.responds()
     assert states == ["up", "starting", "up", "down"]
 
 
 @posix
 async def test_a_hung_child_is_replaced(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "CHECK_INTERVAL", 0.05)
-    monkeypatch.setattr(supervisor_module, "SILENCE", 0.5)
+    monkeypatch.setattr(supervisor_module, "CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(supervisor_module, "UNRESPONSIVE_AFTER_S", 0.5)
     async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, states):
         assert await visdom.wait_until_up(PATIENCE), visdom.error
         hung = child_of(visdom)
@@ -162,7 +162,7 @@ async def test_a_taken_port_is_told(assets: Path, tmp_path: Path) -> None:
             assert f"Visdom cannot listen on port {port}" in visdom.error
 
 
-async def test_a_listener_that_fails_harms_nobody(
+async def test_a_listener_that_fails_stops_nothing_else(
     assets: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     visdom = VisdomServer(assets=assets, folder=tmp_path)
@@ -177,15 +177,15 @@ async def test_a_listener_that_fails_harms_nobody(
     assert "A listener failed on Visdom being up" in caplog.text
 
 
-def test_pauses_grow_to_half_a_minute() -> None:
-    assert [pause_after(n) for n in range(1, 10)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
-    assert pause_after(10_000) == 30
+def test_restart_delays_grow_to_half_a_minute() -> None:
+    assert [restart_delay(n) for n in range(1, 10)] == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert restart_delay(10_000) == 30
 
 
 @pytest.mark.usefixtures("patient")
 async def test_an_external_visdom_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "CHECK_INTERVAL", 0.02)
-    monkeypatch.setattr(supervisor_module, "SILENCE", 0.1)
+    monkeypatch.setattr(supervisor_module, "CHECK_INTERVAL_S", 0.02)
+    monkeypatch.setattr(supervisor_module, "UNRESPONSIVE_AFTER_S", 0.1)
     status = 200
 
     async def health(_: Request) -> Response:
