@@ -1,4 +1,4 @@
-"""A method in the terminal, as the textbook prints it: python -m trainers gd --lr 0.05."""
+"""Run a method in the terminal: python -m trainers gd --lr 0.05."""
 
 import math
 import os
@@ -16,16 +16,14 @@ from trainers.params import LearningParams
 from trainers.problem import Data, sample_losses
 
 MAX_LINES = 100
-FEW_SAMPLES = 5  # up to so many samples, a sweep shows each one's loss
-
-
+MAX_SAMPLES_SHOWN = 5  # up to so many samples, a search prints the loss of each
 SHOWN = ("w", "b", "loss", "mse")
 
 type Values = dict[str, float]
 
 
 class Progress:
-    """A bar on stderr during a long run, if that is a terminal."""
+    """A progress bar on stderr, drawn if stderr is a terminal and the run takes longer than 0.5 s."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -33,7 +31,7 @@ class Progress:
         self._due = time.monotonic() + 0.5 if sys.stderr.isatty() else math.inf
 
     def show(self, done: int) -> None:
-        """Draws the bar, at most ten times a second."""
+        """Draw the bar, at most ten times a second."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -43,18 +41,18 @@ class Progress:
         print(f"\r[{'#' * int(40 * part):40}] {part:4.0%}", end="", file=sys.stderr, flush=True)
 
     def hide(self) -> None:
-        """Takes the bar away, so that a line can be printed in its place."""
+        """Erase the bar, so that a line can be printed in its place."""
         if self._visible:
             print("\r" + " " * 48 + "\r", end="", file=sys.stderr, flush=True)
         self._visible = False
 
 
 class DivergenceError(Exception):
-    """The run has left the numbers; the message says at which step."""
+    """w or the loss has diverged; the message says at which step."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs what the arguments say. Returns the exit code: 0, 1 for a divergence, 2 for a bad option."""
+    """Run what the arguments say. Returns the exit code: 0, 1 for a divergence, 2 for a bad option, 130 for Ctrl-C."""
     try:
         code = run(arguments)
         sys.stdout.flush()
@@ -64,14 +62,14 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our lines has seen enough
+    except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
 
 
 def run(arguments: list[str]) -> int:
-    """Reads the arguments, then lists the methods or runs one."""
+    """Read the arguments, then list the methods or run one. Returns the exit code; raises UsageError."""
     if not arguments or arguments[0] in {"-h", "--help"}:
         print_methods()
         return 0
@@ -81,12 +79,12 @@ def run(arguments: list[str]) -> int:
     params, data = read_options(METHODS[name], options)
     try:
         return train(METHODS[name], params, data)
-    except ParameterError as error:  # what only the run can find out, such as a device that is not there
+    except ParameterError as error:  # found by the run only, such as a device that is not there
         raise UsageError(error.message) from None
 
 
 def print_methods() -> None:
-    """The help: what can be run."""
+    """Print the help: the usage and the methods."""
     print("usage: python -m trainers METHOD [options]\n\nmethods:")
     for method in METHODS.values():
         print(textwrap.fill(method.description, 100, initial_indent=f"  {method.name:11}", subsequent_indent=" " * 13))
@@ -94,7 +92,7 @@ def print_methods() -> None:
 
 
 def train(method: Method[Any], params: Params, data: Data) -> int:
-    """Trains, and prints the model before, on the way and after. Returns the exit code."""
+    """Train, and print the model's prediction before and after, and its points between. Returns the exit code."""
     progress = Progress(method.total_steps(params, len(data)))
     print_prediction("before training", method, params, method.initial(params))
     try:
@@ -113,13 +111,13 @@ def train(method: Method[Any], params: Params, data: Data) -> int:
 
 
 def print_prediction(when: str, method: Method[Any], params: Params, values: Values) -> None:
-    """The line: predict (before training) 4 4.0."""
+    """Print a line such as: predict (before training) 4 4.0."""
     at = params.predict_at
     print(f"predict ({when})", int(at) if at.is_integer() and abs(at) < 1e15 else at, method.predict(values, at))
 
 
 def print_epochs(method: Method[Any], params: LearningParams, data: Data, progress: Progress) -> Values:
-    """One line for each epoch, after its last update; for each update if there is one epoch only.
+    """Print a line for each epoch, after its last update; for each update if there is one epoch only.
 
     Returns the last values.
     """
@@ -136,7 +134,7 @@ def print_epochs(method: Method[Any], params: LearningParams, data: Data, progre
 
 
 def print_candidates(method: Method[Any], params: Params, data: Data, progress: Progress) -> Values:
-    """One line for each candidate of a sweep, with each sample's x, y, y_hat and loss if they are few.
+    """Print a line for each candidate of a search, with each sample's x, y, y_hat and loss if there are few samples.
 
     Returns the best candidate's values.
     """
@@ -148,7 +146,7 @@ def print_candidates(method: Method[Any], params: Params, data: Data, progress: 
             best = values
         if step in shown:
             progress.hide()
-            samples = sample_losses(data, values["w"]) if len(data) <= FEW_SAMPLES else ()
+            samples = sample_losses(data, values["w"]) if len(data) <= MAX_SAMPLES_SHOWN else ()
             print(f"w: {values['w']}  loss: {values['loss']}", *samples, sep="  ")
     progress.hide()
     print(f"best w: {best['w']}  loss: {best['loss']}")
@@ -156,14 +154,14 @@ def print_candidates(method: Method[Any], params: Params, data: Data, progress: 
 
 
 def lines_to_show(lines: int) -> set[int]:
-    """Which of so many lines to print: all, or a hundred, evenly spaced, with the first and the last."""
+    """The indices of the lines to print: all, or MAX_LINES of them, evenly spaced, with the first and the last."""
     if lines <= MAX_LINES:
         return set(range(lines))
     return {i * (lines - 1) // (MAX_LINES - 1) for i in range(MAX_LINES)}
 
 
 def steps(method: Method[Any], params: Params, data: Data) -> Iterator[Values]:
-    """The trainer's points, by name, at the pace that was asked for. Raises DivergenceError."""
+    """The trainer's points, by name, at most `steps_per_second` of them a second. Raises DivergenceError."""
     names = method.metrics(params)
     points = method.train(data, params)
     pause = 1 / params.steps_per_second if params.steps_per_second else 0.0

@@ -1,4 +1,4 @@
-"""The one weight as a torch tensor: torch works out the gradient."""
+"""Stochastic gradient descent on one weight, a torch tensor: torch calculates the gradient."""
 # ruff: noqa: PLC0415 - torch is imported when a run starts, so that the app stays small
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import OneWeightParams
 from trainers.problem import Data, cost, updates_per_mse
-from trainers.theory.stability import of_round, sample_curvatures
+from trainers.theory.stability import cyclic_stability, sample_curvatures
 
 
 def autograd(data: Data, p: OneWeightParams) -> Iterator[tuple[float, float, float, float | None]]:
@@ -39,6 +39,7 @@ def _initial(p: OneWeightParams) -> dict[str, float]:
 AUTOGRAD = Method(
     name="autograd",
     title="Autograd",
+    kind="descent",
     description=(
         "The same model, but torch records the computation and works out the gradient on .backward(). "
         "Gradients add up until they are set to zero, and the update itself must not be recorded."
@@ -49,10 +50,10 @@ AUTOGRAD = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=_initial,
     updates_per_epoch=lambda _p, n: n,
-    used=lambda _p, n, step: np.array([step % n]),
+    samples_used=lambda _p, n, step: np.array([step % n]),
     update_line="w.data -= p.lr * w.grad.data",
     listing=(cost,),
     needs_torch=True,
     one_parameter=True,
-    stability=lambda _p, data: of_round(sample_curvatures(data)),
+    stability=lambda _p, data: cyclic_stability(sample_curvatures(data)),
 )

@@ -1,4 +1,4 @@
-"""Gradient descent on one weight, from all samples at a time down to one."""
+"""Gradient descent on one weight: batch, mini-batch and stochastic."""
 
 from collections.abc import Iterator
 from itertools import cycle, islice, repeat
@@ -13,18 +13,19 @@ from trainers.params import OneWeightParams, ParameterError, WholeNumber, seed_f
 from trainers.problem import Data, cost, cost_and_gradient, updates_per_mse
 from trainers.theory.stability import (
     Stability,
+    batch_stability,
+    cyclic_stability,
     largest_curvature,
-    of_one_curvature,
-    of_random,
-    of_round,
+    random_stability,
     sample_curvatures,
 )
 
-DRAWS = 4096  # random numbers are drawn in blocks: one call of numpy's generator takes 20 textbook updates' time
+DRAWS = 4096  # random numbers per call of numpy's generator: a call takes as long as 20 updates on three samples
+MAX_REDRAWS = 1_000_000  # random numbers that are drawn again to find the samples of a step: at most 30 ms
 
 
 class SgdParams(OneWeightParams):
-    """As gradient descent, and which sample comes next."""
+    """The parameters of gradient descent, and the order of the samples."""
 
     order: Literal["random", "sequential"] = Field(
         default="random",
@@ -35,7 +36,7 @@ class SgdParams(OneWeightParams):
 
 
 class MinibatchParams(OneWeightParams):
-    """As gradient descent, and how the data is cut into batches."""
+    """The parameters of gradient descent, and how the samples are grouped into batches."""
 
     batch_size: WholeNumber = Field(
         default=2,
@@ -117,19 +118,29 @@ def shuffles(n: int, seed: int) -> Iterator[np.ndarray]:
         yield from rng.permuted(np.tile(np.arange(n), (rows, 1)), axis=1)
 
 
-def sample_of_step(p: SgdParams, n: int, step: int) -> np.ndarray:
-    """The number of the sample that a step of sgd looks at, as an array of one; counted from 0."""
+def sample_of_step(p: SgdParams, n: int, step: int) -> np.ndarray | None:
+    """The number, from 0, of the sample that a step of sgd uses, as an array of shape (1,).
+
+    None where more than MAX_REDRAWS random numbers come before it.
+    """
     if p.order == "sequential":
         return np.array([step % n])
+    if step > MAX_REDRAWS:
+        return None
     rng = np.random.default_rng(p.seed)
     for _ in range(step // DRAWS + 1):
         drawn = rng.integers(n, size=DRAWS)
     return drawn[[step % DRAWS]]
 
 
-def batch_of_step(p: MinibatchParams, n: int, step: int) -> np.ndarray:
-    """The numbers of the samples in the batch of a step, counted from 0."""
+def batch_of_step(p: MinibatchParams, n: int, step: int) -> np.ndarray | None:
+    """The numbers, from 0, of the samples in the batch of a step, of shape (batch size,) or shorter.
+
+    None where more than MAX_REDRAWS random numbers come before it.
+    """
     epoch, batch = divmod(step, batches_per_epoch(p, n))
+    if p.order == "random" and epoch * n > MAX_REDRAWS:
+        return None
     shuffled = np.arange(n) if p.order == "sequential" else next(islice(shuffles(n, p.seed), epoch, None))
     return shuffled[batch * p.batch_size : (batch + 1) * p.batch_size]
 
@@ -149,24 +160,25 @@ def _batch_fits(p: MinibatchParams, n: int) -> None:
 
 def _sgd_stability(p: SgdParams, data: Data) -> Stability:
     if p.order == "random":
-        return of_random(data, "Each update draws its sample at random")
-    return of_round(sample_curvatures(data))
+        return random_stability(data, "Each update draws its sample at random")
+    return cyclic_stability(sample_curvatures(data))
 
 
 def _minibatch_stability(p: MinibatchParams, data: Data) -> Stability:
     if p.batch_size == len(data):
-        return of_one_curvature(largest_curvature(data))
+        return batch_stability(largest_curvature(data))
     if p.batch_size > 1 and p.order == "random":
-        return of_random(data, "Each epoch cuts the data into other batches")
+        return random_stability(data, "Each epoch cuts the data into other batches")
     # A product does not depend on the order of its factors: batches of one may be shuffled.
     starts = np.arange(0, len(data), p.batch_size)
     sizes = np.diff(np.append(starts, len(data)))
-    return of_round(np.add.reduceat(sample_curvatures(data), starts) / sizes)
+    return cyclic_stability(np.add.reduceat(sample_curvatures(data), starts) / sizes)
 
 
 GD = Method(
     name="gd",
     title="Gradient descent",
+    kind="descent",
     description=(
         "Walks down the cost curve: each epoch takes the slope over all samples and makes one update against it."
     ),
@@ -179,12 +191,13 @@ GD = Method(
     update_line="w -= p.lr * grad",
     listing=(cost_and_gradient,),
     one_parameter=True,
-    stability=lambda _p, data: of_one_curvature(largest_curvature(data)),
+    stability=lambda _p, data: batch_stability(largest_curvature(data)),
 )
 
 SGD = Method(
     name="sgd",
     title="Stochastic gradient descent",
+    kind="descent",
     description=(
         "Updates after every single sample. The noise helps to leave saddle points, "
         "but the updates must follow one another and cannot be computed together."
@@ -195,7 +208,7 @@ SGD = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=lambda p: {"w": p.w0},
     updates_per_epoch=lambda _p, n: n,
-    used=sample_of_step,
+    samples_used=sample_of_step,
     update_line="w -= p.lr * grad",
     listing=(samples, cost),
     one_parameter=True,
@@ -205,6 +218,7 @@ SGD = Method(
 MINIBATCH = Method(
     name="minibatch",
     title="Mini-batch gradient descent",
+    kind="descent",
     description=(
         "Updates after every few samples: less noise than one sample at a time, "
         "more updates than all of them at once. The usual compromise."
@@ -215,7 +229,7 @@ MINIBATCH = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=lambda p: {"w": p.w0},
     updates_per_epoch=batches_per_epoch,
-    used=batch_of_step,
+    samples_used=batch_of_step,
     update_line="w -= p.lr * grad",
     listing=(batches, shuffles, cost_and_gradient, cost),
     one_parameter=True,

@@ -1,15 +1,15 @@
 """The computational graph of the two-layer network, with the value and the gradient of every node."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from trainers.backprop import Nodes, backward, forward, parameter_names, samples_per_block
+from trainers.method import Node
+from trainers.network import Nodes, backward, forward, parameter_names, samples_per_block
 from trainers.params import ParameterError
 from trainers.problem import Data, FloatArray, blocks
 
-# Every kind of node, inputs before what is made of them: its operation and what goes in.
+# Every kind of node, in topological order: its operation and its inputs.
 KINDS = {
     "x": ("input", ()),
     "y": ("input", ()),
@@ -26,17 +26,6 @@ KINDS = {
     "loss": ("square", ("r",)),
 }
 PER_UNIT = {"w1", "b1", "w2", "m1", "h", "m2"}  # one node for each hidden unit
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node of the graph. `gradient` is the derivative of the loss by this node's value."""
-
-    name: str
-    operation: str
-    inputs: tuple[str, ...]
-    value: float
-    gradient: float
 
 
 def computational_graph(values: Mapping[str, float], data: Data, sample: int | None = None) -> list[Node]:
@@ -87,7 +76,7 @@ def _names(kind: str, hidden: int) -> list[str]:
 
 
 def _inputs(kind: str, name: str, hidden: int) -> tuple[str, ...]:
-    """The names of what goes into a node: of its own hidden unit, or, into the sum, of all of them."""
+    """The names of a node's inputs: those of its own hidden unit, or, for the sum s, of all units."""
     if kind == "s":
         return tuple(_names("m2", hidden))
     unit = name.removeprefix(kind)

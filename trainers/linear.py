@@ -1,7 +1,7 @@
-"""torch's own parts: a linear layer, a loss and an optimizer."""
+"""A line with a bias, trained with torch's nn.Linear, MSELoss and optimizers."""
 # ruff: noqa: PLC0415 - torch is imported when a run starts, so that the app stays small
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from trainers import formulas
 from trainers.method import Method
 from trainers.params import LearningParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data
-from trainers.theory.stability import Stability, largest_curvature, lr_limit, of_one_curvature, smallest_curvature
+from trainers.theory.stability import Stability, batch_stability, largest_curvature, lr_limit, smallest_curvature
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ OPTIMIZERS = {
 
 
 class TorchParams(LearningParams):
-    """As gradient descent, and which of torch's parts to use."""
+    """The parameters of gradient descent, and those of torch's optimizer and loss."""
 
     optimizer: Literal["sgd", "adam", "adagrad", "rmsprop", "adamax", "asgd", "rprop"] = Field(
         default="sgd",
@@ -91,6 +91,13 @@ def _initial(p: TorchParams) -> dict[str, float]:
     return {"w": model.weight.item(), "b": model.bias.item()}
 
 
+def _initial_from(p: TorchParams, first: Mapping[str, float]) -> dict[str, float] | None:
+    """The update of plain SGD undone: w + lr * grad, and b the same. None for the other optimizers."""
+    if p.optimizer != "sgd" or not {"w", "grad", "b", "grad_b"} <= set(first):
+        return None
+    return {"w": first["w"] + p.lr * first["grad"], "b": first["b"] + p.lr * first["grad_b"]}
+
+
 def _stability(p: TorchParams, data: Data) -> Stability:
     if p.optimizer != "sgd":
         return Stability(
@@ -100,25 +107,26 @@ def _stability(p: TorchParams, data: Data) -> Stability:
     steepest = largest_curvature(data, bias=True, reduction=p.reduction)
     limit = lr_limit(steepest)
     if limit is None:
-        return of_one_curvature(steepest)
+        return batch_stability(steepest)
     note = (
         f"The cost bends most with λ = {steepest:.3g}, along w and b together: below 2/λ = {limit:.3g} it converges. "
     )
     x, _ = data.arrays()
     if np.all(x == x[0]):
         note += "Across that direction it is flat, as all x are the same: a whole line of w and b fits equally well."
-        return of_one_curvature(steepest, note)
+        return batch_stability(steepest, note)
     shallowest = smallest_curvature(data, reduction=p.reduction)
     note += (
         f"Across that direction it bends with {shallowest:.3g} only, so that even at 1/λ = {limit / 2:.3g} a step "
         f"takes away {100 * shallowest / steepest:.2g} % of the distance there."
     )
-    return of_one_curvature(steepest, note, shallowest)
+    return batch_stability(steepest, note, shallowest)
 
 
 TORCH = Method(
     name="torch",
     title="Linear model in torch",
+    kind="descent",
     description=(
         "A line with a bias from torch's own parts: nn.Linear, MSELoss and an optimizer. "
         "Each epoch is zero_grad, backward, step."
@@ -128,6 +136,7 @@ TORCH = Method(
     train=train_linear,
     metrics=lambda _p: ("w", "loss", "grad", "b", "grad_b"),
     initial=_initial,
+    initial_from=_initial_from,
     updates_per_epoch=lambda _p, _n: 1,
     update_line="optimizer.step()",
     listing=(linear_model, choose_device),

@@ -1,9 +1,10 @@
-"""What a method is: a trainer, and what others must know to run and to show it."""
+"""A method: its trainer, and the facts with which it is checked, run, drawn and explained."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -14,40 +15,76 @@ from trainers.theory.stability import Stability
 type Point = tuple[float | None, ...]
 """One step's values, in the order of the method's metrics. None: this step has no such value."""
 
-DIVERGED = 1e150  # beyond this size a weight or a loss is on its way to infinity
+type Kind = Literal["search", "descent"]
+"""search: tries candidates, and its result is the best of them. descent: updates the parameters again and again, and
+its result is the last."""
+
+DIVERGED = 1e150  # a |w| or |loss| above this has diverged
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of a computational graph. `gradient` is the derivative of the loss by this node's value.
+
+    A name that ends with an underscore and a number, from 1, belongs to the hidden unit of that number. `operation` is
+    "input", "parameter", "multiply", "add", "subtract" or "square"; `inputs` are names of nodes.
+    """
+
+    name: str
+    operation: str
+    inputs: tuple[str, ...]
+    value: float
+    gradient: float
 
 
 def no_learning_rate(_params: Params, _data: Data) -> Stability:
-    """For methods that have none."""
+    """The stability of a method without a learning rate: it has no limit."""
     return Stability("This method has no learning rate: nothing can oscillate or diverge.")
 
 
 @dataclass(frozen=True)
 class Method[P: Params]:
-    """One way to fit a line. `train` is a pure generator: parameters and data in, one point per step out."""
+    """One way to fit a line. `train` is a pure generator: parameters and data in, one point per step out.
+
+    Raises TypeError for a descent whose parameters are not LearningParams, and for another kind whose are.
+    """
 
     name: str
     title: str
     description: str
+    kind: Kind
     formula: str  # MathML Core
     params: type[P]
     train: Callable[[Data, P], Iterator[Point]]
     """Reads live parameters from its params at every step, so that a change holds from the next step on.
     May raise OverflowError, or yield inf and nan, when it diverges: the runner ends the run then."""
     metrics: Callable[[P], tuple[str, ...]]
+    """The names of a point's values, "w" and "loss" first. A "b" is the intercept; an "mse", the cost over all data, is
+    what a run is judged by in place of the loss."""
     initial: Callable[[P], dict[str, float]]
-    """The model's "w" (and "b") before the first step."""
+    """The model's "w" (and "b") before the first step. With `one_parameter` it imports no torch."""
     updates_per_epoch: Callable[[P, int], int]
     update_line: str  # the line of `source` that changes the parameters
     listing: tuple[Callable[..., object], ...] = ()  # what `train` calls and a reader should see
-    used: Callable[[P, int, int], np.ndarray] | None = None
-    """The numbers, from 0, of the samples out of n that a step looks at; None for a method that looks at all."""
+    samples_used: Callable[[P, int, int], np.ndarray | None] | None = None
+    """The numbers, from 0, of the samples out of n that a step uses, given params, n and step; its answer is None where
+    they would take too long to draw again. None for a method whose every step uses all samples."""
+    initial_from: Callable[[P, Mapping[str, float]], dict[str, float] | None] | None = None
+    """As `initial`, worked out from the first point's values; for a method whose `initial` imports torch. Its answer is
+    None where the point does not determine it."""
+    graph: Callable[[Mapping[str, float], Data, int], list[Node]] | None = None
+    """The model's computational graph for a point's values and one sample, counted from 0, of the data: inputs before
+    what is made of them. None for a method that has no graph to show."""
     needs_torch: bool = False
     one_parameter: bool = False  # y_hat = x * w: its path can be drawn on the cost parabola
     live: tuple[str, ...] = ("lr", "steps_per_second")
     rules: Callable[[P, int], None] | None = None  # raises ParameterError for its own cross-field rules
     stability: Callable[[P, Data], Stability] = no_learning_rate
     """What theory says of the learning rate on this data; it does not look at the rate that was chosen."""
+
+    def __post_init__(self) -> None:
+        if (self.kind == "descent") != issubclass(self.params, LearningParams):
+            raise TypeError(f"{self.name} is a {self.kind}, which does not go with {self.params.__name__}")
 
     def lr_limit(self, params: P, data: Data) -> float | None:
         """The learning rate from which on the method no longer converges on this data, if that is known."""
@@ -80,7 +117,7 @@ class Method[P: Params]:
 
     @cached_property
     def source(self) -> str:
-        """The trainer's own code, and that of the functions it calls: what people read is what runs."""
+        """The source code of the trainer, then of the functions in `listing`."""
         return "\n\n".join(inspect.getsource(function) for function in (self.train, *self.listing))
 
     @staticmethod
@@ -90,5 +127,5 @@ class Method[P: Params]:
 
 
 def has_diverged(w: float, loss: float) -> bool:
-    """Whether a run has left the numbers: w or loss is not finite, or beyond 1e150."""
-    return not (abs(w) <= DIVERGED and abs(loss) <= DIVERGED)  # so that a nan counts, too
+    """Whether |w| or |loss| is above DIVERGED, infinite or NaN."""
+    return not (abs(w) <= DIVERGED and abs(loss) <= DIVERGED)  # negated: a comparison with NaN is false

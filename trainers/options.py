@@ -12,17 +12,17 @@ from trainers.problem import TEXTBOOK, Data, make_data
 
 
 class UsageError(Exception):
-    """What was typed cannot be run; the message is one sentence for the person who typed it."""
+    """Arguments that cannot be run; the message is one sentence that says what is wrong."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """One sentence, without the usage before it."""
+        """Raise UsageError where argparse would print the usage and exit."""
         raise UsageError(message)
 
 
 def read_options(method: Method[Any], arguments: list[str]) -> tuple[Params, Data]:
-    """The parameters and the data that the arguments ask for. Raises UsageError if they are not right."""
+    """The parameters and the data that the arguments give. Raises UsageError for one that is wrong."""
     given = vars(make_parser(method).parse_args(_join_negative_values(arguments)))
     x, y = given.pop("x"), given.pop("y")
     try:
@@ -55,12 +55,12 @@ def make_parser(method: Method[Any]) -> argparse.ArgumentParser:
 
 
 def _option(name: str) -> str:
-    """w_start is given as --w-start."""
+    """The option of a parameter: w_start is --w-start."""
     return "--" + name.replace("_", "-")
 
 
 def _join_negative_values(arguments: list[str]) -> list[str]:
-    """--x -1,2 as --x=-1,2, since argparse would take -1,2 for an option."""
+    """Each option and a negative value after it as one argument: argparse takes -1,2 in --x -1,2 for an option."""
     joined: list[str] = []
     for argument in arguments:
         if joined and re.fullmatch("--[a-z][a-z0-9-]*", joined[-1]) and re.match(r"-[\d.]", argument):
@@ -71,7 +71,7 @@ def _join_negative_values(arguments: list[str]) -> list[str]:
 
 
 def _value(text: str) -> int | float | str:
-    """A number if the text is one, for the method's parameters to judge."""
+    """The text as an int or a float if it is one; the method's parameters are validated later."""
     for kind in (int, float):
         try:
             return kind(text)

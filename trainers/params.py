@@ -1,4 +1,4 @@
-"""What a run can be told: the base of every method's parameters, and the errors that name a bad one."""
+"""The base classes of every method's parameters, and the error that names a bad one."""
 
 import math
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-LARGEST = 1e100  # bound of |w0|, |x| and |y|: its square is still far from float64's largest number
+LARGEST = 1e100  # bound of |w0|, |x| and |y|: its square is far below the largest float64, 1.8e308
 MAX_STEPS = 10_000_000
 MAX_SEED = 2**32 - 1
 
@@ -21,7 +21,7 @@ class ParameterError(ValueError):
 
 
 def _number(value: object) -> float:
-    """The one rule for numbers: no text, no truth values, nothing that is not finite."""
+    """A finite float from an int or a float. Raises PydanticCustomError for text, booleans, NaN and infinities."""
     if value in ("NaN", "Infinity", "-Infinity"):  # how these travel in JSON
         raise PydanticCustomError("finite_number", "Input should be a finite number")
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -36,7 +36,7 @@ def _number(value: object) -> float:
 
 
 def _whole_number(value: object) -> int:
-    """As `_number`; 100.0 is taken for 100, but 100.5 is refused."""
+    """As `_number`, for an int or a float without a fraction: 100.0 becomes 100. Raises for 100.5."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     try:
@@ -55,16 +55,16 @@ WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 
 
 def _common_last(schema: dict[str, Any]) -> None:
-    """A form asks for the method's own parameters first, then for those that all methods share."""
+    """Move the fields of Params behind the method's own ones, in place: the page's form has the schema's order."""
     fields = schema["properties"]
     for name in Params.model_fields:
         fields[name] = fields.pop(name)
 
 
 class Params(BaseModel):
-    """What every method can be told. Trainers ignore both: they are for whoever runs the trainer."""
+    """The parameters of every method. Trainers ignore both: the runner uses them."""
 
-    # validate_assignment: a value changed while the run goes on is held to the same bounds.
+    # validate_assignment: a value that is changed during the run has the same bounds.
     model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True, json_schema_extra=_common_last)
 
     steps_per_second: Annotated[float, Field(gt=0), BeforeValidator(_number)] | None = Field(
@@ -82,7 +82,7 @@ class Params(BaseModel):
 
 
 class LearningParams(Params):
-    """What every method that learns by repeated updates can be told."""
+    """The parameters of every method that learns by repeated updates (kind "descent")."""
 
     lr: Number = Field(
         default=0.01,
@@ -101,7 +101,7 @@ class LearningParams(Params):
 
 
 class OneWeightParams(LearningParams):
-    """What a method that learns the one weight of y = x * w can be told."""
+    """The parameters of a method that learns the one weight of y = x * w."""
 
     w0: Number = Field(
         default=1.0,

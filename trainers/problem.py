@@ -1,4 +1,4 @@
-"""The problem all methods solve: data, the model y_hat = x * w, its cost and its gradient."""
+"""The problem that all methods solve: the data, the model y_hat = x * w, its cost and its gradient."""
 # ruff: noqa: B905 - x and y are equally long; zip(strict=True) costs a fifth of a step on three samples
 
 import math
@@ -13,11 +13,11 @@ from trainers.params import LARGEST, ParameterError
 
 type FloatArray = NDArray[np.float64]
 
-# Up to here a plain loop over Python floats is faster than numpy, whose calls cost 3.8 µs in all (measured).
+# samples; up to so many a loop over Python floats is faster than numpy, whose calls take 3.8 µs (measured)
 SHORT = 64
-# Up to here methods with many updates an epoch work out the cost over all data after each of them.
+# samples; up to so many, methods with several updates per epoch calculate the cost over all data after each
 COST_EVERY_UPDATE = 1000
-# Long data is worked through in blocks that stay in the processor's cache: 1.4 times as fast at 1,000,000.
+# samples; a block of so many stays in the processor's cache: 1.4 times as fast at 1,000,000 samples (measured)
 BLOCK = 32768
 
 
@@ -106,7 +106,8 @@ def cost(data: Data, w: float) -> float:
 
 
 def updates_per_mse(n: int, per_epoch: int) -> int:
-    """After how many updates the cost over all n samples is due: after each, or, of many samples, each epoch."""
+    """The number of updates from one calculation of the cost over all n samples to the next: 1, or, above
+    COST_EVERY_UPDATE samples, those of an epoch."""
     return 1 if n <= COST_EVERY_UPDATE else per_epoch
 
 

@@ -11,7 +11,7 @@ from trainers.params import LARGEST, Number, ParameterError, Params
 from trainers.problem import Data, cost
 
 MAX_CANDIDATES = 1_000_000
-ROUNDING = 1e-6  # of a step: that close to w_stop, the last candidate still counts
+ROUNDING = 1e-6  # of w_step: a candidate that far above w_stop still counts
 
 
 class SweepParams(Params):
@@ -52,7 +52,7 @@ def candidates(p: SweepParams) -> int:
         )
     steps = (p.w_stop - p.w_start) / p.w_step + ROUNDING
     if not steps < MAX_CANDIDATES:
-        enough = (p.w_stop - p.w_start) / (MAX_CANDIDATES - 1) * 1.001  # so that its first digits are, too
+        enough = (p.w_stop - p.w_start) / (MAX_CANDIDATES - 1) * 1.001  # enough when rounded to 4 digits, too
         raise ParameterError(
             "w_step",
             f"w_step {p.w_step} makes more than {MAX_CANDIDATES:,} candidates: "
@@ -69,6 +69,7 @@ def candidates(p: SweepParams) -> int:
 SWEEP = Method(
     name="sweep",
     title="Exhaustive search",
+    kind="search",
     description=(
         "Tries every weight in a range and works out the cost at each: "
         "simple and sure, but it needs one evaluation of the cost per candidate."

@@ -18,6 +18,8 @@ from trainers.problem import Data
 
 router = APIRouter(tags=["methods"], responses=REFUSED, route_class=JsonRoute)
 
+_describe = cache(method_response)  # a method's source and schema take long to make
+
 
 @router.get("/health")
 async def health(services: ServicesDep) -> Health:
@@ -28,7 +30,7 @@ async def health(services: ServicesDep) -> Health:
 @router.get("/methods")
 async def list_methods() -> list[MethodOut]:
     """Every method with its parameters, its formula and its trainer's own code."""
-    return _methods()
+    return [_describe(method) for method in METHODS.values()]
 
 
 @router.post("/methods/{name}/stability")
@@ -48,8 +50,3 @@ def _stability(name: str, setting: SettingIn) -> StabilityOut:
     method = METHODS[name]
     params = check_params(method, setting.params, len(setting.data.x))
     return StabilityOut.model_validate(method.stability(params, Data.of(*arrays(setting.data))))
-
-
-@cache
-def _methods() -> list[MethodOut]:
-    return [method_response(method) for method in METHODS.values()]

@@ -44,6 +44,8 @@ def method_response(method: Method[Any]) -> MethodOut:
         name=method.name,
         title=method.title,
         description=method.description,
+        kind=method.kind,
+        graph=method.graph is not None,
         formula=method.formula,
         params_schema=method.params.model_json_schema(),
         live=list(method.live),

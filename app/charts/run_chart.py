@@ -16,7 +16,7 @@ from app.storage.records import RunRecord
 from app.storage.store import Store
 from trainers import METHODS
 from trainers.problem import Parabola, make_data
-from trainers.theory.cost_surface import Surface
+from trainers.theory.cost_surface import CostSurface
 
 SAMPLES = 20_000  # kept of a run's data for its pictures
 MAX_TIMES = 4000
@@ -30,7 +30,7 @@ class Drawn:
     run: RunRecord
     names: frozenset[str] | None = None  # metrics to keep; None for all
     parabola: Parabola | None = None
-    surface: Surface | None = None
+    surface: CostSurface | None = None
     data: tuple[Floats, Floats] | None = None  # x and y, the first of them, to be shown one by one
     samples: int = 0  # how many there are in all
     updates_per_epoch: int | None = None
@@ -114,7 +114,7 @@ async def prepare(drawn: Drawn, store: Store) -> None:
         if method.one_parameter:
             drawn.parabola = parabola_of(data)
         elif drawn.names is None:
-            drawn.surface = Surface.of(make_data(*data))
+            drawn.surface = CostSurface.of(make_data(*data))
     await drawn.catch_up(store)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
 
+from trainers.method import Kind
 from trainers.theory.stability import ZoneName
 
 type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
@@ -118,7 +119,7 @@ class Place(ResponseModel):
         Shown | None,
         Field(
             description="The last loss so far; of methods whose loss is that of a few samples, the last mse; of a "
-            "sweep that has ended, the best."
+            "search that has ended, the best."
         ),
     ]
 
@@ -129,6 +130,11 @@ class MethodOut(ResponseModel):
     name: str
     title: str
     description: str
+    kind: Annotated[
+        Kind,
+        Field(description="search: tries candidates, the best counts. descent: updates its parameters each step."),
+    ]
+    graph: Annotated[bool, Field(description="Whether a run's windows show the computational graph of a sample.")]
     formula: str
     params_schema: dict[str, Any]
     live: list[str]

@@ -158,7 +158,7 @@ class Training:
     def _update_result(self, names: tuple[str, ...], table: NDArray[np.float64]) -> None:
         column = {name: table[:, at] for at, name in enumerate(names, 1)}
         last = {name: float(values[-1]) for name, values in column.items()}
-        if "grad" not in names:  # a search: its answer is the best candidate, not the last
+        if self.method.kind == "search":  # its result is the best candidate, not the last
             best = int(np.nanargmin(column["loss"])) if not np.isnan(column["loss"]).all() else 0
             if not column["loss"][best] >= self.result.get("best_loss", np.inf):
                 self.result["best_w"] = float(column["w"][best])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.trainers.runs import column, predict, train
 from trainers import METHODS, ParameterError
-from trainers.backprop import initial_parameters, loss_and_gradient, parameter_names
 from trainers.graph import computational_graph
+from trainers.network import initial_parameters, loss_and_gradient, parameter_names
 from trainers.problem import TEXTBOOK, make_data
 
 values = st.floats(-3, 3).map(lambda v: round(v, 3))

@@ -26,11 +26,11 @@ Y = [1.0, 5.0, 2.0, 7.0, 3.0]
 def test_the_gradient_is_that_of_the_samples_used(method: str, params: dict[str, Any]) -> None:
     chosen = METHODS[method]
     p = chosen.params.model_validate({"lr": 0.01, "epochs": 2000, **params})
-    assert chosen.used is not None
+    assert chosen.samples_used is not None
     w = chosen.initial(p)["w"]
     for step, (after, _, grad, *_) in enumerate(chosen.train(make_data(X, Y), p)):
         if step % 997 < 12:  # also far beyond the first block of random numbers
-            used = chosen.used(p, len(X), step)
+            used = chosen.samples_used(p, len(X), step)
             assert grad == pytest.approx(
                 sum(2 * X[i] * (X[i] * w - Y[i]) for i in used) / len(used), rel=1e-4, abs=1e-5
             )

@@ -1,4 +1,4 @@
-"""The cost of a line with a bias, y_hat = w x + b, as a surface over w and b."""
+"""The cost of a line with a bias, y_hat = w x + b, as a function of w and b."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,13 +9,14 @@ from trainers.problem import Data, FloatArray, blocks
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """The mean squared error over w and b: a bowl that five numbers describe, whatever the number of samples.
+class CostSurface:
+    """The mean squared error as a function of w and b: a paraboloid, given by five numbers for any number of samples.
 
     cost(w, b) = minimum + spread (w - w_star)² + (b - b_star + x_mean (w - w_star))²
 
-    with x_mean = (1/N) Σ x and spread = (1/N) Σ (x - x_mean)². In this form nothing cancels near the minimum, however
-    small the cost is there. If all x are equal the cost is the same along a line: then spread is 0, and so is w_star.
+    with x_mean = (1/N) Σ x and spread = (1/N) Σ (x - x_mean)²: the quadratic with its squares completed. There is no
+    cancellation near the minimum, however small the cost is there. If all x are equal the cost is the same along a
+    line: then spread is 0, and so is w_star.
     """
 
     w_star: float
@@ -35,14 +36,14 @@ class Surface:
         w_star = float(away @ (y - y_mean)) / len(x) / squares / scale if squares else 0.0
         b_star = y_mean - w_star * x_mean
         total = 0.0
-        with np.errstate(over="ignore", invalid="ignore"):  # a minimum that is too far away is not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # w_star and b_star may overflow
             for xs, ys in blocks(data):
                 residual = w_star * xs + b_star - ys
                 total += float(residual @ residual)
         return cls(w_star, b_star, total / len(x), x_mean, squares * scale * scale)
 
     def above_minimum[F: (float, FloatArray)](self, w: F, b: F) -> F:
-        """How far the cost at (w, b) is above the minimum: of two numbers, or of arrays whose shapes fit."""
+        """The cost at (w, b) less the minimum, for two numbers or for arrays that broadcast."""
         along = w - self.w_star
         across = b - self.b_star + self.x_mean * along
         return self.spread * along * along + across * across

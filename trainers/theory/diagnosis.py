@@ -1,4 +1,4 @@
-"""Why a run diverged, oscillates or creeps, in a sentence with its numbers."""
+"""Why a run diverges, oscillates or is slow, in a sentence with its numbers."""
 
 import math
 from typing import Any
@@ -6,58 +6,58 @@ from typing import Any
 from trainers.method import DIVERGED, Method
 from trainers.params import LearningParams, Params
 from trainers.problem import Data
-from trainers.theory.stability import SLOW, Stability
+from trainers.theory.stability import MIN_REDUCTION, Stability
 
-AT_LIMIT = 1e-9  # a learning rate that close to the limit, relatively, is on it
+LIMIT_TOLERANCE = 1e-9  # relative: a learning rate that close to the limit counts as equal to it
 
 
 def why(
     method: Method[Any], params: Params, data: Data, status: str = "running", step: int | None = None
 ) -> str | None:
-    """Why a run with these parameters does what it does; None where nothing is wrong with its learning rate.
+    """Why a run with these parameters diverges, oscillates or is slow; None for a good learning rate, or for none.
 
-    It follows from the theory in `trainers.theory.stability`, so it is known before the first step. Where theory has no
-    limit, only a run whose status is "diverged" has a reason: what was seen at its last `step`.
+    It follows from `method.stability`, so it is known before the first step. Where that has no limit only a run whose
+    status is "diverged" has a reason, which names its last `step`.
     """
     if not isinstance(params, LearningParams):
         return None
     lr = params.lr
     theory = method.stability(params, data)
     if theory.lr_limit is None:
-        return _seen(lr, theory, step) if status == "diverged" else None
+        return _describe_divergence(lr, theory, step) if status == "diverged" else None
     size = abs(theory.factor(lr))
-    if status == "diverged" and size < 1 - AT_LIMIT:
+    if status == "diverged" and size < 1 - LIMIT_TOLERANCE:
         return (
             f"The numbers grew too large to be calculated with, although lr {_short(lr)} is stable here (the limit is "
             f"{_short(theory.lr_limit)}): send smaller data, or a smaller initial weight."
         )
-    return _of_a_step(lr, theory) if len(theory.curvatures) == 1 else _of_an_epoch(lr, size, theory)
+    return _explain_step(lr, theory) if len(theory.curvatures) == 1 else _explain_epoch(lr, size, theory)
 
 
-def _of_a_step(lr: float, theory: Stability) -> str | None:
-    """Where every step sees the same curvature λ: what |1 - lr λ| says."""
+def _explain_step(lr: float, theory: Stability) -> str | None:
+    """The sentence for steps that all have the same curvature λ, from |1 - lr λ|."""
     assert theory.lr_limit is not None  # noqa: S101  (checked by the caller)
     assert theory.lr_best is not None  # noqa: S101
     limit, best, factor = theory.lr_limit, theory.lr_best, abs(theory.factor(lr))
     where = "" if theory.shallowest is None else "along the steepest direction "
-    if math.isclose(lr, limit, rel_tol=AT_LIMIT):
+    if math.isclose(lr, limit, rel_tol=LIMIT_TOLERANCE):
         return f"lr {_short(lr)} is 2/λ, the limit: {where}each step overshoots the minimum and lands just as far away."
     if lr > limit:
         return (
             f"lr {_apart(lr, limit)} is above 2/λ = {_apart(limit, lr)}: {where}each step overshoots the minimum and "
             f"lands {_apart(factor, 1)} times as far away."
         )
-    if lr > best and not math.isclose(lr, best, rel_tol=AT_LIMIT):
+    if lr > best and not math.isclose(lr, best, rel_tol=LIMIT_TOLERANCE):
         return (
             f"lr {_apart(lr, best, limit)} is between 1/λ = {_apart(best, lr)} and 2/λ = {_apart(limit, lr)}: {where}"
             f"each step overshoots the minimum, but lands only {_apart(factor, 1)} times as far away."
         )
-    if lr * theory.curvatures[0] < SLOW:
+    if lr * theory.curvatures[0] < MIN_REDUCTION:
         return (
             f"lr {_short(lr)} is far below 1/λ = {_short(best)}: {where}each step takes away only "
             f"{_percent(lr * theory.curvatures[0])} of the distance to the minimum."
         )
-    if theory.shallowest is not None and lr * theory.shallowest < SLOW:
+    if theory.shallowest is not None and lr * theory.shallowest < MIN_REDUCTION:
         return (
             f"lr {_short(lr)} suits the steepest direction (1/λ = {_short(best)}), but across it, where the cost bends "
             f"with {_short(theory.shallowest)} only, each step takes away {_percent(lr * theory.shallowest)} of the "
@@ -66,13 +66,13 @@ def _of_a_step(lr: float, theory: Stability) -> str | None:
     return None
 
 
-def _of_an_epoch(lr: float, size: float, theory: Stability) -> str | None:
-    """Where the updates of an epoch see different curvatures: what their product says."""
+def _explain_epoch(lr: float, size: float, theory: Stability) -> str | None:
+    """The sentence for an epoch whose updates have different curvatures, from `size`, |Π (1 - lr c)|."""
     assert theory.lr_limit is not None  # noqa: S101  (checked by the caller)
     assert theory.lr_best is not None  # noqa: S101
     limit, best = theory.lr_limit, theory.lr_best
     product = "Π|1 − lr·c|"
-    if math.isclose(size, 1, rel_tol=AT_LIMIT):
+    if math.isclose(size, 1, rel_tol=LIMIT_TOLERANCE):
         return f"lr {_short(lr)} is at the limit: after an epoch w is just as far away as before."
     if size > 1:
         return (
@@ -84,14 +84,14 @@ def _of_an_epoch(lr: float, size: float, theory: Stability) -> str | None:
             f"lr {_apart(lr, limit)} is above {_apart(limit, lr)}, where an epoch's updates begin to lose, but so near "
             f"to 1/c of one of them that together they land only {product} = {_apart(size, 1)} times as far away."
         )
-    if lr > best and not math.isclose(lr, best, rel_tol=AT_LIMIT):
+    if lr > best and not math.isclose(lr, best, rel_tol=LIMIT_TOLERANCE):
         return (
             f"lr {_apart(lr, best, limit)} is between {_apart(best, lr)}, where the steepest sample's update begins to "
             f"overshoot, and the limit {_apart(limit, lr)}: an epoch still lands only {_apart(size, 1)} times as far "
             "away."
         )
     per_update = 1 - math.exp(math.log(size) / len(theory.curvatures)) if size else 1.0
-    if per_update < SLOW:
+    if per_update < MIN_REDUCTION:
         return (
             f"lr {_short(lr)} is far below {_short(best)}: an update takes away only {_percent(per_update)} of the "
             "distance to the solution."
@@ -99,8 +99,8 @@ def _of_an_epoch(lr: float, size: float, theory: Stability) -> str | None:
     return None
 
 
-def _seen(lr: float, theory: Stability, step: int | None) -> str:
-    """Without a limit: only what happened."""
+def _describe_divergence(lr: float, theory: Stability, step: int | None) -> str:
+    """The sentence for a diverged run of a method without a limit."""
     when = "before the first step was done" if step is None else f"at step {step}"
     text = f"With lr {_short(lr)} w or the loss went beyond {DIVERGED:g} {when}. "
     if theory.curvature is not None:
@@ -117,7 +117,7 @@ def _short(value: float, digits: int = 3) -> str:
 
 
 def _apart(value: float, *others: float) -> str:
-    """A number with as many digits, three at least, as tell it from the others."""
+    """A number with the fewest digits, at least three, that distinguish it from the others."""
     for digits in range(3, 17):
         if all(_short(value, digits) != _short(other, digits) for other in others):
             return _short(value, digits)

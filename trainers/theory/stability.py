@@ -1,8 +1,8 @@
-"""How large a learning rate may be: the theory behind the page's scale, and behind why a run diverged.
+"""For which learning rates a method converges: limits, and zones for the page's scale.
 
-All of it rests on one fact. Where the loss is quadratic with curvature c, an update turns the distance to its
-minimum into 1 - lr c times that distance; the updates of a round multiply. So a round shrinks the distance while
-|Π (1 - lr c)| < 1, and for one curvature that is lr < 2 / c.
+Where the loss is quadratic with curvature (second derivative) c, an update multiplies the distance to its minimum by
+1 - lr c, and a cycle of updates by the product Π (1 - lr c). The distance shrinks while |Π (1 - lr c)| < 1; for one
+curvature that is lr < 2 / c (Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 4.3).
 """
 
 import math
@@ -14,17 +14,17 @@ import numpy as np
 from trainers.problem import Data, FloatArray
 from trainers.theory.stable_ranges import stable_ranges
 
-SLOW = 0.01  # a step that takes away less of the distance than this is slow
+MIN_REDUCTION = 0.01  # of the distance to the minimum: an update that removes less is slow
 
 type ZoneName = Literal["slow", "good", "oscillating", "diverging"]
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A range of learning rates, from `start` up to `end` (None: without end), and what happens there.
+    """A range of learning rates, from `start` up to `end` (None: infinity), with the same behaviour.
 
-    slow: a step takes away less than 1 % of the distance. good: more than that, and no update overshoots.
-    oscillating: some update overshoots, but a round of them still comes closer. diverging: it does not.
+    slow: an update removes less than 1 % of the distance to the minimum. good: more, and no update overshoots.
+    oscillating: some update overshoots, but a cycle of updates shrinks the distance. diverging: it does not.
     """
 
     name: ZoneName
@@ -36,10 +36,11 @@ class Zone:
 class Stability:
     """What theory says of a method's learning rate on some data.
 
-    curvatures: the second derivative that each update of a round sees, along the steepest direction; empty where no
-    round repeats itself, and so theory has no limit.
+    curvatures: of shape (updates of a cycle,), the curvature of each update's loss along the steepest direction; empty
+    where the updates do not repeat, and so have no limit.
     curvature: the largest of them; where there is no limit, the largest at the start, or None.
     shallowest: with two parameters, the curvature along the other direction.
+    lr_limit: the learning rate from which on the method diverges. lr_best: the largest at which no update overshoots.
     """
 
     note: str
@@ -51,15 +52,15 @@ class Stability:
     zones: tuple[Zone, ...] = ()
 
     def factor(self, lr: float) -> float:
-        """Π (1 - lr c): what a round of updates multiplies the distance to the solution by."""
+        """Π (1 - lr c): the factor by which a cycle of updates multiplies the distance to the solution."""
         return contraction(self.curvatures, lr)
 
 
-def of_one_curvature(curvature: float, note: str = "", shallowest: float | None = None) -> Stability:
-    """Batch gradient descent: every update sees the same curvature λ, so the limit is 2 / λ, the best 1 / λ.
+def batch_stability(curvature: float, note: str = "", shallowest: float | None = None) -> Stability:
+    """The stability of batch gradient descent, whose updates have one curvature λ: lr_limit is 2 / λ, lr_best 1 / λ.
 
-    With several parameters λ is the largest eigenvalue of the cost's second derivative, and all that is said holds
-    along its direction (Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 4.3.1).
+    With several parameters λ is the largest eigenvalue of the cost's Hessian, and the limits hold along its
+    eigenvector (Goodfellow, Bengio and Courville, "Deep Learning" (2016), section 4.3.1).
     """
     limit = lr_limit(curvature)
     if limit is None:
@@ -69,25 +70,25 @@ def of_one_curvature(curvature: float, note: str = "", shallowest: float | None 
         f"λ = {curvature:.3g} is the curvature of the cost. Below 2/λ = {limit:.3g} every step comes closer to the "
         f"minimum, and 1/λ = {best:.3g} gets there at once; above the limit every step lands further away."
     )
-    zones = _zones(SLOW / curvature, best, [(0.0, limit)])
+    zones = _zones(MIN_REDUCTION / curvature, best, [(0.0, limit)])
     return Stability(note or said, np.array([curvature]), curvature, shallowest, limit, best, zones)
 
 
-def of_round(curvatures: FloatArray) -> Stability:
-    """Updates that see different curvatures, the same in every round: an epoch of sequential SGD, say.
+def cyclic_stability(curvatures: FloatArray) -> Stability:
+    """The stability of updates whose curvatures, of shape (updates,), repeat in every cycle: sequential SGD's epochs.
 
-    The product may come back below 1 beyond the first limit, near lr = 1 / c of some sample: `zones` has these
-    ranges too, but for those narrower than a thousandth of their lr. Data that no line through the origin fits
-    exactly has no one solution: then it is the cycle of weights that the rounds settle on.
+    |Π (1 - lr c)| may be below 1 again above the first limit, near lr = 1 / c of some sample: `zones` has these ranges
+    too, except those narrower than 1/1000 of their lr. Data that no line through the origin fits exactly has no common
+    minimum of all updates: the distance is then that to the limit cycle of weights.
     """
-    found, counts = np.unique(curvatures[_usable(curvatures)], return_counts=True)
-    if len(found) < 2:
-        return of_one_curvature(float(found[0]) if len(found) else 0.0)
-    largest = float(found[-1])
-    ranges = stable_ranges(found, counts)
+    distinct, counts = np.unique(curvatures[_has_limit(curvatures)], return_counts=True)
+    if len(distinct) < 2:
+        return batch_stability(float(distinct[0]) if len(distinct) else 0.0)
+    largest = float(distinct[-1])
+    ranges = stable_ranges(distinct, counts)
     if ranges is None:
         note = (
-            f"With {len(found):,} different samples the limit is not worked out. Below {2 / largest:.3g} it surely "
+            f"With {len(distinct):,} different samples the limit is not worked out. Below {2 / largest:.3g} it surely "
             "settles, as there no single update lands further away than it was."
         )
         return Stability(note, curvatures, largest)
@@ -100,26 +101,29 @@ def of_round(curvatures: FloatArray) -> Stability:
     if len(ranges) > 1:
         islands = ", ".join(f"{low:.3g} to {high:.3g}" for low, high in ranges[1:4])
         note += f" Beyond the limit it settles again from {islands}{' and elsewhere' if len(ranges) > 4 else ''}."
-    slow = stable_slowness(found, counts, len(curvatures))
+    slow = slow_limit(distinct, counts, len(curvatures))
     return Stability(note, curvatures, largest, None, limit, best, _zones(slow, best, ranges))
 
 
-def of_random(data: Data, what: str) -> Stability:
-    """Updates that see other samples each time: there is no one limit, but a learning rate that is surely safe."""
+def random_stability(data: Data, what: str) -> Stability:
+    """The stability of updates on random samples: no limit, but a note of a learning rate that is stable.
+
+    `what` says what is random: the beginning of a sentence.
+    """
     curvatures = sample_curvatures(data)
     largest = float(curvatures.max())
-    if np.all(curvatures == largest):  # whichever is drawn, it sees the same
-        return of_one_curvature(largest)
-    safe = lr_limit(largest)  # below it no update lands further from its samples' own minimum
+    if np.all(curvatures == largest):  # every draw has the same curvature
+        return batch_stability(largest)
+    safe = lr_limit(largest)  # below it every update comes closer to the minimum of its own samples
     sure = f"Surely stable below 1/max x² = {safe:.3g}. " if safe else ""
     return Stability(f"{sure}{what}: theory has no limit to give.")
 
 
 def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean") -> float:
-    """The largest eigenvalue of the cost's second derivative, H = (2/N) XᵀX (for a sum: 2 XᵀX).
+    """The largest eigenvalue of the cost's Hessian, H = (2/N) XᵀX (for a sum: 2 XᵀX).
 
-    Without a bias X is the column x, with one it has a second column of ones. For a quadratic cost,
-    batch gradient descent converges for 0 < lr < 2 / this, and goes fastest along that direction at 1 / this.
+    X is the column x, with a bias also a column of ones. On a quadratic cost batch gradient descent converges for
+    0 < lr < 2 / this, and along that eigenvector fastest at 1 / this.
     """
     x, _ = data.arrays()
     squares = float(x @ x)
@@ -130,7 +134,7 @@ def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum
 
 
 def smallest_curvature(data: Data, *, reduction: Literal["sum", "mean"] = "mean") -> float:
-    """The smaller eigenvalue of H with a bias: its determinant, 4 Σ (x - mean)² N, divided by the larger one."""
+    """The smaller eigenvalue of the Hessian with a bias: the determinant, 4 N Σ (x - mean)² of a sum, by the larger."""
     x, _ = data.arrays()
     n = len(data)
     scale = 1 / n if reduction == "mean" else 1.0
@@ -139,47 +143,50 @@ def smallest_curvature(data: Data, *, reduction: Literal["sum", "mean"] = "mean"
 
 
 def lr_limit(curvature: float) -> float | None:
-    """The learning rate from which on batch gradient descent no longer converges; None on a flat cost."""
+    """2 / curvature, from which on batch gradient descent does not converge; None on a flat cost."""
     return 2 / curvature if curvature and math.isfinite(2 / curvature) else None
 
 
 def contraction(curvatures: FloatArray, lr: float) -> float:
-    """Π (1 - lr c): what these updates, one after the other, multiply the distance to an exact fit by."""
+    """Π (1 - lr c) of these curvatures: the factor by which their updates multiply the distance to an exact fit."""
     with np.errstate(over="ignore"):
         factors = 1 - lr * curvatures
-        # By logarithms, or a product of many factors would overflow on its way to a small number.
+        # a sum of logarithms: partial products could overflow
         size = float(np.exp(np.log(np.abs(factors)).sum())) if np.all(factors) else 0.0
     return -size if np.count_nonzero(factors < 0) % 2 else size
 
 
 def sample_curvatures(data: Data) -> FloatArray:
-    """2 x² of every sample: the second derivative of its loss (x w - y)² by w."""
+    """2 x² of every sample, of shape (N,): the second derivative of its loss (x w - y)² by w."""
     x, _ = data.arrays()
     return 2 * x * x
 
 
-def stable_slowness(found: FloatArray, counts: np.ndarray, updates: int) -> float:
-    """The learning rate below which an update takes away less than SLOW of the distance, in the geometric mean."""
-    low, high = 0.0, 1 / float(found[-1])  # here the product falls from 1 to 0
-    wanted = updates * math.log1p(-SLOW)
+def slow_limit(distinct: FloatArray, counts: np.ndarray, updates: int) -> float:
+    """The learning rate below which an update removes less than MIN_REDUCTION of the distance, in the geometric mean.
+
+    `distinct` are ascending curvatures, `counts` how many of the `updates` have each; found by bisection.
+    """
+    low, high = 0.0, 1 / float(distinct[-1])  # the product falls from 1 to 0 between them
+    wanted = updates * math.log1p(-MIN_REDUCTION)
     for _ in range(100):
         middle = (low + high) / 2
-        if float((counts * np.log1p(-middle * found)).sum()) > wanted:
+        if float((counts * np.log1p(-middle * distinct)).sum()) > wanted:
             low = middle
         else:
             high = middle
     return high
 
 
-def _usable(curvatures: FloatArray) -> np.ndarray:
-    """Where a curvature is large enough for a limit that is a number: flat samples move nothing."""
+def _has_limit(curvatures: FloatArray) -> np.ndarray:
+    """A mask: where 2 / curvature is finite. A sample with a curvature of about 0 does not move w."""
     with np.errstate(divide="ignore", over="ignore"):
-        usable: np.ndarray = np.isfinite(2 / curvatures)
-    return usable
+        finite: np.ndarray = np.isfinite(2 / curvatures)
+    return finite
 
 
 def _zones(slow: float, best: float, stable: list[tuple[float, float]]) -> tuple[Zone, ...]:
-    """The zones from 0 on; `stable` are the ranges in which a round comes closer, the first of them from 0."""
+    """The zones from 0 to infinity; `stable` are the ranges where the distance shrinks, ascending, the first from 0."""
     limit = stable[0][1]
     zones = [Zone("slow", 0.0, slow), Zone("good", slow, best), Zone("oscillating", best, limit)]
     for low, high in stable[1:]:

@@ -1,4 +1,4 @@
-"""Where a parameter was changed while a run went on: a vertical line across its window, with the new value."""
+"""Parameter changes of runs as annotations: a vertical line at the step of a change, with the new value."""
 
 from __future__ import annotations
 
@@ -12,141 +12,138 @@ import numpy as np
 from app.charts.colours import hex_of
 from app.charts.run_chart import Drawn
 from app.visdom.windows.layout import Layout, as_text
-from app.visdom.windows.x_axis import Plot, places
+from app.visdom.windows.x_axis import PlotOptions, x_values
 
-MARKED = 50  # changes of one window, the latest
-LABELLED = 16  # of them have words, the latest that have room
-ROWS = 8  # of labels, one below the other
-HEIGHT = 18  # pixels of a row
-NARROW = 360  # pixels: a small window is as wide
-LETTER = 6.5  # pixels
+MAX_CHANGES = 50  # marked in one window, the latest
+MAX_LABELS = 16  # of them have labels, the latest that fit
+MAX_LABEL_ROWS = 8
+MAX_LABEL_LENGTH = 60  # letters
+ROW_HEIGHT_PX = 18
+LETTER_WIDTH_PX = 6.5
+MIN_PLOT_WIDTH_PX = 360  # labels do not overlap in a window at least as wide
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One change: its place along the axis, in the axis' own units, and what is said of it."""
+class Change:
+    """A change of parameters at one step: its x in the axis' units (powers of ten on a log scale), label and colour."""
 
-    at: float
+    x: float
     text: str
     colour: str
 
 
 @dataclass(frozen=True)
-class Marks:
-    """The part of a layout that marks changes."""
+class ChangeMarks:
+    """The shapes and the annotations of a layout that mark changes."""
 
     shapes: list[Layout]
     labels: list[Layout]
 
 
-def marks(drawn: list[Drawn], plot: Plot) -> Marks:
-    """Lines and words where something was changed in these runs."""
-    log = plot.look.x == "log"
+def change_marks(charts: list[Drawn], options: PlotOptions) -> ChangeMarks:
+    """Lines and labels where parameters of these runs were changed."""
     changes = sorted(
         (
-            Mark(at, words(params), hex_of(one.run))
-            for one in drawn
-            for step, params in _by_step(one).items()
-            if (at := _along(one, step, plot)) is not None and _shown(one, step)
+            Change(x, changes_text(params), hex_of(chart.run))
+            for chart in charts
+            for step, params in _changes_by_step(chart).items()
+            if (x := _axis_position(chart, step, options)) is not None and _is_in_range(chart, step)
         ),
-        key=lambda mark: mark.at,
-    )[-MARKED:]
+        key=lambda change: change.x,
+    )[-MAX_CHANGES:]
     if not changes:
-        return Marks([], [])
-    common = {"xref": plot.look.axes["xaxis"], "yref": plot.look.y_domain}
-    lines = [
-        {
-            "type": "line",
-            **common,
-            # plotly takes the place of a line in steps, and that of words in powers of ten
-            **dict.fromkeys(("x0", "x1"), 10**mark.at if log else mark.at),
-            "y0": 0,
-            "y1": 1,
-            "layer": "below",
-            "line": {"color": mark.colour, "width": 1, "dash": "dot"},
-        }
-        for mark in changes
-    ]
-    labels = [
-        {
-            **common,
-            "x": mark.at,
-            "y": 1,
-            "xshift": 2 if to_the_right else -2,
-            "yshift": -HEIGHT * row,
-            "xanchor": "left" if to_the_right else "right",
-            "yanchor": "top",
-            "text": as_text(mark.text),
-            "showarrow": False,
-            "font": {"size": 11},
-            # The frame has the colour of the run: words in it could not be read on both grounds. The style sheet
-            # makes the ground the window's own.
-            "bordercolor": mark.colour,
-            "borderwidth": 1.5,
-            "borderpad": 1,
-            "bgcolor": "#ffffff",
-        }
-        for mark, row, to_the_right in _with_room(changes, *_extent(drawn, changes, plot))
-    ]
-    return Marks(lines, labels)
+        return ChangeMarks([], [])
+    axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
+    lines = [axes | _line(change, log=options.axes.x == "log") for change in changes]
+    placed = _placed_labels(changes, *_extent(charts, changes, options))
+    return ChangeMarks(lines, [axes | _label(change, row, on_right=on_right) for change, row, on_right in placed])
 
 
-def _by_step(one: Drawn) -> dict[float, dict[str, Any]]:
-    """A run's changed parameters; of those that were changed more than once at a step, the last value."""
+def _line(change: Change, *, log: bool) -> Layout:
+    """The vertical line of a change, as a shape."""
+    x = 10**change.x if log else change.x  # plotly has shapes in values, and annotations in powers of ten
+    ends = {"x0": x, "x1": x, "y0": 0, "y1": 1}
+    return {"type": "line", **ends, "layer": "below", "line": {"color": change.colour, "width": 1, "dash": "dot"}}
+
+
+def _label(change: Change, row: int, *, on_right: bool) -> Layout:
+    """The label of a change, as an annotation on the left or on the right of its line."""
+    return {
+        "x": change.x,
+        "y": 1,
+        "xshift": 2 if on_right else -2,
+        "yshift": -ROW_HEIGHT_PX * row,
+        "xanchor": "left" if on_right else "right",
+        "yanchor": "top",
+        "text": as_text(change.text),
+        "showarrow": False,
+        "font": {"size": 11},
+        # The border has the run's colour: text in it would not be readable on both backgrounds. The style sheet
+        # replaces the background by that of the window.
+        "bordercolor": change.colour,
+        "borderwidth": 1.5,
+        "borderpad": 1,
+        "bgcolor": "#ffffff",
+    }
+
+
+def _changes_by_step(chart: Drawn) -> dict[float, dict[str, Any]]:
+    """A run's changed parameters by step; the last value of one that was changed more than once at a step."""
     found: dict[float, dict[str, Any]] = {}
-    for change in one.run.changes:
+    for change in chart.run.changes:
         found.setdefault(change["step"], {}).update(change["params"])
     return found
 
 
-def _with_room(changes: list[Mark], low: float, high: float) -> Iterator[tuple[Mark, int, bool]]:
-    """The latest changes whose words have room beside those of later ones: each with its row, and whether its words
-    stand to the right of its line."""
-    rows: list[list[tuple[float, float]]] = [[] for _ in range(ROWS)]
+def _placed_labels(changes: list[Change], low: float, high: float) -> Iterator[tuple[Change, int, bool]]:
+    """The latest changes whose labels do not overlap those of later ones: change, row, and whether the label is on the
+    right of its line. `changes` ascend in x, `low` and `high` are the ends of the axis."""
+    rows: list[list[tuple[float, float]]] = [[] for _ in range(MAX_LABEL_ROWS)]
     labelled = 0
-    for mark in reversed(changes):
-        start = (mark.at - low) / ((high - low) or 1)
-        width = (len(mark.text) + 2) * LETTER / NARROW
-        to_the_right = start + width <= 1
-        span = (start, start + width) if to_the_right else (start - width, start)
+    for change in reversed(changes):
+        start = (change.x - low) / ((high - low) or 1)
+        width = (len(change.text) + 2) * LETTER_WIDTH_PX / MIN_PLOT_WIDTH_PX
+        on_right = start + width <= 1
+        span = (start, start + width) if on_right else (start - width, start)
         for row, taken in enumerate(rows):
-            if labelled < LABELLED and all(span[1] <= begin or end <= span[0] for begin, end in taken):
+            if labelled < MAX_LABELS and all(span[1] <= begin or end <= span[0] for begin, end in taken):
                 taken.append(span)
                 labelled += 1
-                yield mark, row, to_the_right
+                yield change, row, on_right
                 break
 
 
-def _along(one: Drawn, step: float, plot: Plot) -> float | None:
-    """Where a step lies, in the axis' own units; None: nowhere, on a logarithmic one."""
-    (place,) = places(one, np.array([float(step)]), plot)
-    if plot.look.x == "linear":
-        return place
-    return math.log10(place) if place > 0 else None
+def _axis_position(chart: Drawn, step: float, options: PlotOptions) -> float | None:
+    """The x of a step, as a power of ten on a log scale; None where that has no place for it."""
+    (x,) = x_values(chart, np.array([float(step)]), options)
+    if options.axes.x == "linear":
+        return x
+    return math.log10(x) if x > 0 else None
 
 
-def _shown(one: Drawn, step: float) -> bool:
-    return one.detail is None or one.detail.from_step <= step <= one.detail.to_step
+def _is_in_range(chart: Drawn, step: float) -> bool:
+    return chart.detail is None or chart.detail.from_step <= step <= chart.detail.to_step
 
 
-def _extent(drawn: list[Drawn], changes: list[Mark], plot: Plot) -> tuple[float, float]:
+def _extent(charts: list[Drawn], changes: list[Change], options: PlotOptions) -> tuple[float, float]:
+    """The smallest and the largest x of the curves' ends and of the changes."""
     ends = [
-        _along(one, end[0], plot)
-        for one in drawn
-        for curve in one.curves.values()
+        _axis_position(chart, end[0], options)
+        for chart in charts
+        for curve in chart.curves.values()
         for end in (curve.first, curve.last)
         if end
     ]
-    at = [place for place in ends if place is not None] + [mark.at for mark in changes]
-    return min(at), max(at)
+    xs = [x for x in ends if x is not None] + [change.x for change in changes]
+    return min(xs), max(xs)
 
 
-def words(params: dict[str, Any]) -> str:
-    """Changed parameters, as short as they can be told."""
-    return ", ".join(_word(name, value) for name, value in params.items())[:60]
+def changes_text(params: dict[str, Any]) -> str:
+    """Changed parameters in at most MAX_LABEL_LENGTH letters."""
+    return ", ".join(_change_text(name, value) for name, value in params.items())[:MAX_LABEL_LENGTH]
 
 
-def _word(name: str, value: Any) -> str:
+def _change_text(name: str, value: Any) -> str:
     if name == "steps_per_second":
         return "full speed" if value is None else f"{value:g} steps/s"
     return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"

@@ -1,143 +1,237 @@
-"""The cost curve: the parabola that one-parameter runs descend, and where each of them has been on it."""
+"""The cost curve: cost(w) of a model with one parameter, with the paths of runs on it, shared or of a single run."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from app.charts.colours import others
 from app.charts.run_chart import Drawn
 from app.schemas.view import Scale
-from app.storage.batch import Floats
-from app.visdom.windows.curves import is_wild
+from app.storage.batch import Floats, Point
 from app.visdom.windows.layout import (
     CURVE,
-    Look,
+    LINEAR,
+    MARKER,
+    PADDING_FACTOR,
+    AxesStyle,
+    Layout,
     Trace,
     Window,
     colour_of,
-    empty,
+    empty_plot,
     finite,
     make_layout,
     trace_name,
 )
-from trainers import METHODS
+from app.visdom.windows.scale import explodes
+from trainers import METHODS, is_search
 from trainers.method import DIVERGED
 from trainers.problem import Parabola
 
-PARABOLA_POINTS = 160
-PATH_POINTS = 600  # of all paths: each is a dot, and a browser takes as long for one as for twenty of a line
+CURVE_POINTS = 160
+PATH_POINTS = 600  # of all paths in a window: a browser takes as long for a marker as for twenty points of a line
+BALL_SIZE_PX = 13
+TANGENT_LENGTH = 0.3  # of the view's width
+WIN = "cost"
+TITLE = "Cost curve"
 
 
-def cost_window(drawn: list[Drawn], scale: Scale) -> Window:
-    """The parabola cost(w) of the newest one-parameter run's data, with the path of each run on the same data.
+@dataclass(frozen=True)
+class CostCurve:
+    """The parabola cost(w) from w = `low` to `high`, and the traces that lie on it."""
 
-    A path's points are (w before an update, cost over all data at that w), so every one lies on the parabola; the
-    last, marked, is where the run stands now. Of a sweep it is the best candidate.
+    parabola: Parabola
+    low: float
+    high: float
+    axes: AxesStyle = LINEAR
+
+    @classmethod
+    def around(cls, parabola: Parabola, ws: Floats, axes: AxesStyle = LINEAR) -> Self:
+        """The curve on both sides of its minimum, each as wide as the weight that is farthest from it, padded.
+
+        The path of a diverging run, which swings wider with every step, so looks the same at any size.
+        """
+        farthest = float(np.abs(ws - parabola.w_star).max(initial=0.0)) or max(abs(parabola.w_star), 1.0)
+        half_width = PADDING_FACTOR * farthest
+        return cls(parabola, parabola.w_star - half_width, parabola.w_star + half_width, axes)
+
+    def costs(self, ws: Floats) -> Floats:
+        """The cost at each of these weights, of the same shape (n,)."""
+        return np.array([self.parabola.cost(w) for w in ws.tolist()])
+
+    def curve(self) -> Trace:
+        """The parabola itself."""
+        ws = np.linspace(self.low, self.high, CURVE_POINTS)
+        line = {"mode": "lines", "line": {"color": CURVE, "width": 2}, "hoverinfo": "skip", "showlegend": False}
+        return line_trace("cost(w)", ws, self.costs(ws), self.axes) | line
+
+    def path(self, chart: Drawn, ws: Floats, name: str) -> Trace:
+        """The weights of a run, each at its cost, joined by lines."""
+        return path_trace(chart, name, ws, self.costs(ws), self.axes)
+
+    def ball(self, chart: Drawn, w: float, name: str) -> Trace:
+        """Where a run is on the curve."""
+        return ball_trace(chart, name, w, self.parabola.cost(w), self.axes)
+
+    def tangent(self, w: float, colour: str) -> Trace:
+        """The line through (w, cost(w)) with the gradient there, within the view and hardly below the minimum."""
+        cost, slope = self.parabola.cost(w), self.parabola.gradient(w)
+        half = TANGENT_LENGTH * (self.high - self.low) / 2
+        top = self.parabola.cost(self.high)
+        up = min(half, (1.05 * top - cost) / abs(slope)) if slope else half
+        down = min(half, (cost - self.parabola.minimum + 0.04 * top) / abs(slope)) if slope else half
+        left, right = (down, up) if slope > 0 else (up, down)
+        ws = np.array([w - left, w + right])
+        line = {"mode": "lines", "line": {"color": colour, "width": 2, "dash": "dash"}, "hoverinfo": "name"}
+        return line_trace(f"tangent, slope {slope:.4g}", ws, cost + slope * (ws - w), self.axes) | line
+
+    def exit_line(self, start: float, end: float) -> tuple[list[float], list[float]]:
+        """From the curve at `start`, in view, towards the curve at `end`, outside, as far as the view: x and y."""
+        bottom, top, goal = (self.parabola.cost(w) for w in (start, self.high, end))
+        if not (math.isfinite(goal) and math.isfinite(end)):
+            return [start, start], [bottom, top]
+        edge = self.high if end > start else self.low
+        part = min((edge - start) / (end - start), (top - bottom) / (goal - bottom) if goal > top else 1.0)
+        return [start, start + part * (end - start)], [bottom, bottom + part * (goal - bottom)]
+
+
+def line_trace(name: str, xs: Floats, ys: Floats, axes: AxesStyle = LINEAR) -> Trace:
+    """A scatter trace with these points; None stands for what is not finite."""
+    return {"type": "scatter", "name": name, "x": finite(xs.tolist()), "y": finite(ys.tolist()), **axes.trace_axes}
+
+
+def path_trace(chart: Drawn, name: str, xs: Floats, ys: Floats, axes: AxesStyle = LINEAR) -> Trace:
+    """The path of a run in its colour."""
+    colour = colour_of(chart)
+    return {
+        **line_trace(name, xs, ys, axes),
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 1.25},
+        "marker": {"color": colour, "size": 4},
+        "hovertemplate": "%{x:.6g}, %{y:.6g}<extra></extra>",
+    }
+
+
+def ball_trace(chart: Drawn, name: str, x: float, y: float, axes: AxesStyle = LINEAR) -> Trace:
+    """A large dot in the run's colour."""
+    marker = {"color": colour_of(chart), "size": BALL_SIZE_PX, "line": {"color": "#ffffff", "width": 2}}
+    trace = line_trace(name, np.array([x]), np.array([y]), axes)
+    return {**trace, "mode": "markers", "marker": marker, "hoverinfo": "name"}
+
+
+def path_weights(chart: Drawn, budget: int, until: float = math.inf) -> Floats:
+    """A run's w before its first update and after at most `budget` others, up to the step `until`, of shape (n,).
+
+    For a search, and where the chart does not begin at the first step, without the initial w.
     """
-    look = Look(y=scale)
-    layout = make_layout("w", "cost over all data" if scale == "linear" else "cost", look)
-    layout["showlegend"] = any(one.run.method == "sweep" for one in drawn)  # the others stand in Loss's legend
+    curve = chart.curves.get("w")
+    if curve is None:
+        return np.empty(0)
+    steps, ws = curve.points(max(2, budget))
+    ws = ws[steps <= until]
+    if chart.detail or is_search(chart.run.method):
+        return ws
+    method = METHODS[chart.run.method]
+    return np.append(method.initial(method.params.model_validate(chart.run.params))["w"], ws)
+
+
+# --- of many runs -----------------------------------------------------------------------------------------------------
+
+
+def shared_cost_window(charts: list[Drawn], scale: Scale) -> Window:
+    """The cost curve of the newest one-parameter run's data, with the path of each run on the same data.
+
+    A path's points are (w before an update, cost over all data at that w), so all lie on the parabola. The ball is
+    where the run is now, of a search the best candidate.
+    """
+    axes = AxesStyle(y=scale)
+    layout = make_layout("w", "cost over all data" if scale == "linear" else "cost", axes)
+    layout["showlegend"] = any(is_search(chart.run.method) for chart in charts)  # the legend of Loss has the descents
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
-    one_parameter = [one for one in drawn if one.parabola]
-    if not one_parameter:
-        return Window("cost", "Cost curve", *empty(layout, _why_empty(drawn)))
-    parabola = one_parameter[-1].parabola
-    sharing = [one for one in one_parameter if one.run.data_hash == one_parameter[-1].run.data_hash]
-    paths = [_path(one, PATH_POINTS // len(sharing) - 2) for one in sharing]
-    assert parabola is not None  # noqa: S101  (it is one of those that have one)
-    calm = [path for one, path in zip(sharing, paths, strict=True) if not is_wild(one, "w") and len(path)]
-    ends = np.concatenate([[parabola.w_star], *(calm or [path[:4] for path in paths])])
-    ends = np.clip(ends[np.isfinite(ends)], -DIVERGED, DIVERGED)
-    far = float(np.abs(ends - parabola.w_star).max()) or max(abs(parabola.w_star), 1.0)
-    low, high = parabola.w_star - 1.15 * far, parabola.w_star + 1.15 * far  # both sides of the valley
-    ws = np.linspace(low, high, PARABOLA_POINTS)
-    traces: list[Trace] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "cost(w)",
-            "x": ws.tolist(),
-            "y": finite([parabola.cost(w) for w in ws.tolist()]),
-            **look.axes,
-            "line": {"color": CURVE, "width": 2},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-    ]
-    for one, path in zip(sharing, paths, strict=True):
-        traces += _path_traces(one, path, parabola, (low, high), look)
-    return Window("cost", "Cost curve", traces, layout)
+    newest = next((chart for chart in reversed(charts) if chart.parabola), None)
+    if newest is None or newest.parabola is None:
+        return Window(WIN, TITLE, *empty_plot(layout, _why_empty(charts)))
+    sharing = [chart for chart in charts if chart.parabola and chart.run.data_hash == newest.run.data_hash]
+    paths = [path_weights(chart, PATH_POINTS // len(sharing) - 2) for chart in sharing]
+    cost = CostCurve.around(newest.parabola, _within_scale(sharing, paths), axes)
+    traces = [trace for chart, ws in zip(sharing, paths, strict=True) for trace in _shared_path(cost, chart, ws)]
+    return Window(WIN, TITLE, [cost.curve(), *traces], layout)
 
 
-def _why_empty(drawn: list[Drawn]) -> str:
-    """What to do to see a cost where no run on show has a parabola."""
-    if any(one.run.method in METHODS for one in drawn):
+def _why_empty(charts: list[Drawn]) -> str:
+    """What to do to see a cost curve where no run has one."""
+    if any(chart.run.method in METHODS for chart in charts):
         return "These models have w and b: look closer<br>at a run to see its cost over both."
     return "Start a run to watch it<br>descend its cost curve here."
 
 
-def _path(one: Drawn, budget: int) -> Floats:
-    """Where a run has been: its w before the first update, then after each one that is drawn."""
-    curve = one.curves.get("w")
-    if curve is None:
-        return np.empty(0)
-    _, ws = curve.points(max(2, budget))
-    if one.run.method == "sweep":
-        return ws
-    if one.detail:
-        return ws
-    start = METHODS[one.run.method].params.model_validate(one.run.params)
-    return np.append(METHODS[one.run.method].initial(start)["w"], ws)
+def _within_scale(charts: list[Drawn], paths: list[Floats]) -> Floats:
+    """The weights that the view has to hold: of runs that do not explode, or else of the first steps of all."""
+    within = [ws for chart, ws in zip(charts, paths, strict=True) if len(ws) and not explodes(chart, "w")]
+    ws = np.concatenate(within or [ws[:4] for ws in paths])
+    return np.clip(ws[np.isfinite(ws)], -DIVERGED, DIVERGED)
 
 
-def _path_traces(one: Drawn, path: Floats, parabola: Parabola, view: tuple[float, float], look: Look) -> list[Trace]:
-    """A path up to where it leaves the view, and either where the run stands now or the stroke with which it left."""
-    outside = np.flatnonzero(~((path >= view[0]) & (path <= view[1])))
-    inside = path[: outside[0]] if len(outside) else path
+def _shared_path(cost: CostCurve, chart: Drawn, ws: Floats) -> list[Trace]:
+    """A path up to where it leaves the view, then either the ball or the line on which it left."""
+    outside = np.flatnonzero(~((ws >= cost.low) & (ws <= cost.high)))
+    inside = ws[: outside[0]] if len(outside) else ws
     if not len(inside):
         return []
-    colour = colour_of(one)
-    costs = [parabola.cost(w) for w in inside.tolist()]
-    hover = "w %{x:.6g}<br>cost %{y:.6g}<extra>%{fullData.name}</extra>"
-    common = {"type": "scatter", "legendgroup": one.run.id, **look.axes}
-    line = {
-        **common,
-        "name": trace_name(one),
-        "mode": "markers" if one.run.method == "sweep" else "lines+markers",
-        "x": inside.tolist(),
-        "y": finite(costs),
-        "line": {"color": colour, "width": 1.25},
-        "marker": {"color": colour, "size": 5},
-        "showlegend": one.run.method == "sweep",
-        "hovertemplate": hover,
-    }
+    search, name = is_search(chart.run.method), trace_name(chart)
+    hover = {"hovertemplate": "w %{x:.6g}<br>cost %{y:.6g}<extra>%{fullData.name}</extra>"}
+    path = cost.path(chart, inside, name) | hover | {"legendgroup": chart.run.id, "showlegend": search}
+    path["marker"] = {**path["marker"], "size": 5}
+    if search:
+        path["mode"] = "markers"
+    without_legend = {"legendgroup": chart.run.id, "showlegend": False}
     if len(outside):
-        xs, ys = _stroke(parabola, float(inside[-1]), float(path[outside[0]]), view)
-        leaving = {"mode": "lines", "x": xs, "y": ys, "line": {"color": colour, "width": 1.25, "dash": "dot"}}
-        return [
-            line,
-            {**common, "name": f"{trace_name(one)} leaves", "showlegend": False, "hoverinfo": "skip", **leaving},
-        ]
-    marked, word = (int(np.argmin(costs)), "best") if one.run.method == "sweep" else (-1, "now")
-    now = {
-        **common,
-        "name": f"{trace_name(one)} {word}",
-        "mode": "markers",
-        "x": [float(inside[marked])],
-        "y": finite([costs[marked]]),
-        "marker": {"color": colour, "size": 13, "line": {"color": "#ffffff", "width": 2}},
-        "showlegend": False,
-        "hovertemplate": hover,
-    }
-    return [line, now]
+        xs, ys = cost.exit_line(float(inside[-1]), float(ws[outside[0]]))
+        line = {"mode": "lines", "line": {**path["line"], "dash": "dot"}, "hoverinfo": "skip"}
+        leaving = line_trace(f"{name} leaves", np.array(xs), np.array(ys), cost.axes)
+        return [path, leaving | line | without_legend]
+    w, state = (inside[np.argmin(cost.costs(inside))], "best") if search else (inside[-1], "now")
+    ball = cost.ball(chart, float(w), f"{name} {state}")
+    del ball["hoverinfo"]
+    return [path, ball | hover | without_legend]
 
 
-def _stroke(parabola: Parabola, start: float, end: float, view: tuple[float, float]) -> tuple[list[float], list[float]]:
-    """The line from one point of the parabola towards another one, as far as the view goes."""
-    bottom, top, goal = parabola.cost(start), parabola.cost(view[1]), parabola.cost(end)
-    if not (math.isfinite(goal) and math.isfinite(end)):
-        return [start, start], [bottom, top]
-    edge = view[1] if end > start else view[0]
-    part = min((edge - start) / (end - start), (top - bottom) / (goal - bottom) if goal > top else 1.0)
-    return [start, start + part * (end - start)], [bottom, bottom + part * (goal - bottom)]
+# --- of a single run --------------------------------------------------------------------------------------------------
+
+
+def run_cost_window(chart: Drawn, parabola: Parabola, point: Point) -> Window:
+    """The cost curve with the run's path up to a point, and there the ball and the tangent."""
+    layout = legend_layout("w", "cost over all data")
+    path = path_weights(chart, PATH_POINTS, point.step)
+    path = path[np.abs(path) <= DIVERGED]
+    w = point.values.get("w", math.nan)
+    if not abs(w) <= DIVERGED:
+        w = float(path[-1]) if len(path) else math.nan
+    if math.isnan(w):
+        return Window(WIN, TITLE, *empty_plot(layout, "Waiting for a first step…"))
+    cost = CostCurve.around(parabola, np.append(path, w))
+    ball = cost.ball(chart, w, f"w {w:.4g}, cost {parabola.cost(w):.4g}")
+    if is_search(chart.run.method):
+        return Window(WIN, TITLE, [cost.curve(), *_candidates(cost, chart, path), ball], layout)
+    tangent = cost.tangent(w, others(colour_of(chart))[0])
+    return Window(WIN, TITLE, [cost.curve(), cost.path(chart, path, "path"), tangent, ball], layout)
+
+
+def _candidates(cost: CostCurve, chart: Drawn, ws: Floats) -> list[Trace]:
+    """The candidates that a search has tried, and the best of them."""
+    candidates = cost.path(chart, ws, "candidates") | {"mode": "markers"}
+    if not len(ws):
+        return [candidates]
+    best = ws[[int(np.argmin(cost.costs(ws)))]]
+    marker = {"color": MARKER, "size": 13, "symbol": "diamond-open", "line": {"color": MARKER, "width": 2}}
+    trace = line_trace(f"best, w {best[0]:.4g}", best, cost.costs(best), cost.axes)
+    return [candidates, {**trace, "mode": "markers", "marker": marker, "hoverinfo": "name"}]
+
+
+def legend_layout(x_title: str, y_title: str) -> Layout:
+    """The layout of a single run's cost: linear axes and a legend."""
+    return make_layout(x_title, y_title, LINEAR) | {"showlegend": True}

@@ -1,102 +1,115 @@
-"""The computational graph of the two-layer network, with every node's value and gradient, as a plot to zoom in."""
+"""A computational graph with the value and the gradient of every node, as a plot that can be zoomed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from app.storage.batch import Point
-from app.visdom.windows.layout import CURVE, INK, Layout, Look, Trace, Window, make_layout
-from trainers.graph import Node, computational_graph
-from trainers.problem import Data
+from app.visdom.windows.layout import CURVE, INK, LINEAR, Layout, Trace, Window, make_layout
+from trainers.method import Node
 
-MOST_UNITS = 3  # hidden units that are drawn
-_GRADIENT = "#c4177f"
-_COLOURS = {"input": "#6b7482", "parameter": "#3b7dd8"}
-_OPERATION = "#1a9c68"
-_SYMBOLS = {"multiply": "×", "add": "+", "subtract": "−", "square": "( )²"}
-# Along the graph, and for parameters and y above the node that they go into.
-_COLUMNS: dict[str, float] = {
-    "x": 0,
-    "m1": 1,
-    "h": 2,
-    "m2": 3,
-    "s": 4.3,
-    "y_hat": 5.3,
-    "r": 6.3,
-    "loss": 7.3,
-    "w1": 1,
-    "b1": 2,
-    "w2": 3,
-}
-_COLUMNS |= {"b2": 5.3, "y": 6.3}
-_ABOVE = 0.46
-_KNEES = (0.62, 0.94)
-_KNEES_OF_X = (0.2, 0.52)
-_CIRCLE = 27  # pixels
-_LETTERS = {"y_hat": "ŷ"}
+MAX_UNITS = 3  # hidden units that are drawn
+# Places are in columns, from the inputs to the loss, and in lanes, one for each hidden unit.
+SUM_GAP = 0.3  # columns; more room before a node that joins the hidden units
+ABOVE = 0.46  # lanes from a node up to the parameter above it
+BENDS = (0.62, 0.94)  # columns; where an edge from lane to lane leaves its lane, and where it arrives
+BENDS_FROM_INPUT = (0.2, 0.52)
+CIRCLE_SIZE_PX = 27
+GRADIENT_COLOUR = "#c4177f"
+OPERATION_COLOUR = "#1a9c68"
+COLOURS = {"input": "#6b7482", "parameter": "#3b7dd8"}
+SYMBOLS = {"multiply": "×", "add": "+", "subtract": "−", "square": "( )²"}
+LETTERS = {"y_hat": "ŷ"}
 
 type Place = tuple[float, float]
 
 
-def graph(data: Data, point: Point, sample: int, of: int) -> Window:
-    """The graph for one sample `of` so many, counted from 0, with the parameters as they were after a step.
+@dataclass(frozen=True)
+class _Graph:
+    """The nodes that are drawn, and the place, column and lane, of each by its name."""
 
-    At most MOST_UNITS hidden units are drawn, and the others counted. Raises ParameterError if there is no such
-    sample, KeyError if the point lacks a parameter.
+    nodes: list[Node]
+    places: dict[str, Place]
+    above: frozenset[str]  # nodes without inputs that are drawn above the node that they go into
+
+
+def graph_window(title: str, nodes: list[Node]) -> Window:
+    """The graph of these nodes, inputs before what is made of them.
+
+    At most MAX_UNITS hidden units are drawn, and the others counted.
     """
-    nodes = computational_graph(point.values, data, sample)
-    hidden = sum(node.name.startswith("h_") for node in nodes)
-    units = min(hidden, MOST_UNITS)
-    shown = [node for node in nodes if unit_of(node.name) <= units]
-    places = {node.name: _place(node.name, units) for node in shown}
-    layout = _layout(units, 0.42 if hidden == units else 0.55)
+    hidden = max(unit_of(node.name) for node in nodes)
+    units = min(hidden, MAX_UNITS)
+    graph = _arrange([node for node in nodes if unit_of(node.name) <= units], units)
+    layout = _layout(graph, units, 0.42 if hidden == units else 0.55)
     layout["annotations"] = [_legend()]
     if hidden > units:
-        rest = sum(node.value for node in nodes if node.name.startswith("m2_") and unit_of(node.name) > units)
-        layout["annotations"].append(_left_out(hidden - units, rest))
-    traces = [_edges(shown, places), *_circles(shown, places), _labels(shown, places)]
-    title = f"Graph for sample {sample + 1} of {of:,}, with the parameters after step {point.step:g}"
-    return Window("graph", title, traces, layout)
+        layout["annotations"].append(_omitted(nodes, graph, hidden - units))
+    return Window("graph", title, [_edges(graph), *_circles(graph), _labels(graph)], layout)
 
 
 def unit_of(name: str) -> int:
-    """The hidden unit, from 1, that a node belongs to; 0 for those that all share."""
+    """The hidden unit, from 1, that a node belongs to; 0 for a node that all units share."""
     number = name.rpartition("_")[2]
     return int(number) if number.isdigit() else 0
 
 
 def _kind(name: str) -> str:
+    """A node's name without its hidden unit."""
     return name.rpartition("_")[0] if unit_of(name) else name
 
 
-def _place(name: str, units: int) -> Place:
-    kind = _kind(name)
-    lane = (units + 1) / 2 - unit_of(name) if unit_of(name) else 0.0
-    return _COLUMNS[kind], lane + (_ABOVE if kind in {"w1", "b1", "w2", "b2", "y"} else 0.0)
+def _arrange(nodes: list[Node], units: int) -> _Graph:
+    """Give each node a place: operations from left to right, one column after the last of their inputs.
+
+    A parameter is above the node that it goes into, and so is an input of a node that has operations among its inputs,
+    such as y; the other inputs are on the left.
+    """
+    computed = {node.name: node for node in nodes if node.inputs}
+    consumers = {name: node for node in reversed(list(computed.values())) for name in node.inputs}
+    above = frozenset(
+        node.name
+        for node in nodes
+        if node.name not in computed
+        and (node.operation == "parameter" or any(name in computed for name in consumers[node.name].inputs))
+    )
+    columns: dict[str, float] = {}
+    for node in nodes:
+        if node.name in computed:
+            joins = not unit_of(node.name) and any(unit_of(name) for name in node.inputs)
+            columns[node.name] = max(columns.get(name, 0.0) for name in node.inputs) + 1 + SUM_GAP * joins
+        elif node.name not in above:
+            columns[node.name] = 0.0
+    columns |= {name: columns[consumers[name].name] for name in above}
+    lanes = {name: (units + 1) / 2 - unit_of(name) if unit_of(name) else 0.0 for name in columns}
+    places = {name: (columns[name], lanes[name] + (ABOVE if name in above else 0.0)) for name in columns}
+    return _Graph(nodes, places, above)
 
 
-def _line(start: Place, end: Place) -> list[Place]:
-    """An edge: straight, or from lane to lane between the labels of the two nodes."""
+def _edge(start: Place, end: Place) -> list[Place]:
+    """The points of an edge: straight, or from lane to lane between the labels of the two nodes."""
     if start[0] == end[0] or start[1] == end[1]:
         return [start, end]
-    leaves, arrives = _KNEES_OF_X if start[0] == _COLUMNS["x"] else _KNEES
+    leaves, arrives = BENDS_FROM_INPUT if start[0] == 0 else BENDS
     return [start, (start[0] + leaves, start[1]), (start[0] + arrives, end[1]), end]
 
 
-def _edges(nodes: list[Node], places: dict[str, Place]) -> Trace:
+def _edges(graph: _Graph) -> Trace:
+    """All edges as one line, with gaps between them."""
+    places = graph.places
     xs: list[float | None] = []
     ys: list[float | None] = []
-    for node in nodes:
+    for node in graph.nodes:
         for name in node.inputs:
             if name in places:
-                line = _line(places[name], places[node.name])
+                line = _edge(places[name], places[node.name])
                 xs += [*(x for x, _ in line), None]
                 ys += [*(y for _, y in line), None]
     return {
         "type": "scatter",
         "name": "edges",
-        "uid": "graph",  # a class of the drawing, by which the style sheet gives this window more room
+        "uid": "graph",  # becomes a CSS class, by which the style sheet makes this window larger
         "mode": "lines",
         "x": xs,
         "y": ys,
@@ -106,18 +119,20 @@ def _edges(nodes: list[Node], places: dict[str, Place]) -> Trace:
     }
 
 
-def _circles(nodes: list[Node], places: dict[str, Place]) -> Iterator[Trace]:
-    for title, kinds in (("input", {"input"}), ("parameter", {"parameter"}), ("operation", set(_SYMBOLS))):
-        chosen = [node for node in nodes if node.operation in kinds]
+def _circles(graph: _Graph) -> Iterator[Trace]:
+    """The nodes, one trace for each kind of the legend."""
+    places = graph.places
+    for title, kinds in (("input", {"input"}), ("parameter", {"parameter"}), ("operation", set(SYMBOLS))):
+        chosen = [node for node in graph.nodes if node.operation in kinds]
         yield {
             "type": "scatter",
             "name": title,
             "mode": "markers+text",
             "x": [places[node.name][0] for node in chosen],
             "y": [places[node.name][1] for node in chosen],
-            "marker": {"color": _COLOURS.get(title, _OPERATION), "size": _CIRCLE},
+            "marker": {"color": COLOURS.get(title, OPERATION_COLOUR), "size": CIRCLE_SIZE_PX},
             "text": [
-                f'<span style="color:#fff">{_SYMBOLS.get(n.operation) or _written(n.name)}</span>' for n in chosen
+                f'<span style="color:#fff">{SYMBOLS.get(n.operation) or _as_symbol(n.name)}</span>' for n in chosen
             ],
             "textposition": "middle center",
             "textfont": {"size": 12},
@@ -127,18 +142,20 @@ def _circles(nodes: list[Node], places: dict[str, Place]) -> Iterator[Trace]:
         }
 
 
-def _labels(nodes: list[Node], places: dict[str, Place]) -> Trace:
-    """Beside each node its value and below that its gradient; operations say their name, too."""
-    above = [node.operation == "parameter" or node.name == "y" for node in nodes]
+def _labels(graph: _Graph) -> Trace:
+    """The value and, below it, the gradient of each node; with the name of an operation."""
+    nodes, places = graph.nodes, graph.places
+    above = [node.name in graph.above for node in nodes]
     return {
         "type": "scatter",
         "name": "labels",
         "mode": "markers+text",
         "x": [places[node.name][0] for node in nodes],
         "y": [places[node.name][1] for node in nodes],
-        "marker": {"size": [_CIRCLE + 8 * beside for beside in above], "opacity": 0},  # keeps the text off the circle
+        # Invisible, and larger than the circles, so that the text is beside them.
+        "marker": {"size": [CIRCLE_SIZE_PX + 8 * is_above for is_above in above], "opacity": 0},
         "text": [_label(node) for node in nodes],
-        "textposition": ["middle right" if beside else "bottom center" for beside in above],
+        "textposition": ["middle right" if is_above else "bottom center" for is_above in above],
         "textfont": {"size": 12},
         "hoverinfo": "skip",
         "showlegend": False,
@@ -147,50 +164,58 @@ def _labels(nodes: list[Node], places: dict[str, Place]) -> Trace:
 
 
 def _label(node: Node) -> str:
-    name = f"{_written(node.name)} = " if node.operation in _SYMBOLS else ""
-    return f"{name}{_number(node.value)}<br>" + _coloured(f"∂ {_number(node.gradient)}")
+    name = f"{_as_symbol(node.name)} = " if node.operation in SYMBOLS else ""
+    return f"{name}{_number(node.value)}<br>" + _in_colour(f"∂ {_number(node.gradient)}")
 
 
-def _written(name: str) -> str:
+def _as_symbol(name: str) -> str:
     """A node's name as the formulas write it."""
     kind, unit = _kind(name), unit_of(name)
-    letter, layer = (kind[0], kind[1:]) if kind[-1].isdigit() else (_LETTERS.get(kind, kind), "")
+    letter, layer = (kind[0], kind[1:]) if kind[-1].isdigit() else (LETTERS.get(kind, kind), "")
     index = ",".join(part for part in (layer, str(unit) if unit else "") if part)
     return f"{letter}<sub>{index}</sub>" if index else letter
 
 
 def _number(value: float) -> str:
-    """As short as it can be told: a long exponent takes the room of a digit."""
+    """At most three digits; two where there is an exponent, which needs the room of one."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
     written = f"{value:.3g}" if value == 0 or 1e-5 <= abs(value) < 1e6 else f"{value:.2g}"
     return written.replace("e+", "e").replace("-", "−")
 
 
-def _coloured(text: str, colour: str = _GRADIENT) -> str:
+def _in_colour(text: str, colour: str = GRADIENT_COLOUR) -> str:
     return f'<span style="color:{colour}">{text}</span>'
 
 
 def _legend() -> Layout:
-    words = "value, going forward → &nbsp; " + _coloured("← ∂ gradient of the loss, coming back")
-    return {"text": words, **_corner("left", 0.0, "top", 1.0)}
+    text = "value, going forward → &nbsp; " + _in_colour("← ∂ gradient of the loss, coming back")
+    return {"text": text, **_corner("left", 0.0, "top", 1.0)}
 
 
-def _left_out(units: int, value: float) -> Layout:
-    words = f"… and {units} more hidden unit{'s' if units > 1 else ''}, which add{'' if units > 1 else 's'} "
-    return {"text": f"{words}{_number(value)} to s", **_corner("left", 0.0, "bottom", 0.0)}
+def _omitted(nodes: list[Node], graph: _Graph, units: int) -> Layout:
+    """How many hidden units are not drawn, and what they add to the node that joins them."""
+    text = f"… and {units} more hidden unit{'s' if units > 1 else ''}"
+    for node in graph.nodes:
+        missing = set(node.inputs) - set(graph.places)
+        if missing and node.operation == "add":
+            added = sum(other.value for other in nodes if other.name in missing)
+            text += f", which add{'' if units > 1 else 's'} {_number(added)} to {node.name}"
+    return {"text": text, **_corner("left", 0.0, "bottom", 0.0)}
 
 
 def _corner(xanchor: str, x: float, yanchor: str, y: float) -> Layout:
-    where = {"xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": xanchor, "yanchor": yanchor}
-    return {**where, "showarrow": False, "font": {"size": 12, "color": INK}}
+    """The place and style of an annotation in a corner."""
+    place = {"xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": xanchor, "yanchor": yanchor}
+    return {**place, "showarrow": False, "font": {"size": 12, "color": INK}}
 
 
-def _layout(units: int, below: float) -> Layout:
-    """Axes that hold so many lanes of hidden units, with room for labels ``below`` the last."""
-    layout = make_layout("", "", Look())
+def _layout(graph: _Graph, units: int, below: float) -> Layout:
+    """Axes that hold the graph, with room, in lanes, for labels `below` the last of its `units`."""
+    layout = make_layout("", "", LINEAR)
     bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
-    layout["xaxis"] |= {**bare, "range": [-0.4, 7.8]}
+    last = max(column for column, _ in graph.places.values())
+    layout["xaxis"] |= {**bare, "range": [-0.4, last + 0.5]}
     layout["yaxis"] |= {**bare, "range": [-(units - 1) / 2 - below, (units - 1) / 2 + 0.8]}
     layout["showlegend"] = True
     layout["margin"] |= {"l": 16, "b": 30}

@@ -1,4 +1,4 @@
-"""What all plots have in common: their look, their axes, and the names and colours of runs."""
+"""The parts that all plots share: colours, axes, margins, legends, and the names and colours of runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from app.charts.colours import hex_of
 from app.charts.run_chart import Drawn
 from app.schemas.view import Scale
 
-POINTS = 2000  # in one window, over all its traces
-COUNTED = ("step", "epoch")  # what whole numbers along an axis are
 INK = "#545d6b"
 CURVE = "#98a1af"
+MARKER = "#7b8594"  # readable on white and on dark grey
 GRID = "rgba(128,136,150,0.2)"
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+
+MAX_POINTS = 2000  # in one window, over all its traces
+PADDING_FACTOR = 1.15  # a scale reaches so many times as far as what it has to show
+RANGE_PADDING = 0.08  # of a range's width, on each side
+MAX_NAME_LENGTH = 40  # letters of a run's name in a legend
+INTEGER_TITLES = ("step", "epoch")  # of axes along which whole numbers are counted
 
 type Trace = dict[str, Any]
 type Layout = dict[str, Any]
@@ -24,7 +29,7 @@ type Layout = dict[str, Any]
 
 @dataclass(frozen=True)
 class Window:
-    """One window: its id in its env, and what Visdom is to show. The title is text; data and layout hold markup."""
+    """A window of Visdom: `win` is its id in its env. The title is plain text; data and layout contain markup."""
 
     win: str
     title: str
@@ -32,28 +37,30 @@ class Window:
     layout: Layout = field(default_factory=dict)
 
 
-def trace_name(one: Drawn) -> str:
-    """A run's name in a legend: unique, short, and never markup."""
-    name = one.run.name if len(one.run.name) <= 40 else one.run.name[:39] + "…"
-    return as_text(f"{name} #{one.run.number}")
+def trace_name(chart: Drawn) -> str:
+    """A run's name in a legend: unique, at most MAX_NAME_LENGTH letters and its number, without markup."""
+    name = chart.run.name
+    if len(name) > MAX_NAME_LENGTH:
+        name = name[: MAX_NAME_LENGTH - 1] + "…"
+    return as_text(f"{name} #{chart.run.number}")
 
 
 def as_text(text: str) -> str:
-    """Text for plotly, which takes HTML's marks as markup and what lies between two dollars as a formula."""
+    """Text escaped for plotly, which renders HTML tags, and text between two dollar signs as a formula."""
     return html.escape(text, quote=False).replace("$", "&#36;")
 
 
-def colour_of(one: Drawn) -> str:
-    """A run's one colour."""
-    return hex_of(one.run)
+def colour_of(chart: Drawn) -> str:
+    """The run's colour, as #rrggbb."""
+    return hex_of(chart.run)
 
 
 @dataclass(frozen=True)
-class Look:
-    """The scales of a window's axes, and whether only a stretch of the runs is shown.
+class AxesStyle:
+    """The scales of a plot's axes, and whether only a range of the steps is shown.
 
-    Each look has axes of its own, so that a user's zoom, which Visdom's page and plotly both carry over to the next
-    replacement, is never applied to another one.
+    Each style has axis ids of its own: Visdom's page and plotly carry a user's zoom of an axis over to the next
+    replacement of the window, and it must not be applied to another scale or range.
     """
 
     x: Scale = "linear"
@@ -62,31 +69,34 @@ class Look:
 
     @property
     def x_key(self) -> str:
-        """The layout's key of the horizontal axis."""
+        """The key of the horizontal axis in the layout, such as "xaxis2"."""
         return self._id("x", self.x).replace("x", "xaxis")
 
     @property
     def y_key(self) -> str:
-        """The layout's key of the vertical axis."""
+        """The key of the vertical axis in the layout, such as "yaxis2"."""
         return self._id("y", self.y).replace("y", "yaxis")
 
     @property
-    def axes(self) -> dict[str, str]:
-        """What a trace says of its axes."""
+    def trace_axes(self) -> dict[str, str]:
+        """The axis ids of a trace, such as {"xaxis": "x2", "yaxis": "y"}."""
         return {"xaxis": self._id("x", self.x), "yaxis": self._id("y", self.y)}
 
     @property
     def y_domain(self) -> str:
-        """What a shape or a label says to lie at a part, 0 to 1, of the vertical axis."""
-        return f"{self.axes['yaxis']} domain"
+        """The yref of a shape or an annotation whose y, 0 to 1, is a part of the vertical axis."""
+        return f"{self.trace_axes['yaxis']} domain"
 
     def _id(self, letter: str, scale: Scale) -> str:
         number = (1 if scale == "linear" else 2) + (2 if self.detail else 0)
         return letter if number == 1 else f"{letter}{number}"
 
 
-def make_layout(x_title: str, y_title: str, look: Look) -> Layout:
-    """Axes, margins and legend of a plot; titles are markup."""
+LINEAR = AxesStyle()
+
+
+def make_layout(x_title: str, y_title: str, axes: AxesStyle) -> Layout:
+    """The axes, margins and legend of a plot; titles are markup."""
     common = {
         "gridcolor": GRID,
         "zerolinecolor": GRID,
@@ -95,19 +105,19 @@ def make_layout(x_title: str, y_title: str, look: Look) -> Layout:
         "nticks": 7,
         "ticklabelstandoff": 4,
     }
-    anchors = look.axes
-    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": anchors["yaxis"]}
-    if x_title in COUNTED and look.x == "linear":
+    ids = axes.trace_axes
+    on_x: Layout = {**common, "title": {"text": x_title, "standoff": 4}, "anchor": ids["yaxis"]}
+    if x_title in INTEGER_TITLES and axes.x == "linear":
         on_x["exponentformat"] = "SI"  # 2M, not 0.2×10⁷
-    on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": anchors["xaxis"], "side": "left"}
+    on_y: Layout = {**common, "title": {"text": y_title, "standoff": 8}, "anchor": ids["xaxis"], "side": "left"}
     powers = {"type": "log", "tickfont": {"size": 10}}  # plotly makes powers of ten a quarter larger
-    if look.x == "log":
+    if axes.x == "log":
         on_x |= {**powers, "title": {"text": f"{x_title} (log scale)", "standoff": 4}, "dtick": 1}
-    if look.y == "log":
+    if axes.y == "log":
         on_y |= {**powers, "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
     return {
-        look.x_key: on_x,
-        look.y_key: on_y,
+        axes.x_key: on_x,
+        axes.y_key: on_y,
         "showlegend": False,
         "uirevision": "lossboard",
         "hovermode": "closest",
@@ -131,10 +141,10 @@ def make_layout(x_title: str, y_title: str, look: Look) -> Layout:
     }
 
 
-def empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
-    """A window with nothing to show yet, which says so."""
+def empty_plot(layout: Layout, text: str) -> tuple[list[Trace], Layout]:
+    """The data and layout of a plot without points: `text`, which is markup, in its middle, and no axes."""
     note = {
-        "text": words,
+        "text": text,
         "xref": "paper",
         "yref": "paper",
         "x": 0.5,
@@ -142,21 +152,21 @@ def empty(layout: Layout, words: str) -> tuple[list[Trace], Layout]:
         "showarrow": False,
         "font": {"size": 14},
     }
-    axes = {
+    hidden = {
         name: {**axis, "showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
         for name, axis in layout.items()
         if "axis" in name
     }
-    return [{"type": "scatter", "x": [], "y": []}], {**layout, **axes, "annotations": [note]}
+    return [{"type": "scatter", "x": [], "y": []}], {**layout, **hidden, "annotations": [note]}
 
 
 def padded(low: float, high: float) -> tuple[float, float]:
-    """A range with some air around it."""
+    """A range with RANGE_PADDING on both sides."""
     width = high - low
-    air = 0.08 * width if width else max(abs(low), 1.0)
-    return low - air, high + air
+    padding = RANGE_PADDING * width if width else max(abs(low), 1.0)
+    return low - padding, high + padding
 
 
 def finite(values: list[float]) -> list[float | None]:
-    """Values as JSON has them: None for those that are not finite."""
+    """Values for JSON, which has no NaN and no infinity: None for those."""
     return [value if math.isfinite(value) else None for value in values]

@@ -1,19 +1,20 @@
-"""What the shared windows show: the latest runs over each other."""
+"""The shared windows: the latest runs over each other."""
 
 from __future__ import annotations
 
 from app.charts.run_chart import Drawn
 from app.schemas.view import View
-from app.visdom.windows.cost import cost_window
-from app.visdom.windows.curves import shared_plot
+from app.visdom.windows.cost import shared_cost_window
+from app.visdom.windows.curves import metric_window
 from app.visdom.windows.layout import Window
+from trainers import is_search
 
 
-def shared_windows(drawn: list[Drawn], board: View) -> list[Window]:
-    """The windows of the env that everyone looks at."""
-    stepping = [one for one in drawn if one.run.method != "sweep"]
+def shared_windows(charts: list[Drawn], view: View) -> list[Window]:
+    """The windows of the shared env: loss, w and the cost curve. Searches are in the last only."""
+    descents = [chart for chart in charts if not is_search(chart.run.method)]
     return [
-        shared_plot("loss", "Loss", stepping, "loss", board, legend=True),
-        shared_plot("w", "w", stepping, "w", board),
-        cost_window(drawn, board.axes.cost),
+        metric_window("loss", "Loss", descents, "loss", view, legend=True),
+        metric_window("w", "w", descents, "w", view, legend=False),
+        shared_cost_window(charts, view.axes.cost),
     ]

@@ -1,4 +1,4 @@
-"""What a run's own env shows: its cost with its path, every metric, its graph, its samples, and its facts."""
+"""The windows of a single run: its graph, its cost with its path, every metric, its samples, and its facts."""
 
 from __future__ import annotations
 
@@ -11,49 +11,57 @@ from app.charts.run_chart import Drawn
 from app.schemas.view import Axes
 from app.storage.batch import Point
 from app.visdom.windows import tables
-from app.visdom.windows.annotations import Marks, marks
-from app.visdom.windows.curves import line_of, note, show_calm
-from app.visdom.windows.graph import MOST_UNITS, graph, unit_of
-from app.visdom.windows.landscape import contours, cost_curve
-from app.visdom.windows.layout import POINTS, Layout, Look, Window, as_text, colour_of, make_layout
-from app.visdom.windows.x_axis import Plot, places, x_title
+from app.visdom.windows.annotations import ChangeMarks, change_marks
+from app.visdom.windows.contours import contours_window
+from app.visdom.windows.cost import run_cost_window
+from app.visdom.windows.curves import add_note, curve_trace
+from app.visdom.windows.graph import MAX_UNITS, graph_window, unit_of
+from app.visdom.windows.layout import CURVE, MAX_POINTS, AxesStyle, Layout, Window, as_text, colour_of, make_layout
+from app.visdom.windows.scale import limit_scale
+from app.visdom.windows.x_axis import PlotOptions, x_title, x_values
+from trainers import METHODS, is_search
 from trainers.problem import Data
 
 MAX_PLOTS = 12
 MAX_CURVES = 20  # in one plot
-MARKED = ("loss", "w")  # the plots in which a changed parameter is marked
-_GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}
+WITH_CHANGE_MARKS = ("loss", "w")  # the plots in which parameter changes are marked
+_GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}  # plots that hold several metrics
+_LAYER_PREFIXES = ("w1", "b1", "w2", "b2")  # of the metrics in the plot of layers
 
 
-def windows_at(one: Drawn, point: Point | None = None, sample: int = 0, axes: Axes | None = None) -> list[Window]:
-    """The windows of a run's own env, as it was at a point of it; None: as it is now.
+def windows_at(chart: Drawn, point: Point | None = None, sample: int = 0, axes: Axes | None = None) -> list[Window]:
+    """The windows of a run's own env as it was at a point of it; None: as it is now.
 
-    `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the board. The point needs all
-    metrics of its step: what is shown of it is calculated from the parameters among them.
+    `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. The point needs all
+    metrics of its step, from which the windows are calculated.
     """
-    at = point or Point(float(one.run.step or 0), one.run.last)
-    windows = [_graph(one, at, sample)] if one.run.method == "backprop" else []
-    if one.parabola:
-        windows.append(cost_curve(one, one.parabola, at))
-    elif one.surface:
-        windows.append(contours(one, one.surface, at))
-    if one.run.method != "sweep":
+    at = point or Point(float(chart.run.step or 0), chart.run.last)
+    windows = [_graph(chart, at, sample)]
+    if chart.parabola:
+        windows.append(run_cost_window(chart, chart.parabola, at))
+    elif chart.surface:
+        windows.append(contours_window(chart, chart.surface, at))
+    if not is_search(chart.run.method):
         groups: dict[str, list[str]] = {}
-        for name in one.curves:
+        for name in chart.curves:
             groups.setdefault(_group_of(name), []).append(name)
         plots = list(groups.items())[:MAX_PLOTS]
-        windows += [_metrics(one, _plot(title, axes or Axes(), point), _fewer(names)) for title, names in plots]
-    if samples := tables.samples(one, point):
+        windows += [_metrics(chart, _options(title, axes or Axes(), point), _fewer(names)) for title, names in plots]
+    if samples := tables.samples(chart, point):
         windows.append(_text("samples", *samples))
-    return [*[window for window in windows if window], _text("about", one.run.name, tables.about(one.run))]
+    return [*[window for window in windows if window], _text("about", chart.run.name, tables.about(chart.run))]
 
 
-def _graph(one: Drawn, point: Point, sample: int) -> Window | None:
-    """The computational graph; None before the first step, and where the data is not at hand."""
-    if one.data is None or "b2" not in point.values:
+def _graph(chart: Drawn, point: Point, sample: int) -> Window | None:
+    """The computational graph; None for a method without one, before the first step, and without data."""
+    method = METHODS.get(chart.run.method)
+    if method is None or method.graph is None or chart.data is None or not point.values:
         return None
-    x, y = (column[: tables.MOST_SAMPLES] for column in one.data)
-    return graph(Data.of(x, y), point, min(sample, len(x) - 1), of=one.samples or len(x))
+    x, y = (column[: tables.MAX_SAMPLES] for column in chart.data)
+    sample = min(sample, len(x) - 1)
+    count = chart.samples or len(x)
+    title = f"Graph for sample {sample + 1} of {count:,}, with the parameters after step {point.step:g}"
+    return graph_window(title, method.graph(point.values, Data.of(x, y), sample))
 
 
 def _text(win: str, title: str, content: str) -> Window:
@@ -61,48 +69,50 @@ def _text(win: str, title: str, content: str) -> Window:
 
 
 def _fewer(names: list[str]) -> list[str]:
-    """Of more metrics than one plot can show, those of the hidden units that the graph shows, or else the first."""
+    """At most MAX_CURVES metrics: of more, those of the hidden units that the graph shows, or else the first."""
     if len(names) <= MAX_CURVES:
         return names
-    shown = [name for name in names if unit_of(name) <= MOST_UNITS]
+    shown = [name for name in names if unit_of(name) <= MAX_UNITS]
     return shown[:MAX_CURVES]
 
 
 def _group_of(name: str) -> str:
+    """The title of the plot that a metric belongs to."""
     if name in _GROUPS:
         return _GROUPS[name]
-    head = name.partition("_")[0]
-    return "layers" if head in ("w1", "b1", "w2", "b2") else name
+    return "layers" if name.partition("_")[0] in _LAYER_PREFIXES else name
 
 
-def _plot(title: str, axes: Axes, point: Point | None) -> Plot:
-    """How a group of metrics is drawn. A gradient, and what a script logs, may well be negative: they are linear."""
+def _options(title: str, axes: Axes, point: Point | None) -> PlotOptions:
+    """How a group of metrics is drawn: loss and w on the view's scales, the others, which may be negative, linear."""
     scales = {"loss": axes.loss, "w": axes.w}
-    return Plot(title, Look(axes.step, scales.get(title, "linear")), at=point.step if point else None)
+    style = AxesStyle(axes.step, scales.get(title, "linear"))
+    return PlotOptions(title, style, selected_step=point.step if point else None)
 
 
-def _metrics(one: Drawn, plot: Plot, names: list[str]) -> Window:
-    """Some metrics over the steps; a line marks the chosen point."""
-    budget, title = max(2, POINTS // len(names)), plot.metric
-    traces, colours = [], [colour_of(one), *others(colour_of(one))]
-    for at, name in enumerate(names):
-        trace = line_of(one, one.curves[name], budget, plot)
-        colour = colours[at % len(colours)]
-        traces.append({**trace, "name": as_text(name), "line": {"color": colour, "width": 2 if at == 0 else 1.5}})
-    layout = make_layout(x_title(plot, [one]), as_text(title), plot.look)
+def _metrics(chart: Drawn, options: PlotOptions, names: list[str]) -> Window:
+    """Some metrics over the steps; a line marks the selected step."""
+    budget, title = max(2, MAX_POINTS // len(names)), options.metric
+    traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
+    for index, name in enumerate(names):
+        trace = curve_trace(chart, chart.curves[name], budget, options)
+        line = {"color": colours[index % len(colours)], "width": 2 if index == 0 else 1.5}
+        traces.append({**trace, "name": as_text(name), "line": line})
+    layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
     layout["showlegend"] = len(names) > 1
-    left = show_calm(traces, layout, [(one, name) for name in names], plot)
-    changes = marks([one], plot) if title in MARKED else Marks([], [])
-    note(layout, plot, [one.curves[name] for name in names], left)
+    exit_note = limit_scale(traces, layout, [(chart, name) for name in names], options)
+    changes = change_marks([chart], options) if title in WITH_CHANGE_MARKS else ChangeMarks([], [])
+    add_note(layout, options, [chart.curves[name] for name in names], exit_note)
     layout["annotations"] += changes.labels
-    layout["shapes"] = [*changes.shapes, *_chosen(one, plot)]
+    layout["shapes"] = [*changes.shapes, *_selected_step(chart, options)]
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
 
-def _chosen(one: Drawn, plot: Plot) -> list[Layout]:
-    """A line at the chosen step, if one is."""
-    if plot.at is None:
+def _selected_step(chart: Drawn, options: PlotOptions) -> list[Layout]:
+    """A vertical line at the selected step, if one is."""
+    if options.selected_step is None:
         return []
-    (place,) = places(one, np.array([plot.at]), plot)
-    ends = {"x0": place, "x1": place, "y0": 0, "y1": 1, "xref": plot.look.axes["xaxis"], "yref": plot.look.y_domain}
-    return [{"type": "line", **ends, "line": {"color": "#98a1af", "width": 1, "dash": "dot"}}]
+    (x,) = x_values(chart, np.array([options.selected_step]), options)
+    axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
+    line = {"color": CURVE, "width": 1, "dash": "dot"}
+    return [{"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, **axes, "line": line}]

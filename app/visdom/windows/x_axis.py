@@ -1,4 +1,4 @@
-"""What runs along curves: steps, epochs or seconds, on either scale."""
+"""The horizontal axis of curves: steps, epochs or seconds, on a linear or a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -9,45 +9,44 @@ import numpy as np
 from app.charts.run_chart import Drawn
 from app.schemas.view import XAxis
 from app.storage.batch import Floats
-from app.visdom.windows.layout import Look
+from app.visdom.windows.layout import AxesStyle
 
-UNITS = {"step": "step", "epoch": "epoch", "time": "seconds since the start"}
+TITLES = {"step": "step", "epoch": "epoch", "time": "seconds since the start"}
+MIN_LOG_SECONDS = 1e-3  # earlier points lie here on a log scale
 
 
 @dataclass(frozen=True)
-class Plot:
-    """How one window of curves is drawn."""
+class PlotOptions:
+    """How a window of curves is drawn. `smoothing` is in steps, 0 for none."""
 
     metric: str
-    look: Look
-    along: XAxis = "step"
+    axes: AxesStyle
+    x_axis: XAxis = "step"
     smoothing: int = 0
     legend: bool = False
-    at: float | None = None  # the chosen step, which the scale reaches
+    selected_step: float | None = None  # is always within the scale
 
 
-def places(one: Drawn, steps: Floats, plot: Plot) -> list[float]:
-    """Where these steps lie along the horizontal axis."""
-    places = steps
-    if plot.along == "time":
-        places = one.seconds(steps)
-        return (np.maximum(places, 1e-3) if plot.look.x == "log" else places).tolist()  # type: ignore[no-any-return]
-    if plot.along == "epoch":
-        epochs = one.epochs(steps)
-        places = steps if epochs is None else epochs
-    return (places + 1 if plot.look.x == "log" else places).tolist()  # type: ignore[no-any-return]
+def x_values(chart: Drawn, steps: Floats, options: PlotOptions) -> list[float]:
+    """The places of these steps along the horizontal axis, in its units; plus 1 for steps and epochs on a log scale."""
+    if options.x_axis == "time":
+        seconds = chart.seconds(steps)
+        return (np.maximum(seconds, MIN_LOG_SECONDS) if options.axes.x == "log" else seconds).tolist()  # type: ignore[no-any-return]
+    epochs = chart.epochs(steps) if options.x_axis == "epoch" else None
+    counted = steps if epochs is None else epochs
+    return (counted + 1 if options.axes.x == "log" else counted).tolist()  # type: ignore[no-any-return]
 
 
-def hover(plot: Plot) -> str:
-    """What is said of a place when the mouse is there."""
-    if plot.look.x == "log":
+def x_hover(options: PlotOptions) -> str:
+    """The part of a trace's hovertemplate that tells x; empty on a log scale."""
+    if options.axes.x == "log":
         return ""
-    return "%{x:.3f} s<br>" if plot.along == "time" else f"{plot.along} %{{x}}<br>"
+    return "%{x:.3f} s<br>" if options.x_axis == "time" else f"{options.x_axis} %{{x}}<br>"
 
 
-def x_title(plot: Plot, shown: list[Drawn]) -> str:
+def x_title(options: PlotOptions, charts: list[Drawn]) -> str:
     """The title of the horizontal axis."""
-    title = UNITS[plot.along]
-    if plot.along == "epoch" and any(one.epochs(np.zeros(1)) is None for one in shown):
+    title = TITLES[options.x_axis]
+    if options.x_axis == "epoch" and any(chart.epochs(np.zeros(1)) is None for chart in charts):
         title = "epoch (step, of runs that log no epoch)"
-    return f"{title} + 1" if plot.look.x == "log" and plot.along != "time" else title
+    return f"{title} + 1" if options.axes.x == "log" and options.x_axis != "time" else title

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.trainers.runs import column, train
 from trainers import METHODS
-from trainers.backprop import curvature_at, initial_parameters, loss_and_gradient
+from trainers.network import curvature_at, initial_parameters, loss_and_gradient
 from trainers.problem import TEXTBOOK, Data, make_data
 from trainers.theory.stability import contraction, sample_curvatures
-from trainers.theory.stable_ranges import MOST_CURVATURES
+from trainers.theory.stable_ranges import MAX_CURVATURES
 
 EXACT = make_data([0.5, -1.0, 1.5, 2.0], [1.0, -2.0, 3.0, 4.0])
 
@@ -144,7 +144,7 @@ def test_flat_and_extreme_data_is_no_failure():
 
 
 def test_too_many_different_samples_have_no_limit_but_a_safe_rate():
-    data = make_data(np.linspace(1, 2, MOST_CURVATURES + 1), np.zeros(MOST_CURVATURES + 1))
+    data = make_data(np.linspace(1, 2, MAX_CURVATURES + 1), np.zeros(MAX_CURVATURES + 1))
     found = theory("autograd", data)
     assert (found.lr_limit, found.zones) == (None, ())
     assert "Below 0.25 it surely settles" in found.note

@@ -14,7 +14,7 @@ from app.charts.run_chart import Drawn, parabola_of
 from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
-from app.visdom.windows.layout import POINTS, Window
+from app.visdom.windows.layout import MAX_POINTS, Window
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
 
@@ -78,7 +78,7 @@ def test_no_window_holds_more_points_than_it_may() -> None:
     long = np.random.default_rng(0).normal(size=100_000).tolist()
     windows = shared_windows([drawn(i, long, np.abs(long).tolist()) for i in range(8)], View())
     for window in windows:
-        assert 500 < sum(len(trace["x"]) for trace in window.data) <= POINTS
+        assert 500 < sum(len(trace["x"]) for trace in window.data) <= MAX_POINTS
         names = [trace["name"] for trace in window.data]
         assert len(set(names)) == len(names)  # Visdom's page tells traces apart by name
     loss = by_name(windows)["loss"].data[0]
@@ -186,7 +186,7 @@ def test_smoothing_draws_the_average_and_the_raw_curve_behind_it() -> None:
     assert "exponential average over 3 steps" in loss.layout["annotations"][0]["text"]
     long = np.random.default_rng(0).normal(size=100_000).tolist()
     for window in shared_windows([drawn(i, long, long) for i in range(8)], View(smoothing=1000)):
-        assert sum(len(trace["x"]) for trace in window.data) <= POINTS
+        assert sum(len(trace["x"]) for trace in window.data) <= MAX_POINTS
 
 
 def test_a_log_axis_says_what_it_cannot_show() -> None:

@@ -17,13 +17,13 @@ from app.charts.run_chart import Drawn, parabola_of
 from app.schemas.view import Axes
 from app.storage.batch import Batch, Floats, Point
 from app.storage.records import RunRecord
-from app.visdom.windows.graph import MOST_UNITS
+from app.visdom.windows.graph import MAX_UNITS
 from app.visdom.windows.layout import Trace, Window
 from app.visdom.windows.single_run import MAX_CURVES, windows_at
 from trainers import METHODS
 from trainers.method import has_diverged
 from trainers.problem import make_data
-from trainers.theory.cost_surface import Surface
+from trainers.theory.cost_surface import CostSurface
 
 DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.5]))
 
@@ -43,7 +43,7 @@ def trained(name: str, data: tuple[Floats, Floats] = DATA, **params: Any) -> tup
     run = RunRecord("1" * 32, "run", name, chosen.model_dump(), "finished", 0.0, 1)
     run.step, run.last = len(rows) - 1, points[-1].values
     parabola = parabola_of(data) if method.one_parameter else None
-    one = Drawn(run, None, parabola, None if parabola else Surface.of(make_data(*data)), data)
+    one = Drawn(run, None, parabola, None if parabola else CostSurface.of(make_data(*data)), data)
     one.append(batch)
     return one, points
 
@@ -120,7 +120,7 @@ def test_the_path_on_the_contours(name: str, params: dict[str, Any]) -> None:
 def test_a_minimum_beyond_all_floats_is_said() -> None:
     x, y = np.array([0.0, 5e-324]), np.array([0.0, 1.0])
     with np.errstate(all="ignore"):
-        surface = Surface.of(make_data(x, y))
+        surface = CostSurface.of(make_data(x, y))
     one, _ = trained("torch")
     one.surface = surface
     layout = window(windows_at(one), "cost").layout
@@ -193,13 +193,11 @@ def test_the_graph_of_many_units_is_bounded_and_says_so() -> None:
     windows = windows_at(one)
     graph = window(windows, "graph")
     shown = numbers_of(graph)
-    assert len(shown) == 6 * MOST_UNITS + 7
+    assert len(shown) == 6 * MAX_UNITS + 7
     told = next(note["text"] for note in graph.layout["annotations"] if "more hidden" in note["text"])
     rest = points[-1].values
-    expected = sum(
-        rest[f"w2_{i}"] * (rest[f"w1_{i}"] * DATA[0][0] + rest[f"b1_{i}"]) for i in range(MOST_UNITS + 1, 65)
-    )
-    assert f"{64 - MOST_UNITS} more hidden units" in told
+    expected = sum(rest[f"w2_{i}"] * (rest[f"w1_{i}"] * DATA[0][0] + rest[f"b1_{i}"]) for i in range(MAX_UNITS + 1, 65))
+    assert f"{64 - MAX_UNITS} more hidden units" in told
     assert float(told.split("add ")[1].split(" ")[0].replace("−", "-")) == pytest.approx(expected, rel=0.01)
     assert len(window(windows, "metric-layers").data) <= MAX_CURVES
 
@@ -288,8 +286,8 @@ def test_the_samples_are_those_of_the_chosen_step(name: str) -> None:
     for step in (0, 4, len(points) - 1):
         shown = window(windows_at(one, points[step]), "samples")
         assert shown.title.startswith(f"Samples of step {step}, at w = ")
-        assert method.used is not None
-        used = method.used(method.params.model_validate(one.run.params), 3, step)
+        assert method.samples_used is not None
+        used = method.samples_used(method.params.model_validate(one.run.params), 3, step)
         numbers = re.findall(r"<tr><td>(\d+)</td>", shown.data[0]["content"])
         assert numbers == [str(number + 1) for number in used]
 

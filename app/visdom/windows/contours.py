@@ -1,0 +1,109 @@
+"""The cost of a model with w and b as contours over both, with the path of a run."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from app.charts.run_chart import Drawn
+from app.storage.batch import Floats, Point
+from app.visdom.windows.cost import ball_trace, legend_layout, line_trace, path_trace
+from app.visdom.windows.layout import CURVE, MARKER, Trace, Window, empty_plot
+from trainers import METHODS
+from trainers.method import DIVERGED
+from trainers.theory.cost_surface import CostSurface
+
+GRID_POINTS = 56  # along each axis
+MAX_DECADES = 6  # of cost that the contours show, below the highest
+MAX_LOG_COST = 300.0  # log10; plotly cannot draw values near the largest float64
+PADDING = 0.15  # of the path's extent, on each side
+HEATMAP = [[0, "rgba(59,125,216,0.42)"], [1, "rgba(59,125,216,0.02)"]]
+WIN = "cost"
+TITLE = "Cost over w and b"
+
+
+def contours_window(chart: Drawn, surface: CostSurface, point: Point) -> Window:
+    """The cost over w and b as contours, one every half decade above its minimum, with the run's path up to a point.
+
+    The grid is calculated from the surface's five numbers: it takes as long for a million samples as for three.
+    """
+    layout = legend_layout("w", "b")
+    path = _path(chart, point)
+    if not len(path):
+        return Window(WIN, TITLE, *empty_plot(layout, "Waiting for a first step…"))
+    if not (math.isfinite(surface.w_star) and math.isfinite(surface.b_star)):
+        return Window(WIN, TITLE, *empty_plot(layout, "The minimum is too far away to be drawn"))
+    minimum = {
+        **line_trace("minimum", np.array([surface.w_star]), np.array([surface.b_star])),
+        "mode": "markers",
+        "marker": {"color": MARKER, "size": 11, "symbol": "x-thin", "line": {"color": MARKER, "width": 2}},
+        "hoverinfo": "x+y",
+    }
+    # Without the path, which has the colour of the ball, the legend is one row: the plot has the height.
+    line = path_trace(chart, "path", path[:, 0], path[:, 1]) | {"showlegend": False}
+    w, b = path[-1].tolist()
+    ball = ball_trace(chart, f"w {w:.3g}, b {b:.3g}", w, b)
+    return Window(WIN, TITLE, [_contours(surface, path), line, minimum, ball], layout)
+
+
+def _contours(surface: CostSurface, path: Floats) -> Trace:
+    """log10 of the cost above its minimum, on a grid that holds the minimum and the path, of shape (n, 2)."""
+    ws, bs = _grid_axis(path[:, 0], surface.w_star), _grid_axis(path[:, 1], surface.b_star)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        logs = np.log10(surface.above_minimum(*np.meshgrid(ws, bs)))
+    highest = min(float(np.nanmax(logs)), MAX_LOG_COST)
+    lowest = max(float(np.nanmin(logs[np.isfinite(logs)], initial=highest)), highest - MAX_DECADES)
+    ticks = range(math.ceil(lowest), math.floor(highest) + 1, max(1, round((highest - lowest) / 6)))
+    return {
+        "type": "contour",
+        "name": "cost",
+        "x": ws.tolist(),
+        "y": bs.tolist(),
+        "z": np.round(np.clip(logs, lowest, highest), 3).tolist(),
+        "colorscale": HEATMAP,
+        "zmin": lowest,
+        "zmax": highest,
+        "contours": {"start": math.ceil(2 * lowest) / 2, "end": highest, "size": 0.5, "coloring": "heatmap"},
+        "line": {"color": CURVE, "width": 1},
+        "hoverinfo": "skip",
+        "colorbar": {
+            "thickness": 8,
+            "outlinewidth": 0,
+            "title": {"text": "above minimum", "side": "right", "font": {"size": 11}},
+            "tickvals": list(ticks),
+            "ticktext": [f"10<sup>{power}</sup>" for power in ticks],
+        },
+    }
+
+
+def _grid_axis(path: Floats, star: float) -> Floats:
+    """The grid's places along one axis, of shape (GRID_POINTS,): they hold the path, of shape (n,), and the minimum."""
+    low, high = min(float(path.min()), star), max(float(path.max()), star)
+    padding = PADDING * (high - low) or max(abs(star), 1.0)
+    return np.linspace(low - padding, high + padding, GRID_POINTS)
+
+
+def _path(chart: Drawn, point: Point) -> Floats:
+    """The (w, b) of the path up to a point, that point last, of shape (n, 2), without those that have diverged."""
+    now = [[point.values.get("w", math.nan), point.values.get("b", math.nan)]]
+    path = np.concatenate([_start(chart), chart.trail.until(point.step)[:, 1:], now])
+    return path[(np.abs(path) <= DIVERGED).all(axis=1)]
+
+
+def _start(chart: Drawn) -> Floats:
+    """The (w, b) before the first update, of shape (1, 2), or (0, 2) if it is not known.
+
+    The app does not import torch: for a method that does, it is worked out from the first point, if that is the
+    first step's and no parameter was changed.
+    """
+    method = METHODS[chart.run.method]
+    params = method.params.model_validate(chart.run.params)
+    values = None
+    if not method.needs_torch:
+        values = method.initial(params)
+    elif method.initial_from and not chart.run.changes:
+        firsts = {name: curve.first for name, curve in chart.curves.items()}
+        point = {name: first[1] for name, first in firsts.items() if first and first[0] == 0}
+        values = method.initial_from(params, point)
+    return np.empty((0, 2)) if values is None else np.array([[values["w"], values["b"]]])
