@@ -1,4 +1,4 @@
-"""The methods' formulas in MathML Core, built from a few words so that they stay readable and well formed."""
+"""The formulas of the methods in MathML Core, built by small functions so that they are readable and well formed."""
 
 
 def _i(name: str) -> str:

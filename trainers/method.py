@@ -37,8 +37,10 @@ class Node:
     gradient: float
 
 
-def no_learning_rate(_params: Params, _data: Data) -> Stability:
-    """The stability of a method without a learning rate: it has no limit."""
+def no_limit(params: Params, _data: Data) -> Stability:
+    """The stability of a method whose learning rate has no known limit, or that has no learning rate."""
+    if isinstance(params, LearningParams):
+        return Stability("Theory has no limit for the learning rate of this method.")
     return Stability("This method has no learning rate: nothing can oscillate or diverge.")
 
 
@@ -79,7 +81,7 @@ class Method[P: Params]:
     one_parameter: bool = False  # y_hat = x * w: its path can be drawn on the cost parabola
     live: tuple[str, ...] = ("lr", "steps_per_second")
     rules: Callable[[P, int], None] | None = None  # raises ParameterError for its own cross-field rules
-    stability: Callable[[P, Data], Stability] = no_learning_rate
+    stability: Callable[[P, Data], Stability] = no_limit
     """What theory says of the learning rate on this data; it does not look at the rate that was chosen."""
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from trainers import METHODS, ParameterError
 from trainers.method import has_diverged
 from trainers.problem import TEXTBOOK, make_data
 
-LEARNING = [name for name in METHODS if name != "sweep"]
+DESCENTS = [name for name, method in METHODS.items() if method.kind == "descent"]
 SEEDED = ["sgd", "minibatch", "torch", "backprop"]
 MATHML_CORE = {"math", "mi", "mn", "mo", "mrow", "mfrac", "msub", "msup", "munder", "munderover", "mover", "mspace"}
 
@@ -25,8 +25,10 @@ def test_the_registry():
     assert all(name == method.name for name, method in METHODS.items())
     assert [name for name, method in METHODS.items() if method.needs_torch] == ["autograd", "torch"]
     assert [n for n, m in METHODS.items() if m.one_parameter] == ["sweep", "gd", "sgd", "minibatch", "autograd"]
-    for name, method in METHODS.items():
-        assert method.live == (("steps_per_second",) if name == "sweep" else ("lr", "steps_per_second"))
+    assert [name for name, method in METHODS.items() if method.kind == "search"] == ["sweep"]
+    assert [name for name, method in METHODS.items() if method.graph] == ["backprop"]
+    for method in METHODS.values():
+        assert method.live == (("steps_per_second",) if method.kind == "search" else ("lr", "steps_per_second"))
         assert set(method.live) <= set(method.params.model_fields)
 
 
@@ -67,7 +69,7 @@ def test_points_are_as_announced(name, n):
     method = METHODS[name]
     data = TEXTBOOK if n == 3 else make_data(np.linspace(-1, 1, n), np.linspace(-2, 2, n))
     params = method.params()
-    if name != "sweep":
+    if method.kind == "descent":
         params.epochs = 2
     if name == "minibatch":
         params.batch_size = min(n, 2)
@@ -76,7 +78,7 @@ def test_points_are_as_announced(name, n):
     assert len(points) == method.total_steps(params, n)
     names = method.metrics(params)
     assert names[:2] == ("w", "loss")
-    assert names[2:3] == (() if name == "sweep" else ("grad",))
+    assert names[2:3] == (() if method.kind == "search" else ("grad",))
     assert len(set(names)) == len(names)
     for point in points:
         assert len(point) == len(names)
@@ -92,7 +94,7 @@ def test_initial_is_the_model_before_the_first_step(name):
     assert "w" in initial
     assert set(initial) <= set(method.metrics(params))
     first = train(name)[0]
-    if name == "sweep":
+    if method.kind == "search":
         assert initial["w"] == first["w"]
         return
     b = initial.get("b", 0.0)
@@ -116,14 +118,14 @@ def test_another_seed_makes_another_curve(name):
     assert train(name, seed=2**32 - 1)
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", DESCENTS)
 def test_every_method_learns(name):
     points = train(name)
     assert points[-1]["loss"] < points[0]["loss"] / 10
     assert points[-1]["w"] == pytest.approx(2, abs=0.3)
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", DESCENTS)
 def test_a_changed_learning_rate_holds_from_the_next_step_on(name):
     method = METHODS[name]
     params = method.params(epochs=5)
@@ -142,7 +144,7 @@ def test_a_changed_learning_rate_holds_from_the_next_step_on(name):
         before = after
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", DESCENTS)
 def test_a_learning_rate_far_too_large_diverges(name):
     for data in (TEXTBOOK, make_data([1.0, 2.0] * 50, [2.0, 4.0] * 50)):
         for point in train(name, data, lr=1000.0, epochs=300):

@@ -73,3 +73,13 @@ def test_a_missing_gpu_is_said():
 def test_the_gpu_computes_the_same():
     here, there = (train("torch", device=device) for device in ("cpu", "cuda"))
     assert column(here, "w") == pytest.approx(column(there, "w"), abs=1e-4)
+
+
+def test_the_initial_model_follows_from_the_first_point_of_plain_sgd_only():
+    method = METHODS["torch"]
+    assert method.initial_from is not None
+    first = train("torch", epochs=1, lr=0.05)[0]
+    found = method.initial_from(method.params(lr=0.05), first)
+    assert found == pytest.approx(method.initial(method.params()), abs=1e-6)  # float32
+    assert method.initial_from(method.params(optimizer="adam"), first) is None
+    assert method.initial_from(method.params(lr=0.05), {"w": 1.0, "b": 1.0}) is None

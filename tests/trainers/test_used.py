@@ -35,3 +35,12 @@ def test_the_gradient_is_that_of_the_samples_used(method: str, params: dict[str,
                 sum(2 * X[i] * (X[i] * w - Y[i]) for i in used) / len(used), rel=1e-4, abs=1e-5
             )
         w = after
+
+
+@pytest.mark.parametrize("method", ["sgd", "minibatch"])
+def test_the_samples_of_a_very_late_step_are_told_only_where_none_are_drawn_again(method: str) -> None:
+    chosen = METHODS[method]
+    assert chosen.samples_used is not None
+    random, sequential = (chosen.params.model_validate({"order": order}) for order in ("random", "sequential"))
+    assert chosen.samples_used(random, 5, 9_000_000) is None
+    assert chosen.samples_used(sequential, 5, 9_000_000) is not None

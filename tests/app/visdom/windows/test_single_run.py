@@ -276,7 +276,7 @@ def test_the_windows_of_every_method_at_every_kind_of_step(name: str) -> None:
         for shown in windows:
             json.dumps([shown.data, shown.layout], allow_nan=False)
     marks = [w.layout["shapes"][0]["x0"] for w in windows_at(one, points[1]) if "shapes" in w.layout]
-    assert set(marks) == (set() if name == "sweep" else {1.0})
+    assert set(marks) == (set() if METHODS[name].kind == "search" else {1.0})
 
 
 @pytest.mark.parametrize("name", ["sgd", "minibatch", "autograd"])
@@ -325,7 +325,7 @@ def test_of_very_many_samples_the_first_are_shown() -> None:
 
 def test_before_the_first_step() -> None:
     for name in METHODS:
-        one, _ = trained(name, **({} if name == "sweep" else {"epochs": 1}))
+        one, _ = trained(name, **({"epochs": 1} if METHODS[name].kind == "descent" else {}))
         empty = Drawn(one.run, None, one.parabola, one.surface, one.data)
         empty.run.step, empty.run.last = None, {}
         for shown in windows_at(empty):
