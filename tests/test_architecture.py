@@ -28,6 +28,45 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+# The rooms of app/, its packages and top modules, from the ground up: each imports only those before it.
+ROOMS = [
+    *("assets", "errors", "events", "processes", "settings"),
+    *("schemas", "storage", "charts", "workers", "runs", "visdom", "middleware", "services", "api", "main", "cli"),
+]
+MAX_ARROWS = 55  # pairs of rooms of which one imports the other
+
+
+def arrows() -> set[tuple[str, str]]:
+    """The pairs of rooms of which the first imports the second."""
+    found: set[tuple[str, str]] = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        room = path.relative_to(ROOT / "app").with_suffix("").parts[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{name}" for name in names]
+            rooms = {name.split(".")[1] for name in names if name.startswith("app.")}
+            found |= {(room, other) for other in rooms & set(ROOMS) - {room}}
+    return found
+
+
+def test_every_part_of_the_app_has_its_place() -> None:
+    parts = {path.stem for path in (ROOT / "app").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert parts - {"__init__"} == set(ROOMS)
+
+
+def test_imports_go_downwards_only() -> None:
+    upwards = {(room, other) for room, other in arrows() if room in ROOMS and ROOMS.index(room) < ROOMS.index(other)}
+    assert not upwards
+    assert len(arrows()) <= MAX_ARROWS
+
+
+def test_schemas_import_nothing_of_ours_but_trainers() -> None:
+    assert not {other for room, other in arrows() if room == "schemas"}
+    for path in (ROOT / "app/schemas").glob("*.py"):
+        assert "lossboard" not in imports_of(path), path
+
+
 def test_trainers_import_nothing_of_ours_but_themselves() -> None:
     for path in (ROOT / "trainers").rglob("*.py"):
         assert imports_of(path).isdisjoint({"app", "lossboard", "fastapi", "visdom", "multiprocessing"}), path
