@@ -60,7 +60,7 @@ def serve(
     """Watch gradient descent happen, live: start the board and open its page.
 
     Every option is also an environment variable: LOSSBOARD_HOST, LOSSBOARD_PORT, LOSSBOARD_DIR (the data folder),
-    LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; the README names a few more.
+    LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; docs/settings.md names all.
     """
     if context.invoked_subcommand:
         return
