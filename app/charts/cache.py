@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from app.charts.run_chart import Drawn, draw, prepare
+from app.charts.run_chart import RunChart, draw, prepare
 from app.errors import GoneError, UnavailableError
 from app.events import Subscribers
 from app.schemas.view import StepRange
@@ -27,7 +27,7 @@ class ChartCache:
         self._store = store
         self._names = names
         self._most = most
-        self._charts: dict[str, Drawn] = {}  # in the order in which they were opened last
+        self._charts: dict[str, RunChart] = {}  # in the order in which they were opened last
         self._opening = asyncio.Lock()
         self._stale: set[str] = set()  # runs whose chart missed points
         self._catching_up: dict[str, asyncio.Task[None]] = {}
@@ -38,22 +38,22 @@ class ChartCache:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._charts
 
-    def get(self, run_id: str) -> Drawn | None:
+    def get(self, run_id: str) -> RunChart | None:
         """The chart of this run, if it is kept."""
         return self._charts.get(run_id)
 
-    def all(self) -> list[Drawn]:
+    def all(self) -> list[RunChart]:
         """Every chart, in the order in which their runs were made."""
         return sorted(self._charts.values(), key=lambda chart: chart.run.number)
 
-    async def open(self, run: RunRecord) -> Drawn:
+    async def open(self, run: RunRecord) -> RunChart:
         """The chart of this run, made from the store unless it is there. GoneError if the run is deleted meanwhile."""
         async with self._opening:
             chart = self._charts.pop(run.id, None)
             if chart is not None:
                 self._charts[run.id] = chart
                 return chart
-            chart = Drawn(run, self._names, detail=self.step_range)
+            chart = RunChart(run, self._names, detail=self.step_range)
             self._charts[run.id] = chart  # already now: it is told how the run goes on while it is prepared
             try:
                 await prepare(chart, self._store)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.charts.trajectory import Trail
+from app.charts.trajectory import Trajectory
 from app.schemas.view import StepRange
 from app.storage.batch import Batch, Floats
 from app.storage.chunks import Times
@@ -23,9 +23,9 @@ MAX_TIMES = 4000
 
 
 @dataclass
-class Drawn:
+class RunChart:
     """A run and the picture of its curves; the cost of its data is a ``parabola`` for models with one parameter, a
-    ``surface`` for those with w and b, whose way over it is the ``trail``."""
+    ``surface`` for those with w and b, whose way over it is the ``trajectory``."""
 
     run: RunRecord
     names: frozenset[str] | None = None  # metrics to keep; None for all
@@ -37,7 +37,7 @@ class Drawn:
     lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
     detail: StepRange | None = None  # the only stretch that is in the picture; None for all
     curves: dict[str, Curve] = field(default_factory=dict)
-    trail: Trail = field(default_factory=Trail)
+    trajectory: Trajectory = field(default_factory=Trajectory)
     times: Times = field(default_factory=list)
     next_seq: int = 0  # the number of the first record that is not in the picture
 
@@ -88,19 +88,19 @@ class Drawn:
             if self.names is None or name in self.names:
                 self.curves.setdefault(name, Curve()).append(rows[:, 0], rows[:, column])
         if self.surface and {"w", "b"} <= set(new.names):
-            self.trail.append(rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
+            self.trajectory.append(rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
 
 
 async def draw(
     store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: StepRange | None = None
-) -> Drawn:
+) -> RunChart:
     """The picture of a stored run. GoneError if it is deleted meanwhile."""
-    drawn = Drawn(run, names, detail=detail)
+    drawn = RunChart(run, names, detail=detail)
     await prepare(drawn, store)
     return drawn
 
 
-async def prepare(drawn: Drawn, store: Store) -> None:
+async def prepare(drawn: RunChart, store: Store) -> None:
     """Give a new picture what belongs to its run: the data, what is known of it, and the stored points."""
     run = drawn.run
     if run.data_hash and run.method in METHODS:

@@ -10,7 +10,7 @@ HEAD = 500  # records at the beginning, where a path goes far, that are all kept
 TAIL = 500  # at most so many of those after them, evenly spaced
 
 
-class Trail:
+class Trajectory:
     """The points (step, w, b) of one run: all of its beginning, then every second, fourth, … record.
 
     A metric's `Curve` keeps the extremes of each stretch; w and b are wanted at the same step, so here records are

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.storage.batch import MAX_PART, Batch, Point, Records, from_blob
-from app.storage.downsampling import extremes_of_stretches
+from app.storage.downsampling import extremes_of_buckets
 
 TABLE = """
 CREATE TABLE points (
@@ -151,7 +151,7 @@ def _extremes(batch: Batch) -> bytes | None:
     """What ``extremes`` holds; None where that would be little less than all records."""
     if not batch.names or len(batch) < 4 * BUCKET_RECORDS or 8 * len(batch.names) > BUCKET_RECORDS:
         return None
-    places = extremes_of_stretches(batch.rows[:, 1:], BUCKET_RECORDS)
+    places = extremes_of_buckets(batch.rows[:, 1:], BUCKET_RECORDS)
     return np.column_stack([places, batch.rows[places]]).astype("<f8", copy=False).tobytes()
 
 

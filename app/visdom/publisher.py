@@ -13,7 +13,7 @@ from typing import Any
 
 from app.charts.cache import ChartCache
 from app.charts.latest import LatestRuns
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
 from app.errors import GoneError
 from app.schemas.view import View
@@ -152,7 +152,7 @@ class Publisher:
             self._failed.add(env)
             log.exception("windows of the env %s cannot be drawn", env)
 
-    async def _single_run_windows(self, chart: Drawn) -> list[Window]:
+    async def _single_run_windows(self, chart: RunChart) -> list[Window]:
         view = self._view_state.get()
         selected = chart.run.id == view.run
         point = None if view.at is None or not selected else await self._store.point_at(chart.run, view.at)

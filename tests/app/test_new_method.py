@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import Field
 
-from app.charts.run_chart import Drawn, draw
+from app.charts.run_chart import RunChart, draw
 from app.main import create_app
 from app.runs.validation import Plan, plan_run
 from app.schemas.requests import RunIn
@@ -177,7 +177,7 @@ def worked(planned: Plan) -> tuple[Batch, dict[str, float]]:
     return Batch(0, run.names, np.concatenate(run.tables)), training.result
 
 
-async def charted(store: Store, method: Method[Any], names: frozenset[str] | None = None) -> Drawn:
+async def charted(store: Store, method: Method[Any], names: frozenset[str] | None = None) -> RunChart:
     """The chart of a run of this method, from its plan, through a worker and the store."""
     planned = plan(method)
     batch, result = worked(planned)
@@ -278,7 +278,7 @@ async def test_a_method_with_w_and_b_has_contours_and_its_own_graph(store: Store
 @pytest.mark.parametrize("method", NEW, ids=lambda method: method.name)
 async def test_before_the_first_step_there_are_the_cost_and_the_facts(store: Store, method: Method[Any]) -> None:
     chart = await charted(store, method)
-    empty = Drawn(chart.run, None, chart.parabola, chart.surface, chart.data)
+    empty = RunChart(chart.run, None, chart.parabola, chart.surface, chart.data)
     empty.run.step, empty.run.last = None, {}
     assert list(by_name(windows_at(empty))) == ["cost", "about"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from app.charts.colours import hex_of
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.visdom.windows.layout import Layout, as_text
 from app.visdom.windows.x_axis import PlotOptions, x_values
 
@@ -40,7 +40,7 @@ class ChangeMarks:
     labels: list[Layout]
 
 
-def change_marks(charts: list[Drawn], options: PlotOptions) -> ChangeMarks:
+def change_marks(charts: list[RunChart], options: PlotOptions) -> ChangeMarks:
     """Lines and labels where parameters of these runs were changed."""
     changes = sorted(
         (
@@ -87,7 +87,7 @@ def _label(change: Change, row: int, *, on_right: bool) -> Layout:
     }
 
 
-def _changes_by_step(chart: Drawn) -> dict[float, dict[str, Any]]:
+def _changes_by_step(chart: RunChart) -> dict[float, dict[str, Any]]:
     """A run's changed parameters by step; the last value of one that was changed more than once at a step."""
     found: dict[float, dict[str, Any]] = {}
     for change in chart.run.changes:
@@ -113,7 +113,7 @@ def _placed_labels(changes: list[Change], low: float, high: float) -> Iterator[t
                 break
 
 
-def _axis_position(chart: Drawn, step: float, options: PlotOptions) -> float | None:
+def _axis_position(chart: RunChart, step: float, options: PlotOptions) -> float | None:
     """The x of a step, as a power of ten on a log scale; None where that has no place for it."""
     (x,) = x_values(chart, np.array([float(step)]), options)
     if options.axes.x == "linear":
@@ -121,11 +121,11 @@ def _axis_position(chart: Drawn, step: float, options: PlotOptions) -> float | N
     return math.log10(x) if x > 0 else None
 
 
-def _is_in_range(chart: Drawn, step: float) -> bool:
+def _is_in_range(chart: RunChart, step: float) -> bool:
     return chart.detail is None or chart.detail.from_step <= step <= chart.detail.to_step
 
 
-def _extent(charts: list[Drawn], changes: list[Change], options: PlotOptions) -> tuple[float, float]:
+def _extent(charts: list[RunChart], changes: list[Change], options: PlotOptions) -> tuple[float, float]:
     """The smallest and the largest x of the curves' ends and of the changes."""
     ends = [
         _axis_position(chart, end[0], options)

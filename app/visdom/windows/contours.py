@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.storage.batch import Floats, Point
 from app.visdom.windows.cost import ball_trace, legend_layout, line_trace, path_trace
 from app.visdom.windows.layout import CURVE, MARKER, Trace, Window, empty_plot
@@ -23,7 +23,7 @@ WIN = "cost"
 TITLE = "Cost over w and b"
 
 
-def contours_window(chart: Drawn, surface: CostSurface, point: Point) -> Window:
+def contours_window(chart: RunChart, surface: CostSurface, point: Point) -> Window:
     """The cost over w and b as contours, one every half decade above its minimum, with the run's path up to a point.
 
     The grid is calculated from the surface's five numbers: it takes as long for a million samples as for three.
@@ -84,14 +84,14 @@ def _grid_axis(path: Floats, star: float) -> Floats:
     return np.linspace(low - padding, high + padding, GRID_POINTS)
 
 
-def _path(chart: Drawn, point: Point) -> Floats:
+def _path(chart: RunChart, point: Point) -> Floats:
     """The (w, b) of the path up to a point, that point last, of shape (n, 2), without those that have diverged."""
     now = [[point.values.get("w", math.nan), point.values.get("b", math.nan)]]
-    path = np.concatenate([_start(chart), chart.trail.until(point.step)[:, 1:], now])
+    path = np.concatenate([_start(chart), chart.trajectory.until(point.step)[:, 1:], now])
     return path[(np.abs(path) <= DIVERGED).all(axis=1)]
 
 
-def _start(chart: Drawn) -> Floats:
+def _start(chart: RunChart) -> Floats:
     """The (w, b) before the first update, of shape (1, 2), or (0, 2) if it is not known.
 
     The app does not import torch: for a method that does, it is worked out from the first point, if that is the

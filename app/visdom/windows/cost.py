@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from app.charts.colours import others
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import Scale
 from app.storage.batch import Floats, Point
 from app.visdom.windows.layout import (
@@ -69,11 +69,11 @@ class CostCurve:
         line = {"mode": "lines", "line": {"color": CURVE, "width": 2}, "hoverinfo": "skip", "showlegend": False}
         return line_trace("cost(w)", ws, self.costs(ws), self.axes) | line
 
-    def path(self, chart: Drawn, ws: Floats, name: str) -> Trace:
+    def path(self, chart: RunChart, ws: Floats, name: str) -> Trace:
         """The weights of a run, each at its cost, joined by lines."""
         return path_trace(chart, name, ws, self.costs(ws), self.axes)
 
-    def ball(self, chart: Drawn, w: float, name: str) -> Trace:
+    def ball(self, chart: RunChart, w: float, name: str) -> Trace:
         """Where a run is on the curve."""
         return ball_trace(chart, name, w, self.parabola.cost(w), self.axes)
 
@@ -104,7 +104,7 @@ def line_trace(name: str, xs: Floats, ys: Floats, axes: AxesStyle = LINEAR) -> T
     return {"type": "scatter", "name": name, "x": finite(xs.tolist()), "y": finite(ys.tolist()), **axes.trace_axes}
 
 
-def path_trace(chart: Drawn, name: str, xs: Floats, ys: Floats, axes: AxesStyle = LINEAR) -> Trace:
+def path_trace(chart: RunChart, name: str, xs: Floats, ys: Floats, axes: AxesStyle = LINEAR) -> Trace:
     """The path of a run in its colour."""
     colour = colour_of(chart)
     return {
@@ -116,14 +116,14 @@ def path_trace(chart: Drawn, name: str, xs: Floats, ys: Floats, axes: AxesStyle 
     }
 
 
-def ball_trace(chart: Drawn, name: str, x: float, y: float, axes: AxesStyle = LINEAR) -> Trace:
+def ball_trace(chart: RunChart, name: str, x: float, y: float, axes: AxesStyle = LINEAR) -> Trace:
     """A large dot in the run's colour."""
     marker = {"color": colour_of(chart), "size": BALL_SIZE_PX, "line": {"color": "#ffffff", "width": 2}}
     trace = line_trace(name, np.array([x]), np.array([y]), axes)
     return {**trace, "mode": "markers", "marker": marker, "hoverinfo": "name"}
 
 
-def path_weights(chart: Drawn, budget: int, until: float = math.inf) -> Floats:
+def path_weights(chart: RunChart, budget: int, until: float = math.inf) -> Floats:
     """A run's w before its first update and after at most `budget` others, up to the step `until`, of shape (n,).
 
     For a search, and where the chart does not begin at the first step, without the initial w.
@@ -142,7 +142,7 @@ def path_weights(chart: Drawn, budget: int, until: float = math.inf) -> Floats:
 # --- of many runs -----------------------------------------------------------------------------------------------------
 
 
-def shared_cost_window(charts: list[Drawn], scale: Scale) -> Window:
+def shared_cost_window(charts: list[RunChart], scale: Scale) -> Window:
     """The cost curve of the newest one-parameter run's data, with the path of each run on the same data.
 
     A path's points are (w before an update, cost over all data at that w), so all lie on the parabola. The ball is
@@ -162,21 +162,21 @@ def shared_cost_window(charts: list[Drawn], scale: Scale) -> Window:
     return Window(WIN, TITLE, [cost.curve(), *traces], layout)
 
 
-def _why_empty(charts: list[Drawn]) -> str:
+def _why_empty(charts: list[RunChart]) -> str:
     """What to do to see a cost curve where no run has one."""
     if any(chart.run.method in METHODS for chart in charts):
         return "These models have w and b: look closer<br>at a run to see its cost over both."
     return "Start a run to watch it<br>descend its cost curve here."
 
 
-def _within_scale(charts: list[Drawn], paths: list[Floats]) -> Floats:
+def _within_scale(charts: list[RunChart], paths: list[Floats]) -> Floats:
     """The weights that the view has to hold: of runs that do not explode, or else of the first steps of all."""
     within = [ws for chart, ws in zip(charts, paths, strict=True) if len(ws) and not explodes(chart, "w")]
     ws = np.concatenate(within or [ws[:4] for ws in paths])
     return np.clip(ws[np.isfinite(ws)], -DIVERGED, DIVERGED)
 
 
-def _shared_path(cost: CostCurve, chart: Drawn, ws: Floats) -> list[Trace]:
+def _shared_path(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
     """A path up to where it leaves the view, then either the ball or the line on which it left."""
     outside = np.flatnonzero(~((ws >= cost.low) & (ws <= cost.high)))
     inside = ws[: outside[0]] if len(outside) else ws
@@ -203,7 +203,7 @@ def _shared_path(cost: CostCurve, chart: Drawn, ws: Floats) -> list[Trace]:
 # --- of a single run --------------------------------------------------------------------------------------------------
 
 
-def run_cost_window(chart: Drawn, parabola: Parabola, point: Point) -> Window:
+def run_cost_window(chart: RunChart, parabola: Parabola, point: Point) -> Window:
     """The cost curve with the run's path up to a point, and there the ball and the tangent."""
     layout = legend_layout("w", "cost over all data")
     path = path_weights(chart, PATH_POINTS, point.step)
@@ -221,7 +221,7 @@ def run_cost_window(chart: Drawn, parabola: Parabola, point: Point) -> Window:
     return Window(WIN, TITLE, [cost.curve(), cost.path(chart, path, "path"), tangent, ball], layout)
 
 
-def _candidates(cost: CostCurve, chart: Drawn, ws: Floats) -> list[Trace]:
+def _candidates(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
     """The candidates that a search has tried, and the best of them."""
     candidates = cost.path(chart, ws, "candidates") | {"mode": "markers"}
     if not len(ws):

@@ -7,7 +7,7 @@ from bisect import bisect_right
 
 import numpy as np
 
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import View
 from app.storage.downsampling import Curve
 from app.visdom.windows.annotations import change_marks
@@ -31,7 +31,7 @@ NOTE_ROW_HEIGHT = 0.06  # of the height
 NOTE_COLUMNS = 46  # letters in a row: as many as fit into the narrowest window
 
 
-def metric_window(win: str, title: str, charts: list[Drawn], metric: str, view: View, *, legend: bool) -> Window:
+def metric_window(win: str, title: str, charts: list[RunChart], metric: str, view: View, *, legend: bool) -> Window:
     """A metric of many runs, with the scales, range and smoothing of the view."""
     scale = view.axes.loss if metric == "loss" else view.axes.w
     axes = AxesStyle(view.axes.step, scale, view.detail is not None)
@@ -45,7 +45,7 @@ def metric_window(win: str, title: str, charts: list[Drawn], metric: str, view: 
     return Window(win, title, *_traces_and_layout(options, title.lower(), shown))
 
 
-def _traces_and_layout(options: PlotOptions, title: str, charts: list[Drawn]) -> tuple[list[Trace], Layout]:
+def _traces_and_layout(options: PlotOptions, title: str, charts: list[RunChart]) -> tuple[list[Trace], Layout]:
     curves = [chart.curves[options.metric] for chart in charts]
     layout = make_layout(x_title(options, charts), title, options.axes)
     budget = (MAX_POINTS - 1) // len(charts) // (2 if options.smoothing else 1)
@@ -65,7 +65,7 @@ def _traces_and_layout(options: PlotOptions, title: str, charts: list[Drawn]) ->
     return traces, layout
 
 
-def curve_trace(chart: Drawn, curve: Curve, budget: int, options: PlotOptions) -> Trace:
+def curve_trace(chart: RunChart, curve: Curve, budget: int, options: PlotOptions) -> Trace:
     """A run's curve, with at most `budget` points, or 2 if that is less."""
     steps, values = curve.points(max(2, budget))
     return {
@@ -97,7 +97,7 @@ def _raw_trace(trace: Trace) -> Trace:
     return {**trace, **raw, "line": {"color": f"rgba({red},{green},{blue},0.3)", "width": 1}}
 
 
-def _smoothed(trace: Trace, chart: Drawn, curve: Curve, budget: int, options: PlotOptions) -> Trace:
+def _smoothed(trace: Trace, chart: RunChart, curve: Curve, budget: int, options: PlotOptions) -> Trace:
     """The exponential average of a curve, up to where its trace ends, with at most `budget` points."""
     steps, values = curve.averages(options.smoothing)
     if len(steps) > budget:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.charts.colours import hex_of
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import Scale
 
 INK = "#545d6b"
@@ -37,7 +37,7 @@ class Window:
     layout: Layout = field(default_factory=dict)
 
 
-def trace_name(chart: Drawn) -> str:
+def trace_name(chart: RunChart) -> str:
     """A run's name in a legend: unique, at most MAX_NAME_LENGTH letters and its number, without markup."""
     name = chart.run.name
     if len(name) > MAX_NAME_LENGTH:
@@ -50,7 +50,7 @@ def as_text(text: str) -> str:
     return html.escape(text, quote=False).replace("$", "&#36;")
 
 
-def colour_of(chart: Drawn) -> str:
+def colour_of(chart: RunChart) -> str:
     """The run's colour, as #rrggbb."""
     return hex_of(chart.run)
 

@@ -6,7 +6,7 @@ import html
 import math
 
 from app.charts.colours import hex_of
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.runs.progress import rank
 from app.storage.records import RunRecord
 from app.visdom.windows.layout import CURVE, AxesStyle, Layout, Trace, Window, as_text, make_layout
@@ -18,7 +18,7 @@ MIN_LOSS = 1e-300  # smaller losses are drawn as this one: plotly cannot draw sm
 EDGE_FACTOR = 10.0  # runs that have diverged lie at so many times the largest loss, losses of 0 that far below
 
 
-def race_windows(charts: list[Drawn]) -> list[Window]:
+def race_windows(charts: list[RunChart]) -> list[Window]:
     """The window of the race that the newest run belongs to; none if it belongs to none."""
     if not charts or not charts[-1].run.varied:
         return []
@@ -31,7 +31,7 @@ def race_windows(charts: list[Drawn]) -> list[Window]:
     return [Window(WIN, f"Ranking of {newest.group}", [_table(racing)])]
 
 
-def _table(racing: list[Drawn]) -> Trace:
+def _table(racing: list[RunChart]) -> Trace:
     """The ranking, best first, as an HTML table."""
     rows = [_row(run) for run in rank(chart.run for chart in racing)]
     head = "<tr><th>run</th><th>steps to 1 %</th><th>loss now</th></tr>"
@@ -50,7 +50,7 @@ def _row(run: RunRecord) -> str:
     return f"<tr><td>{chip}{html.escape(run.name)}</td><td>{reached}</td><td>{now}</td></tr>"
 
 
-def _plot(title: str, racing: list[Drawn]) -> Window:
+def _plot(title: str, racing: list[RunChart]) -> Window:
     """The latest loss over the learning rate; diverged runs at the top edge, losses of 0 at the bottom edge."""
     runs = [chart.run for chart in racing]
     losses = [(run, loss) for run in runs if (loss := run.final_loss) is not None and not _has_diverged(run)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import Scale
 from app.storage.downsampling import Curve
 from app.visdom.windows.layout import MAX_POINTS, PADDING_FACTOR, Layout, Trace, padded
@@ -32,7 +32,7 @@ class Limits:
         return {"clipmax": self.high} if self.low is None else {"clipmin": self.low, "clipmax": self.high}
 
 
-def explodes(chart: Drawn, metric: str) -> bool:
+def explodes(chart: RunChart, metric: str) -> bool:
     """Whether a curve goes so far from its first value that a scale with all of it would show nothing else."""
     curve = chart.curves.get(metric)
     extent = curve.extent() if curve else None
@@ -43,7 +43,7 @@ def explodes(chart: Drawn, metric: str) -> bool:
     return size > factor * max(1.0, abs(curve.first[1]))
 
 
-def limit_scale(traces: list[Trace], layout: Layout, shown: list[tuple[Drawn, str]], options: PlotOptions) -> str:
+def limit_scale(traces: list[Trace], layout: Layout, shown: list[tuple[RunChart, str]], options: PlotOptions) -> str:
     """Limit a plot's scale to curves that do not explode, and cut those that do where they leave it for good.
 
     `shown` has the chart and the metric of each trace. Changes `traces` and `layout` in place; returns a note of what
@@ -73,7 +73,7 @@ def limit_scale(traces: list[Trace], layout: Layout, shown: list[tuple[Drawn, st
     return _exit_note(exits, shown, options)
 
 
-def _exit_note(exits: dict[int, float], shown: list[tuple[Drawn, str]], options: PlotOptions) -> str:
+def _exit_note(exits: dict[int, float], shown: list[tuple[RunChart, str]], options: PlotOptions) -> str:
     """Which curves leave the scale, and when the first does. `exits` has the step at which each does, by index."""
     seconds = min(shown[index][0].seconds(np.array([step]))[0] for index, step in exits.items())
     first = f"after {seconds:.3g} s" if options.x_axis == "time" else f"at step {min(exits.values()):g}"

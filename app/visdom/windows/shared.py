@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import View
 from app.visdom.windows.cost import shared_cost_window
 from app.visdom.windows.curves import metric_window
@@ -10,7 +10,7 @@ from app.visdom.windows.layout import Window
 from trainers import is_search
 
 
-def shared_windows(charts: list[Drawn], view: View) -> list[Window]:
+def shared_windows(charts: list[RunChart], view: View) -> list[Window]:
     """The windows of the shared env: loss, w and the cost curve. Searches are in the last only."""
     descents = [chart for chart in charts if not is_search(chart.run.method)]
     return [

@@ -7,7 +7,7 @@ import html
 import numpy as np
 
 from app.charts.colours import others
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import Axes
 from app.storage.batch import Point
 from app.visdom.windows import tables
@@ -29,7 +29,7 @@ _GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}  #
 _LAYER_PREFIXES = ("w1", "b1", "w2", "b2")  # of the metrics in the plot of layers
 
 
-def windows_at(chart: Drawn, point: Point | None = None, sample: int = 0, axes: Axes | None = None) -> list[Window]:
+def windows_at(chart: RunChart, point: Point | None = None, sample: int = 0, axes: Axes | None = None) -> list[Window]:
     """The windows of a run's own env as it was at a point of it; None: as it is now.
 
     `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. The point needs all
@@ -52,7 +52,7 @@ def windows_at(chart: Drawn, point: Point | None = None, sample: int = 0, axes: 
     return [*[window for window in windows if window], _text("about", chart.run.name, tables.about(chart.run))]
 
 
-def _graph(chart: Drawn, point: Point, sample: int) -> Window | None:
+def _graph(chart: RunChart, point: Point, sample: int) -> Window | None:
     """The computational graph; None for a method without one, before the first step, and without data."""
     method = METHODS.get(chart.run.method)
     if method is None or method.graph is None or chart.data is None or not point.values:
@@ -90,7 +90,7 @@ def _options(title: str, axes: Axes, point: Point | None) -> PlotOptions:
     return PlotOptions(title, style, selected_step=point.step if point else None)
 
 
-def _metrics(chart: Drawn, options: PlotOptions, names: list[str]) -> Window:
+def _metrics(chart: RunChart, options: PlotOptions, names: list[str]) -> Window:
     """Some metrics over the steps; a line marks the selected step."""
     budget, title = max(2, MAX_POINTS // len(names)), options.metric
     traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
@@ -108,7 +108,7 @@ def _metrics(chart: Drawn, options: PlotOptions, names: list[str]) -> Window:
     return Window(f"metric-{html.escape(title)}", title, traces, layout)
 
 
-def _selected_step(chart: Drawn, options: PlotOptions) -> list[Layout]:
+def _selected_step(chart: RunChart, options: PlotOptions) -> list[Layout]:
     """A vertical line at the selected step, if one is."""
     if options.selected_step is None:
         return []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.storage.batch import Point
 from app.storage.records import RunRecord
 from trainers import METHODS, is_search
@@ -34,7 +34,7 @@ def _titled(run: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("_", " ") if run.method in METHODS else name: value for name, value in values.items()}
 
 
-def samples(chart: Drawn, point: Point | None = None) -> tuple[str, str] | None:
+def samples(chart: RunChart, point: Point | None = None) -> tuple[str, str] | None:
     """The title and the HTML table of the samples that a step used, each with the model's output and its loss.
 
     The model is that of the point, or without one that of the last point; of a search, that of the best candidate.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import XAxis
 from app.storage.batch import Floats
 from app.visdom.windows.layout import AxesStyle
@@ -27,7 +27,7 @@ class PlotOptions:
     selected_step: float | None = None  # is always within the scale
 
 
-def x_values(chart: Drawn, steps: Floats, options: PlotOptions) -> list[float]:
+def x_values(chart: RunChart, steps: Floats, options: PlotOptions) -> list[float]:
     """The places of these steps along the horizontal axis, in its units; plus 1 for steps and epochs on a log scale."""
     if options.x_axis == "time":
         seconds = chart.seconds(steps)
@@ -44,7 +44,7 @@ def x_hover(options: PlotOptions) -> str:
     return "%{x:.3f} s<br>" if options.x_axis == "time" else f"{options.x_axis} %{{x}}<br>"
 
 
-def x_title(options: PlotOptions, charts: list[Drawn]) -> str:
+def x_title(options: PlotOptions, charts: list[RunChart]) -> str:
     """The title of the horizontal axis."""
     title = TITLES[options.x_axis]
     if options.x_axis == "epoch" and any(chart.epochs(np.zeros(1)) is None for chart in charts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.charts.trajectory import HEAD, TAIL, Trail
+from app.charts.trajectory import HEAD, TAIL, Trajectory
 
 
 def records(first: int, last: int) -> np.ndarray:
@@ -15,10 +15,10 @@ def records(first: int, last: int) -> np.ndarray:
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000, 40_000])
 def test_however_it_comes_in_the_same_is_kept(chunk: int) -> None:
-    trail = Trail()
+    trajectory = Trajectory()
     for first in range(0, 20_000, chunk):
-        trail.append(records(first, min(first + chunk, 20_000)))
-    kept = trail.until(np.inf)
+        trajectory.append(records(first, min(first + chunk, 20_000)))
+    kept = trajectory.until(np.inf)
     assert TAIL / 2 < len(kept) - HEAD <= TAIL
     assert kept[:HEAD, 0].tolist() == list(range(HEAD))
     gaps = set(np.diff(kept[HEAD:, 0]).tolist())
@@ -28,9 +28,9 @@ def test_however_it_comes_in_the_same_is_kept(chunk: int) -> None:
 
 
 def test_only_up_to_a_step_and_only_numbers() -> None:
-    trail = Trail()
+    trajectory = Trajectory()
     odd = records(0, 4)
     odd[2, 1] = np.nan
-    trail.append(odd)
-    assert trail.until(2)[:, 0].tolist() == [0, 1]
-    assert len(Trail().until(5)) == 0
+    trajectory.append(odd)
+    assert trajectory.until(2)[:, 0].tolist() == [0, 1]
+    assert len(Trajectory().until(5)) == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.downsampling import CAPACITY, Curve, extremes_of_stretches, keep_extremes
+from app.storage.downsampling import CAPACITY, Curve, extremes_of_buckets, keep_extremes
 from lossboard import MISSING
 
 
@@ -37,7 +37,7 @@ def test_what_has_room_is_kept_whole() -> None:
 def test_a_thinned_zigzag_is_a_zigzag(factor: float, count: int) -> None:
     """Of a curve that swings with every point, no swing leads from one side to the same one."""
     _, shown = grow(np.sign(factor) ** np.arange(count) * abs(factor) ** (np.arange(count) / 10), []).points(40)
-    sides = np.sign(shown[1:-2])  # the ends are there in any case, and the last stretch may be odd
+    sides = np.sign(shown[1:-2])  # the ends are there in any case, and the last bucket may be odd
     assert 30 < len(shown) <= 40
     assert (sides[1:] == -sides[:-1]).all()
 
@@ -55,14 +55,14 @@ def test_a_long_curve_keeps_its_ends_and_its_spike(pieces: list[int], spike: int
     assert np.array_equal(values[steps.astype(int)], shown)  # every point shown was logged
 
 
-def test_every_stretch_keeps_its_minimum_and_maximum() -> None:
+def test_every_bucket_keeps_its_minimum_and_maximum() -> None:
     values = np.random.default_rng(0).normal(size=50 * CAPACITY)
     steps, shown = grow(values, [777] * 60).points(2 * CAPACITY)
     for start in range(0, len(values), 256):
-        stretch = values[start : start + 256]
+        bucket = values[start : start + 256]
         inside = shown[(steps >= start) & (steps < start + 256)]
-        assert stretch.max() in inside
-        assert stretch.min() in inside
+        assert bucket.max() in inside
+        assert bucket.min() in inside
 
 
 def test_values_that_are_no_numbers_are_counted_and_left_out() -> None:
@@ -118,17 +118,17 @@ def test_few_values_are_all_kept() -> None:
 
 
 @given(st.integers(1, 300), st.integers(1, 3), st.integers(1, 64), st.integers(0, 2**32))
-def test_extremes_of_every_stretch_and_metric(total: int, metrics: int, stretch: int, seed: int) -> None:
+def test_extremes_of_every_bucket_and_metric(total: int, metrics: int, bucket: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     columns = random.normal(size=(total, metrics))
     columns[random.random(columns.shape) < 0.2] = np.nan
     columns[random.random(columns.shape) < 0.1] = np.inf
-    kept = extremes_of_stretches(columns, stretch)
+    kept = extremes_of_buckets(columns, bucket)
     assert {0, total - 1} <= set(kept.tolist())
-    for start in range(0, total, stretch):
-        inside = kept[(kept >= start) & (kept < start + stretch)]
+    for start in range(0, total, bucket):
+        inside = kept[(kept >= start) & (kept < start + bucket)]
         for column in columns.T:
-            values = column[start : start + stretch]
+            values = column[start : start + bucket]
             if np.isfinite(values).any():
                 finite, shown = values[np.isfinite(values)], column[inside][np.isfinite(column[inside])]
                 assert (shown.min(), shown.max()) == (finite.min(), finite.max())

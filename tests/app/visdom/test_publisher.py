@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.charts.latest import LatestRuns
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
 from app.schemas.view import Axes, View
 from app.storage.batch import Batch
@@ -232,7 +232,7 @@ async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
         for one in (run, other):
             await stage.publisher.open_single_run(one)
 
-        def fail_for_the_first(one: Drawn, *rest: Any) -> list[Window]:
+        def fail_for_the_first(one: RunChart, *rest: Any) -> list[Window]:
             return windows_at(one, *rest) if one.run is other else fail()
 
         def fail(*_: Any) -> list[Window]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.charts.colours import PALETTE, SCALE, others, shade, shades
-from app.charts.run_chart import Drawn
+from app.charts.run_chart import RunChart
 from app.schemas.view import Axes, View
 from app.visdom.windows.layout import Window
 from app.visdom.windows.race import race_windows
@@ -59,7 +59,7 @@ def test_what_stands_beside_a_colour_is_unlike_it(colour: str) -> None:
     assert {colour, *others(colour)} == {colour, *PALETTE}
 
 
-def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> Drawn:
+def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> RunChart:
     one = drawn(number, [1.0, 1.5], [4.0, loss], group="<i>race</i>", varied=varied, **record)
     one.run.first_loss, one.run.last, one.run.shade = 4.0, {"loss": loss, "w": 1.5}, number / 10
     return one
@@ -109,7 +109,7 @@ def test_a_table_tells_of_a_search_its_best_and_of_what_left_the_scale_that_it_d
         racer(1, 18.67, {"method": "sweep"}, result={"best_loss": 0.25}),
         racer(2, 1e30, {"method": "gd"}, status="finished"),
         racer(3, math.inf, {"method": "sgd"}, status="diverged"),
-        Drawn(racer(4, 1.0, {"method": "torch"}).run),
+        RunChart(racer(4, 1.0, {"method": "torch"}).run),
     ]
     racing[3].run.last = {}
     (window,) = race_windows(racing)
@@ -122,13 +122,13 @@ def test_no_race_no_window() -> None:
     racing = [racer(1, 1.0, {"lr": 0.1}), racer(2, 1e-3, {"lr": 0.2})]
     assert race_windows([]) == race_windows(racing[:1]) == []
     assert race_windows([*racing, drawn(3, [1.0], [1.0])]) == []
-    assert race_windows([racer(1, 1.0, {"lr": 0.1}), Drawn(racer(2, 1, {"lr": 1}).run)])  # one without a point
+    assert race_windows([racer(1, 1.0, {"lr": 0.1}), RunChart(racer(2, 1, {"lr": 1}).run)])  # one without a point
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-def changed(*changes: tuple[float, dict[str, Any]]) -> Drawn:
+def changed(*changes: tuple[float, dict[str, Any]]) -> RunChart:
     one = drawn(1, [1.0] * 1000, [4.0] * 1000)
     one.run.changes = [{"step": step, "params": params} for step, params in changes]
     return one

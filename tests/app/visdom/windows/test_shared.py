@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.charts.latest import SHARED_METRICS
-from app.charts.run_chart import Drawn, parabola_of
+from app.charts.run_chart import RunChart, parabola_of
 from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
@@ -23,10 +23,10 @@ DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
 
 def drawn(
     number: int, ws: list[float], losses: list[float], method: str = "gd", status: Any = "running", **record: Any
-) -> Drawn:
+) -> RunChart:
     params = {"lr": 0.01} if method != "sweep" else {}
     run = RunRecord(f"{number:032x}", f"run {number}", method, params, status, 0.0, number, **record)
-    one = Drawn(run, SHARED_METRICS, parabola_of(DATA) if method in ("gd", "sweep") else None)
+    one = RunChart(run, SHARED_METRICS, parabola_of(DATA) if method in ("gd", "sweep") else None)
     rows = np.column_stack([np.arange(len(ws)), ws, losses]) if ws else np.empty((0, 3))
     one.append(Batch(0, ("w", "loss"), rows))
     return one

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import lossboard
-from app.charts.run_chart import Drawn, parabola_of
+from app.charts.run_chart import RunChart, parabola_of
 from app.schemas.view import Axes
 from app.storage.batch import Batch, Floats, Point
 from app.storage.records import RunRecord
@@ -28,7 +28,7 @@ from trainers.theory.cost_surface import CostSurface
 DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.5]))
 
 
-def trained(name: str, data: tuple[Floats, Floats] = DATA, **params: Any) -> tuple[Drawn, list[Point]]:
+def trained(name: str, data: tuple[Floats, Floats] = DATA, **params: Any) -> tuple[RunChart, list[Point]]:
     """A run as the publisher draws it after all of its steps, and its points."""
     method = METHODS[name]
     chosen = method.params.model_validate(params)
@@ -43,7 +43,7 @@ def trained(name: str, data: tuple[Floats, Floats] = DATA, **params: Any) -> tup
     run = RunRecord("1" * 32, "run", name, chosen.model_dump(), "finished", 0.0, 1)
     run.step, run.last = len(rows) - 1, points[-1].values
     parabola = parabola_of(data) if method.one_parameter else None
-    one = Drawn(run, None, parabola, None if parabola else CostSurface.of(make_data(*data)), data)
+    one = RunChart(run, None, parabola, None if parabola else CostSurface.of(make_data(*data)), data)
     one.append(batch)
     return one, points
 
@@ -326,7 +326,7 @@ def test_of_very_many_samples_the_first_are_shown() -> None:
 def test_before_the_first_step() -> None:
     for name in METHODS:
         one, _ = trained(name, **({"epochs": 1} if METHODS[name].kind == "descent" else {}))
-        empty = Drawn(one.run, None, one.parabola, one.surface, one.data)
+        empty = RunChart(one.run, None, one.parabola, one.surface, one.data)
         empty.run.step, empty.run.last = None, {}
         for shown in windows_at(empty):
             json.dumps([shown.data, shown.layout], allow_nan=False)
