@@ -1,8 +1,10 @@
-"""A real database that a test can fill up, and in which it can hold one task at a time."""
+"""A real database that a test can fill up or stop, and in which it can hold one task at a time."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +18,12 @@ type Access = Literal["read", "write"]
 
 
 class GatedDatabase(Database):
-    """A database whose disk is full while ``full`` is True."""
+    """A database whose disk is full while ``full`` is True; ``waiting`` counts what is to be written and is not."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.full = False
+        self.waiting = 0
         self._gates: dict[tuple[asyncio.Task[Any] | None, Access], _Gate] = {}
 
     @asynccontextmanager
@@ -31,14 +34,35 @@ class GatedDatabase(Database):
         gate = self._gates[task, at] = _Gate()
         await until(lambda: gate.reached or task.done())
         assert gate.reached, f"it has come to its end without a {at}"
-        yield
-        gate.open.set()
-        await task
+        try:
+            yield
+        finally:
+            gate.open.set()
+            await task
+
+    @asynccontextmanager
+    async def stuck(self) -> AsyncIterator[None]:
+        """While the block runs, what is to be written waits."""
+        reached, done = threading.Event(), threading.Event()
+
+        def wait(_: sqlite3.Connection) -> None:
+            reached.set()
+            done.wait()
+
+        waiting = asyncio.create_task(super().write(wait))
+        await until(reached.is_set)
+        try:
+            yield
+        finally:
+            done.set()
+            await waiting
 
     async def write[T](self, work: Work[T]) -> T:
         if self.full:
             raise UnavailableError("The disk is full.")
+        self.waiting += 1
         value = await super().write(work)
+        self.waiting -= 1
         await self._pass("write")
         return value
 

@@ -354,6 +354,15 @@ async def test_a_run_that_is_stopped_while_it_is_renamed_in_the_queue_has_stoppe
     assert (record.status, record.name) == ("stopped", "new")
 
 
+async def test_a_run_that_is_renamed_while_it_is_stopped_in_the_queue_has_stopped(runs: Runs) -> None:
+    *_, waiting = [await runs.queue() for _ in range(3)]
+    async with runs.database.held(runs.control.stop(waiting)):
+        renaming = await runs.meet(waiting, runs.service.rename(waiting, "new"))
+    await renaming
+    record = await runs.stored(waiting)
+    assert (record.status, record.name) == ("stopped", "new")
+
+
 async def test_what_is_asked_of_one_run_does_not_wait_for_another(runs: Runs) -> None:
     first, second = await runs.start(), await runs.start()
     async with runs.database.held(runs.control.pause(first)):

@@ -62,6 +62,15 @@ async def test_an_empty_batch_is_a_heartbeat(runs: Runs) -> None:
     assert await runs.losses(run_id) == [3.0]
 
 
+async def test_records_without_a_metric_are_points_too(runs: Runs) -> None:
+    run_id = await runs.script()
+    steps = Batch(0, (), np.arange(1000.0).reshape(-1, 1))
+    assert (await runs.ingest.add_points(run_id, steps)).accepted == 1000
+    assert (await runs.post(run_id, 1000, 3.0)).accepted == 1001
+    record = await runs.service.get(run_id)
+    assert (record.step, record.first_loss) == (1000, 3.0)
+
+
 async def test_a_batch_that_comes_again_is_stored_once(runs: Runs) -> None:
     run_id = await runs.script()
     for _ in range(2):

@@ -11,6 +11,7 @@ from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
 from app.runs.scheduler import Limits
 from app.runs.service import INTERRUPTED
 from tests.harness.runs import Runs
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -201,6 +202,17 @@ async def test_a_run_that_begins_to_run_is_listed_once_it_shows_that(runs: Runs)
     assert found == [([], 0), ([run_id], 1)]
 
 
+async def test_a_run_is_listed_under_the_status_that_it_shows_before_that_is_on_disk(runs: Runs) -> None:
+    run_id = await runs.start()
+    async with runs.database.stuck():
+        pausing = asyncio.create_task(runs.control.pause(run_id))
+        await until(lambda: runs.active.get(run_id).paused)
+        listing = asyncio.create_task(page(runs, "paused"))
+        await until(lambda: listing.done() or runs.database.waiting == 2)
+    await pausing
+    assert await listing == ([run_id], 1)
+
+
 async def test_of_some_runs_those_that_exist_are_found_oldest_first(runs: Runs) -> None:
     first, deleted, third = [await runs.script() for _ in range(3)]
     await runs.service.delete(deleted)
@@ -346,12 +358,20 @@ async def test_a_board_that_ends_starts_nothing_more(runs: Runs) -> None:
 
 async def test_a_board_ends_once(runs: Runs) -> None:
     run_id = await runs.script()
-    async with runs.database.held(runs.service.close()):
-        again = asyncio.create_task(runs.service.close())
-    await again
+    await runs.service.close()
     ended_at = (await runs.stored(run_id)).ended_at
     await runs.service.close()
     assert (await runs.stored(run_id)).ended_at == ended_at
+
+
+async def test_who_ends_a_board_that_is_ending_waits_until_it_has_ended(runs: Runs) -> None:
+    run_id = await runs.script()
+    async with runs.database.held(runs.service.close()):
+        again = asyncio.create_task(runs.service.close())
+        await asyncio.sleep(0)
+        assert not again.done()
+    await again
+    assert await runs.status(run_id) == "interrupted"
 
 
 async def test_a_board_whose_disk_is_full_ends_all_the_same(runs: Runs) -> None:
