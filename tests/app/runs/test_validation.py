@@ -73,6 +73,11 @@ def test_each_run_of_a_race_of_methods_has_one_of_them() -> None:
     assert [plan.name for plan in plans] == ["two, Gradient descent", "two, Stochastic gradient descent"]
 
 
+def test_choices_are_raced_too() -> None:
+    plans = plan_race(RaceIn(method="sgd", vary={"order": ["random", "sequential"]}))
+    assert [plan.name for plan in plans] == ["order random", "order sequential"]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
