@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import time
@@ -80,6 +81,18 @@ class Active:
         if self.launched:
             self.changed = self.changed | params
             self.untold = self.untold | params
+
+    @contextlib.contextmanager
+    def or_as_before(self) -> Iterator[None]:
+        """What is asked of the run in this block is asked only if the block ends without an exception."""
+        status, params, stop_asked = self.record.status, self.record.params, self.stop_asked
+        changed, untold, hold, steps = self.changed, self.untold, self._hold, self._steps
+        try:
+            yield
+        except Exception:
+            self.record.status, self.record.params, self.stop_asked = status, params, stop_asked
+            self.changed, self.untold, self._hold, self._steps = changed, untold, hold, steps
+            raise
 
     def tell(self) -> dict[str, Any]:
         """Called when its control is told to a script: the changes that it was told the last time and has not

@@ -58,9 +58,10 @@ class RunControl:
             active = self._active.get(run_id)
             if active is None:
                 return await self._active.find(run_id)
-            asked, active.stop_asked = active.stop_asked, True
-            if not active.launched:
-                return await self._active.end(active, "stopped")
+            with active.or_as_before():
+                asked, active.stop_asked = active.stop_asked, True
+                if not active.launched:
+                    return await self._active.end(active, "stopped")
             if not asked and active.record.method != EXTERNAL:
                 self._scheduler.kill_after_grace(run_id)
             return active.record
@@ -76,6 +77,7 @@ class RunControl:
                 raise ConflictError(f"This run has ended ({how}); it can no longer be {doing}. Start another one.")
             if active.stop_asked:
                 raise ConflictError(f"This run was asked to stop; it can no longer be {doing}.")
-            yield active
-            await self._store.save_run(active.record)
+            with active.or_as_before():
+                yield active
+                await self._store.save_run(active.record)
         await self._scheduler.launch()

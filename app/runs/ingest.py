@@ -79,11 +79,13 @@ class Ingest:
         """Interrupt external runs that have been silent for too long; runs for ever."""
         while True:
             await asyncio.sleep(1)
-            for active in self._active:
-                silent = time.monotonic() - active.heard_at
-                if active.record.method == EXTERNAL and silent > SILENCE_S:
-                    error = f"Nothing was heard of it for {SILENCE_S:.0f} s."
-                    await self._active.give_up(active, "interrupted", error)
+            await self.interrupt_silent(time.monotonic())
+
+    async def interrupt_silent(self, now: float) -> None:
+        """Interrupt external runs of which nothing was heard for ``SILENCE_S`` before ``now`` (time.monotonic())."""
+        for active in self._active:
+            if active.record.method == EXTERNAL and now - active.heard_at > SILENCE_S:
+                await self._active.give_up(active, "interrupted", f"Nothing was heard of it for {SILENCE_S:.0f} s.")
 
     async def _note_start(self, record: RunRecord, status: Status) -> None:
         """The first points of a run come in. What cannot be stored has not happened."""
@@ -117,7 +119,7 @@ class Ingest:
 
     async def _revive(self, record: RunRecord) -> Active:
         record.status, record.ended_at, record.error = "running", None, None
+        await self._store.save_run(record)
         active = Active(record, launched=True, heard_at=time.monotonic())
         self._active.add(active)
-        await self._store.save_run(record)
         return active

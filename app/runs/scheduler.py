@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +35,25 @@ class Scheduler:
     """Starts and kills the workers of runs."""
 
     def __init__(
-        self, active: ActiveRuns, executor: Executor, journals: Leftovers, limits: Limits, *, url: str, data_dir: Path
+        self,
+        active: ActiveRuns,
+        executor: Executor,
+        journals: Leftovers,
+        limits: Limits,
+        *,
+        url: str,
+        data_dir: Path,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``url`` is where workers report to, ``data_dir`` where they keep their journals."""
+        """``url`` is where workers report to, ``data_dir`` where they keep their journals; ``sleep`` waits so many
+        seconds."""
         self._active = active
         self._executor = executor
         self._journals = journals
         self._limits = limits
         self._url = url
         self._data_dir = data_dir
+        self._sleep = sleep
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         # In a task: a start that fails ends another run, whose lock it takes.
@@ -82,7 +92,7 @@ class Scheduler:
         """End the worker of a run that was asked to stop, if it does not do so by itself."""
 
         async def wait_and_kill() -> None:
-            await asyncio.sleep(STOP_GRACE_S)
+            await self._sleep(STOP_GRACE_S)
             if self._active.get(run_id):
                 await self._executor.kill(run_id)
 

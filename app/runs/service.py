@@ -132,10 +132,13 @@ class RunService:
         async with self._active.lock(run_id):
             record = await self.get(run_id)
             if active := self._active.get(run_id):
-                active.stop_asked = True  # should it wait in the queue, it is not started now
-            await self._scheduler.kill(run_id)
-            await self._store.delete_run(record)
-            self._active.remove(run_id)
+                with active.or_as_before():
+                    active.stop_asked = True  # should it wait in the queue, it is not started now
+                    await self._store.delete_run(record)
+                await self._scheduler.kill(run_id)
+                self._active.remove(run_id)
+            else:
+                await self._store.delete_run(record)
         await self._scheduler.launch()
 
     async def close(self) -> None:

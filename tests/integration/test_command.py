@@ -90,19 +90,6 @@ def test_board_and_scripts_agree_on_the_data_folder(monkeypatch: pytest.MonkeyPa
         assert Settings().data_dir == client.data_folder()
 
 
-def test_a_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    done = lossboard("--no-browser", "--data-dir", str(tmp_path / "file"))
-    assert done.returncode == 1
-    assert "--data-dir" in done.stderr
-    assert "Traceback" not in done.stderr
-    (tmp_path / "lossboard.sqlite3").write_text("not a database, but long enough to be read as one" * 100)
-    done = lossboard("--no-browser", "--port", "0", "--data-dir", str(tmp_path))
-    assert done.returncode == 1
-    assert "lossboard.sqlite3 cannot be opened" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_a_bad_option_is_a_sentence() -> None:
     done = lossboard("--port", "99999", "--no-browser")
     assert done.returncode != 0

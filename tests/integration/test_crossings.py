@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.storage.database import DATABASE_FILE
-from tests.harness.boards import PATIENCE, BoardProcess, wait_for
+from tests.harness.boards import PATIENCE, BoardProcess
 
 TIMES = 24  # a crossing is tried; before each was mended, between an eighth and a half went wrong
 
@@ -74,31 +72,6 @@ def test_a_new_name_and_an_end_are_both_kept(board: BoardProcess, cross: Crossin
         assert (stored["status"], stored["name"]) == ("finished", "new")
 
 
-def test_a_run_that_is_stopped_in_the_queue_stays_stopped(board: BoardProcess, cross: Crossing) -> None:
-    for _ in range(8):  # as many as there may be slots
-        board.run("gd", epochs=10_000_000)
-    for late in range(TIMES):
-        run = f"/api/runs/{board.run('gd', epochs=10_000_000)['id']}"
-        cross(
-            lambda client, run=run: client.post(f"{run}/stop"),
-            lambda client, run=run: client.patch(run, json={"name": "new"}),
-            late,
-        )
-        wait_for(lambda run=run: board.get(run)["status"] == "stopped", "its end")
-
-
-def test_a_terminal_status_comes_after_every_point(board: BoardProcess, cross: Crossing) -> None:
-    for late in range(TIMES):
-        run = script_run(board)
-        cross(
-            lambda client, run=run: [send(client, run, step) for step in range(5)],
-            lambda client, run=run: client.post(f"{run}/finish", json={"status": "finished"}),
-            4 + late,
-        )
-        points = board.get(f"{run}/points")["step"]
-        assert board.get(run)["step"] == (points[-1] if points else None)
-
-
 def test_a_change_that_is_told_at_the_end_leaves_the_run_ended(board: BoardProcess, cross: Crossing) -> None:
     x = [float(i) for i in range(50_000)]
     runs = [board.run("gd", data={"x": x, "y": x}, lr=1e-12, epochs=10_000_000)["id"] for _ in range(2)]
@@ -111,34 +84,6 @@ def test_a_change_that_is_told_at_the_end_leaves_the_run_ended(board: BoardProce
             late,
         )
         assert board.get(run)["status"] == "finished"
-
-
-def test_an_end_that_cannot_be_stored_can_be_told_again(new_board: Callable[..., BoardProcess]) -> None:
-    board = new_board().start()
-    board.client.timeout = httpx2.Timeout(30)
-    run = script_run(board)
-    assert send(board.client, run, 0) == 200
-    other = sqlite3.connect(board.folder / DATABASE_FILE, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        refused = board.client.post(f"{run}/finish", json={"status": "finished"})
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
-    assert refused.status_code == 503
-    assert "database is locked" in refused.json()["detail"][0]["msg"]
-    assert board.get(run)["status"] == "running"
-    assert send(board.client, run, 1) == 200
-    assert board.client.post(f"{run}/finish", json={"status": "finished"}).json()["status"] == "finished"
-    assert board.get(f"{run}/points")["step"] == [0, 1]
-
-
-def test_records_without_a_metric_hold_nothing_up(board: BoardProcess) -> None:
-    run = script_run(board)
-    empty = {"seq": 0, "step": list(range(1000)), "metrics": {}}
-    assert board.client.post(f"{run}/points", json=empty).json()["accepted"] == 1000
-    assert send(board.client, run, 1000) == 200
-    assert board.get(f"{run}/points", max_points=10)["metrics"]["loss"][-1] == 1000
 
 
 def test_two_changes_of_the_board_are_both_kept(board: BoardProcess, cross: Crossing) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,13 +63,6 @@ def test_a_sweep_is_ranked_by_its_best_candidate(board: BoardProcess) -> None:
     assert losses == {ended["sweep"]["id"]: 0.0, ended["gd"]["id"]: ended["gd"]["last"]["loss"]}
 
 
-def test_choices_are_raced(board: BoardProcess) -> None:
-    made = race(board, method="sgd", vary={"order": ["random", "sequential"]})
-    assert [run["name"] for run in made["runs"]] == ["order random", "order sequential"]
-    for run in made["runs"]:
-        board.wait_until(run["id"])
-
-
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -124,24 +116,3 @@ def test_slowed_runs_go_side_by_side(board: BoardProcess) -> None:
     ranking = board.get(f"/api/races/{made['group']}")
     assert {place["status"] for place in ranking} == {"running"}
     stop(board, made)
-
-
-def test_a_race_at_full_speed_queues_as_usual(new_board: Callable[..., BoardProcess]) -> None:
-    board = new_board(LOSSBOARD_MAX_RUNNING="1").start()
-    made = race(board, method="gd", params={"epochs": 10_000_000}, vary={"lr": [0.01, 0.02, 0.03]})
-    first, *others = [run["id"] for run in made["runs"]]
-    board.wait_until(first, "running")
-    assert [board.get(f"/api/runs/{run}")["status"] for run in others] == ["queued", "queued"]
-
-
-def test_a_ranking_survives_the_death_of_the_board(new_board: Callable[..., BoardProcess]) -> None:
-    board = new_board().start()
-    made = race(board, method="gd", params={"steps_per_second": 100, "epochs": 10_000}, vary={"lr": [0.1, 0.05]})
-    reached = wait_for(lambda: all(place["steps_to_1_percent"] for place in board.get(f"/api/races/{made['group']}")))
-    assert reached
-    board.process.kill()
-    board.stop()
-    board.start()
-    ranking = board.get(f"/api/races/{made['group']}")
-    assert [(place["value"], place["steps_to_1_percent"]) for place in ranking] == [(0.1, 1), (0.05, 4)]
-    assert {place["status"] for place in ranking} == {"interrupted"}

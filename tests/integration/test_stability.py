@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,20 +70,6 @@ def test_a_run_says_why(board: BoardProcess) -> None:
     assert board.run("gd", lr=0.05)["why"] is None
     seen = board.wait_until(board.run("backprop", lr=2.0)["id"])
     assert (seen["status"], f"at step {seen['step']}" in seen["why"]) == ("diverged", True)
-
-
-def test_runs_of_an_older_board_have_no_reason(new_board: Callable[..., BoardProcess], tmp_path: Path) -> None:
-    board = new_board(tmp_path / "data").start()
-    run = board.wait_until(board.run("gd", lr=0.2)["id"])
-    board.stop()
-    with sqlite3.connect(tmp_path / "data" / "lossboard.sqlite3") as database:
-        (text,) = database.execute("SELECT record FROM runs").fetchone()
-        record = json.loads(text)
-        del record["why"]
-        database.execute("UPDATE runs SET record = ?", (json.dumps(record),))
-    database.close()
-    again = new_board(tmp_path / "data").start()
-    assert again.get(f"/api/runs/{run['id']}")["why"] is None
 
 
 def test_lessons(board: BoardProcess) -> None:
