@@ -50,7 +50,8 @@ export async function startRace(request) {
  * @param {"pause" | "resume" | "step" | "stop"} how
  */
 export function controlRun(run, how) {
-  return attempt(async () => keepRun(await api("POST", `/runs/${run.id}/${how}`, how === "step" ? { steps: 1 } : undefined)));
+  const body = how === "step" ? { steps: 1 } : undefined;
+  return attempt(async () => keepRun(await api("POST", `/runs/${run.id}/${how}`, body)));
 }
 
 /**

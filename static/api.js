@@ -41,9 +41,10 @@ export async function api(method, path, body) {
  * @param {unknown} body
  */
 async function send(method, path, body) {
-  const content = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+  const headers = { "Content-Type": "application/json" };
+  const options = body === undefined ? { method } : { method, headers, body: JSON.stringify(body) };
   try {
-    return await fetch(`/api${path}`, { method, ...content });
+    return await fetch(`/api${path}`, options);
   } catch {
     throw new ApiError(0, [{ path: [], message: "The board does not answer. Is it still running?" }]);
   }

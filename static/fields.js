@@ -246,14 +246,15 @@ export function paceField(name, schema) {
  * @param {string} name of the list, for what a FieldError says
  */
 export function numbersIn(text, name) {
+  const advice = "write numbers with commas between, such as 1, 2, 3.";
   const parts = text.trim().split(/[\s,;]+/).filter((part) => part !== "");
   if (!parts.length) {
-    throw new FieldError(`${name} is empty: write numbers with commas between, such as 1, 2, 3.`);
+    throw new FieldError(`${name} is empty: ${advice}`);
   }
   return parts.map((part) => {
     const number = Number(part);
     if (!Number.isFinite(number)) {
-      throw new FieldError(`“${part.slice(0, 40)}” is not a number: write numbers with commas between, such as 1, 2, 3.`);
+      throw new FieldError(`“${part.slice(0, 40)}” is not a number: ${advice}`);
     }
     return number;
   });

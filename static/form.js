@@ -146,7 +146,8 @@ function renderHelp(target) {
     return;
   }
   const title = find("label", HTMLElement, field.element).textContent;
-  help.replaceChildren(make("strong", { textContent: `${title}: ` }), find(".hidden", HTMLElement, field.element).textContent);
+  const meaning = find(".hidden", HTMLElement, field.element).textContent;
+  help.replaceChildren(make("strong", { textContent: `${title}: ` }), meaning);
 }
 
 /** @param {Event} event */
@@ -177,9 +178,9 @@ function fetchStability() {
     return;
   }
   const others = paramFields.filter(({ name }) => name !== "lr" && name !== "steps_per_second");
-  const readAll = (/** @type {Field[]} */ fields) => Object.fromEntries(fields.map((field) => [field.name, field.read()]));
+  const read = (/** @type {Field} */ field) => field.read();
   try {
-    zones.fetchLater({ method: select.value, params: readAll(others), data: readAll(dataFields) });
+    zones.fetchLater({ method: select.value, params: readAll(others, read), data: readAll(dataFields, read) });
   } catch {
     zones.fetchLater(null); // half typed
   }
@@ -222,10 +223,20 @@ export async function submitForm(send, complete = (request) => request) {
 
 /** @returns {RunRequest} */
 function readRequest() {
-  const readAll = (/** @type {Field[]} */ fields) => Object.fromEntries(fields.map((field) => [field.name, readField(field)]));
-  const request = { method: select.value, params: readAll(paramFields), data: readAll(dataFields) };
+  const params = readAll(paramFields, readField);
+  const request = { method: select.value, params, data: readAll(dataFields, readField) };
   const name = nameInput.value.trim();
   return name ? { ...request, name } : request;
+}
+
+/**
+ * The values of fields by their names.
+ *
+ * @param {Field[]} fields
+ * @param {(field: Field) => any} read
+ */
+function readAll(fields, read) {
+  return Object.fromEntries(fields.map((field) => [field.name, read(field)]));
 }
 
 /** @type {ReadField} */

@@ -63,7 +63,8 @@ export function statusOf(run) {
  */
 export function explanationOf(run) {
   const lr = run.params.lr;
-  const advice = typeof lr === "number" && !run.why ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
+  const isLrTooLarge = typeof lr === "number" && !run.why;
+  const advice = isLrTooLarge ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
   if (run.status === "diverged") {
     const where = run.step === null ? "Diverged" : `Diverged at step ${whole(run.step)}`;
     return run.error ?? `${where}: w or the loss left the range of numbers.${advice}`;
@@ -84,8 +85,18 @@ export function explanationOf(run) {
  */
 function isFlyingOff(run) {
   const { predict_before: before, predict_after: after } = run.result;
-  const far = (/** @type {any} */ value, /** @type {any} */ from) => Math.abs(value) > 1e6 * Math.max(1, Math.abs(from));
-  return far(after, before) || (UNDER_WAY.has(run.status) && run.method !== "external" && far(run.last.w, run.params.w0 ?? 1));
+  const isOwn = run.method !== "external" && UNDER_WAY.has(run.status);
+  return isFar(after, before) || (isOwn && isFar(run.last.w, run.params.w0 ?? 1));
+}
+
+/**
+ * Whether a value is millions of times as large as the one it came from.
+ *
+ * @param {any} value
+ * @param {any} from
+ */
+function isFar(value, from) {
+  return Math.abs(value) > 1e6 * Math.max(1, Math.abs(from));
 }
 
 /**

@@ -31,7 +31,9 @@ hold.addEventListener("click", () => {
   const isHeld = underWay.every(isPaused);
   underWay.filter((run) => isPaused(run) === isHeld).forEach((run) => controlRun(run, isHeld ? "resume" : "pause"));
 });
-find("#race-stop", HTMLButtonElement).addEventListener("click", () => underWay.forEach((run) => controlRun(run, "stop")));
+find("#race-stop", HTMLButtonElement).addEventListener("click", () => {
+  underWay.forEach((run) => controlRun(run, "stop"));
+});
 
 /** @param {State} state */
 export function renderRanking(state) {

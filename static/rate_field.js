@@ -19,7 +19,8 @@ const ROUND_RATES = POWERS.flatMap((power) => DIGITS.map((digit) => Number(`${di
  */
 export function rateField(name, schema) {
   const { input, read, write } = numberControl(schema);
-  const slider = make("input", { type: "range", min: String(MIN_POWER), max: String(MAX_POWER), step: "any", className: "slider" });
+  const limits = { min: String(MIN_POWER), max: String(MAX_POWER), step: "any" };
+  const slider = make("input", { type: "range", className: "slider", ...limits });
   slider.setAttribute("aria-label", `${schema.title ?? name}, on a logarithmic scale`);
   const zones = new StabilityZones(slider, `field-${name}-theory`);
   // an empty field is the default, and what is half typed (1e-) no number yet
@@ -70,8 +71,8 @@ function roundRate(power) {
 }
 
 /**
- * Arrows go to the next round rate, Page Up and Page Down a decade on: the fixed steps that fields have are of no use on
- * a logarithmic scale.
+ * Arrows go to the next round rate, Page Up and Page Down a decade on: the fixed steps that fields have are of no use
+ * on a logarithmic scale.
  *
  * @param {KeyboardEvent} event
  * @param {number} rate as it is

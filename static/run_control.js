@@ -73,7 +73,8 @@ export class RunControl {
   /** @param {string} param */
   addInput(param) {
     const { label, title } = FIELDS[param];
-    const input = make("input", { type: "number", step: "any", name: param, title, placeholder: "full", autocomplete: "off" });
+    const input = make("input", { type: "number", step: "any", name: param, title, placeholder: "full" });
+    input.autocomplete = "off";
     // each parameter by itself: what waits for its turn is then the last change of this one, not of any
     const send = throttled(CHANGE_INTERVAL_MS, (/** @type {number | null} */ value) => this.send(param, value));
     const read = () => {
@@ -91,7 +92,8 @@ export class RunControl {
       }));
     }
     this.inputs.set(param, input);
-    this.refusal.before(make("label", { className: `live ${param}` }, ...(param === "lr" ? [label, input] : [input, label])));
+    const children = param === "lr" ? [label, input] : [input, label];
+    this.refusal.before(make("label", { className: `live ${param}` }, ...children));
     return input;
   }
 

@@ -72,8 +72,8 @@ function renderValues(run, at) {
 }
 
 /**
- * Show the values of a step, which are those of its own point; a response that was overtaken is dropped. If a script has
- * left out the step that was chosen here, the next one is chosen: the windows would show the one before.
+ * Show the values of a step, which are those of its own point; a response that was overtaken is dropped. If a script
+ * has left out the step that was chosen here, the next one is chosen: the windows would show the one before.
  */
 const fetchValues = throttled(FETCH_INTERVAL_MS, async (/** @type {Run} */ run, /** @type {number} */ at) => {
   try {
@@ -109,8 +109,8 @@ function showValues(run, step, metrics) {
 }
 
 /**
- * Whether each step of a run is known to be an update of w, with the loss of before. A search tries its w; of a script it
- * is not known.
+ * Whether each step of a run is known to be an update of w, with the loss of before. A search tries its w; of a script
+ * it is not known.
  *
  * @param {Run} run
  */

@@ -1,4 +1,4 @@
-// What theory says of the learning rates along the slider: coloured zones, their names, and a sentence with the numbers.
+// What theory says of the learning rates along the slider: coloured zones, their names, and a sentence.
 
 /** @import { Stability, Zone } from "./types.d.ts" */
 
@@ -29,9 +29,12 @@ export class StabilityZones {
     this.zones = [];
     this.rate = NaN;
     this.asked = "";
-    this.names = new Map(Object.keys(MEANINGS).map((name) => [name, make("span", { className: "zone", textContent: name })]));
-    for (const [name, element] of this.names) {
+    /** @type {Map<string, HTMLElement>} */
+    this.names = new Map();
+    for (const name of Object.keys(MEANINGS)) {
+      const element = make("span", { className: "zone", textContent: name });
       element.dataset.zone = name;
+      this.names.set(name, element);
     }
     this.legend = make("p", { className: "legend", hidden: true }, ...this.names.values());
     this.legend.setAttribute("aria-hidden", "true"); // the slider's own text says in which zone it is
@@ -98,7 +101,9 @@ export class StabilityZones {
 
   /** The zones side by side, as a background of the track. */
   gradient() {
-    const stops = this.zones.map(({ name, from, to }) => `var(--zone-${name}) ${this.place(from)} ${this.place(to ?? Infinity)}`);
+    const stops = this.zones.map(({ name, from, to }) => {
+      return `var(--zone-${name}) ${this.place(from)} ${this.place(to ?? Infinity)}`;
+    });
     return `linear-gradient(to right, ${stops.join(", ")})`;
   }
 
@@ -129,7 +134,8 @@ function sentenceOf({ curvature, shallowest, lr_limit: limit, lr_best: best, not
   const hasOneCurvature = Math.abs(limit * curvature - 2) < 1e-9;
   // with more curvatures than one, what is best along the steepest is not best along the others
   const isBest = hasOneCurvature && shallowest === null;
-  return `Converges below ${hasOneCurvature ? "2/λ = " : ""}${short(limit)}, ${isBest ? "fastest at" : "overshoots from"} ${short(best)}.`;
+  const [bound, how] = [hasOneCurvature ? "2/λ = " : "", isBest ? "fastest at" : "overshoots from"];
+  return `Converges below ${bound}${short(limit)}, ${how} ${short(best)}.`;
 }
 
 /**

@@ -17,7 +17,8 @@ export function debounced(milliseconds, act) {
 }
 
 /**
- * A function that calls `act` at once, but then again no sooner than after so many milliseconds, with the last arguments.
+ * A function that calls `act` at once, but then again, with the last arguments, no sooner than after so many
+ * milliseconds.
  *
  * @template {any[]} A
  * @param {number} milliseconds

@@ -33,7 +33,8 @@ export function receiveView(view) {
 }
 
 /**
- * Change the view for everyone. The response is the whole view; if others may have changed it since, it is fetched again.
+ * Change the view for everyone. The response is the whole view; if others may have changed it since, it is fetched
+ * again.
  *
  * @param {Partial<Omit<View, "axes">> & { axes?: Partial<View["axes"]> }} change
  */
@@ -42,7 +43,8 @@ export function changeView(change) {
     pending += 1;
     turn += 1;
     if (state.view && !("run" in change)) { // of another run the board chooses step and sample anew
-      update({ view: /** @type {View} */ ({ ...state.view, ...change, axes: { ...state.view.axes, ...change.axes } }) });
+      const axes = /** @type {View["axes"]} */ ({ ...state.view.axes, ...change.axes });
+      update({ view: { ...state.view, ...change, axes } });
     }
     /** @type {View | null} */
     let view = null;

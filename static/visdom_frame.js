@@ -44,8 +44,8 @@ export function renderVisdomFrame({ visdom: current, selected }) {
 
 /** Whether the frame shows windows that are connected to Visdom. A Visdom of another origin cannot be looked into. */
 function isAlive() {
-  const page = pageInFrame();
-  return isElsewhere() || Boolean(page?.querySelector(".btn-success, .btn-warning") && page.querySelector(".react-grid-item"));
+  const has = (/** @type {string} */ selector) => Boolean(pageInFrame()?.querySelector(selector));
+  return isElsewhere() || (has(".btn-success, .btn-warning") && has(".react-grid-item"));
 }
 
 function isElsewhere() {
@@ -130,7 +130,8 @@ export function zoomedRange() {
     const layout = Object.values(plot._fullLayout);
     const axis = layout.find((part) => part?._id?.startsWith?.("x") && part.range && !part.autorange);
     if (axis) {
-      const [from, to] = axis.type === "log" ? axis.range.map((/** @type {number} */ power) => 10 ** power - 1) : axis.range;
+      const stepAt = (/** @type {number} */ place) => (axis.type === "log" ? 10 ** place - 1 : place);
+      const [from, to] = axis.range.map(stepAt);
       return { from_step: Math.ceil(from), to_step: Math.floor(to) };
     }
   }
