@@ -73,7 +73,7 @@ export function renderMethods({ methods }) {
   select.replaceChildren(...methods.map(({ name, title }) => make("option", { value: name, textContent: title })));
   // at first one that learns: a slider to play with is the better beginning
   const known = methods.find(({ name }) => name === chosen);
-  select.value = (known ?? methods.find(({ params_schema: { properties } }) => properties.lr) ?? methods[0]).name;
+  select.value = (known ?? methods.find(({ kind }) => kind === "descent") ?? methods[0]).name;
   renderMethod();
 }
 

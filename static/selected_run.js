@@ -1,11 +1,11 @@
 // The bar of the selected run: which step of it the windows show, its values, and of which sample the graph is drawn.
 
-/** @import { Figure, Run, State } from "./types.d.ts" */
+/** @import { Figure, Method, Run, State } from "./types.d.ts" */
 
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
 import { figure, nameOf, whole } from "./format.js";
-import { state } from "./state.js";
+import { methodOf, state } from "./state.js";
 import { throttled } from "./timing.js";
 import { changeView, dragToStep, selectRun, showStep } from "./view.js";
 
@@ -36,16 +36,17 @@ sample.addEventListener("change", () => changeView({ sample: Number(sample.value
 find("#look-all", HTMLButtonElement).addEventListener("click", () => selectRun(null));
 
 /** @param {State} state */
-export function renderSelectedRun({ view, selected: run }) {
-  bar.hidden = line.hidden = !run;
-  if (!run || !view) {
+export function renderSelectedRun({ methods, view, selected: run }) {
+  const isHidden = !run || !view || !methods.length;
+  bar.hidden = line.hidden = isHidden;
+  if (isHidden) {
     shown = "";
     return;
   }
   if (run.id !== shown) {
     shown = run.id;
     chosen = null;
-    offerSamples(run);
+    offerSamples(run, methodOf(state, run));
   }
   sample.value = String(view.sample);
   chip.style.backgroundColor = run.colour;
@@ -101,21 +102,12 @@ function showValues(run, step, metrics) {
     const value = metrics[name] ?? null;
     return value === null ? [] : [`${name} ${figure(value)}`];
   });
-  const isUpdate = figures.length === 2 && isDescent(run);
+  // of a search and of a script, the loss need not be that of w before an update
+  const isUpdate = figures.length === 2 && methodOf(state, run)?.kind === "descent";
   const when = `step ${step === null ? "–" : whole(step)}`;
   values.textContent = [when, ...(isUpdate ? [figures.join(" → ")] : figures)].join("  ·  ");
   values.title = isUpdate ? "The loss before this step's update, and w after it" : "";
   slider.setAttribute("aria-valuetext", [when, ...figures].join(", "));
-}
-
-/**
- * Whether each step of a run is known to be an update of w, with the loss of before. A search tries its w; of a script
- * it is not known.
- *
- * @param {Run} run
- */
-function isDescent({ method, params }) {
-  return method !== "external" && "lr" in params;
 }
 
 /** Bring the bar into sight, and what it is about below it: on a narrow page the windows are far down. */
@@ -126,12 +118,13 @@ export function scrollToSelectedRun() {
 }
 
 /**
- * Only a network has a graph.
+ * Offer the samples whose graph can be drawn, if the method has one.
  *
  * @param {Run} run
+ * @param {Method} [method] undefined for a script's
  */
-async function offerSamples(run) {
-  sampleLabel.hidden = run.method !== "backprop";
+async function offerSamples(run, method) {
+  sampleLabel.hidden = !method?.graph;
   if (sampleLabel.hidden) {
     return;
   }

@@ -43,6 +43,10 @@ export interface Method {
   name: string;
   title: string;
   description: string;
+  /** A search tries candidates, of which the best counts; a descent updates its parameters each step. */
+  kind: "search" | "descent";
+  /** Whether the windows of a run show the computational graph of a sample. */
+  graph: boolean;
   /** MathML. */
   formula: string;
   params_schema: { properties: Record<string, Schema> };
