@@ -1,8 +1,12 @@
-"""Where the browser's files are: hatch_build.py collects them when Lossboard is built."""
+"""Where the browser's files are: the page's own, and those that hatch_build.py collects when Lossboard is built."""
 
+import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "assets"
+_HERE = Path(__file__).parent
+# In a wheel the page's files are below app, in a checkout beside it.
+STATIC = next(folder for folder in (_HERE / "static", _HERE.parent / "static") if folder.is_dir())
+FOLDER = _HERE / "assets"
 VISDOM = FOLDER / "visdom"
 SWAGGER = FOLDER / "swagger"
 
@@ -21,3 +25,14 @@ def require(folder: Path = FOLDER) -> None:
                 f"The browser's files are not all in {folder} ({place} is missing). Collect them again with "
                 "`uv sync --reinstall-package lossboard` in Lossboard's folder."
             )
+
+
+def read_tokens(css: str) -> dict[str, str]:
+    """Return the custom properties of a style sheet's first rule, by their names without the leading dashes."""
+    text = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    first_rule = text.partition("{")[2].partition("}")[0]
+    return dict(re.findall(r"--([\w-]+):\s*([^;]+);", first_rule))
+
+
+TOKENS_CSS = (STATIC / "tokens.css").read_text(encoding="utf-8")
+TOKENS = read_tokens(TOKENS_CSS)  # of the light theme: plots are drawn once for both

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +12,7 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 import lossboard
+from app import assets
 from app.api import control, events, lessons, methods, points, races, runs, view
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
@@ -21,9 +21,6 @@ from app.middleware.host_check import HostCheck
 from app.services import make_visdom, run_services
 from app.settings import Settings
 from app.visdom.proxy import visdom_routes
-
-_HERE = Path(__file__).parent
-STATIC = next(folder for folder in (_HERE / "static", _HERE.parent / "static") if folder.is_dir())
 
 
 class Page(StaticFiles):
@@ -67,5 +64,5 @@ def create_app(settings: Settings) -> FastAPI:
     def client() -> FileResponse:
         return FileResponse(lossboard.__file__, media_type="text/x-python")
 
-    app.mount("/", Page(directory=STATIC, html=True))
+    app.mount("/", Page(directory=assets.STATIC, html=True))
     return app

@@ -115,9 +115,8 @@ def make_visdom(settings: Settings) -> AnyVisdom:
     """The Visdom that the settings ask for; it is not started yet."""
     if settings.visdom_url:
         return ExternalVisdom(settings.visdom_url)
-    return VisdomServer(
-        assets=assets.VISDOM, folder=settings.data_dir / "visdom", style=_STYLE.read_text(encoding="utf-8")
-    )
+    style = assets.TOKENS_CSS + _STYLE.read_text(encoding="utf-8")
+    return VisdomServer(assets=assets.VISDOM, folder=settings.data_dir / "visdom", style=style)
 
 
 def _make_scheduler(settings: Settings, active: ActiveRuns, journals: Leftovers) -> Scheduler:

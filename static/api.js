@@ -1,9 +1,15 @@
-// The board's API: one function that asks and throws, and the stream of what changes.
+// The client of the board's REST API: one function that asks and throws, and the stream of events.
 
-const RETRY = 1000; // milliseconds until a lost stream is opened again
+/** @import { Problem, Run, View, Visdom } from "./types.d.ts" */
 
-/** A refusal. Each problem is { path, message }; the path names a part of the request: ["params", "lr"]. */
+const RECONNECT_MS = 1000; // from the loss of the stream of events until it is opened again
+
+/** A refused request. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status 0 if there was no response
+   * @param {Problem[]} problems
+   */
   constructor(status, problems) {
     super(problems.map((problem) => problem.message).join(" "));
     this.status = status;
@@ -11,23 +17,32 @@ export class ApiError extends Error {
   }
 }
 
-/** Ask the board. Returns the answer's JSON, or null if it has none; throws an ApiError for every refusal. */
+/**
+ * Send a request to the board. Returns the JSON of the response, or null if it has none; throws an ApiError for every
+ * refusal, and if there is no response.
+ *
+ * @param {string} method
+ * @param {string} path below /api
+ * @param {unknown} [body] sent as JSON
+ * @returns {Promise<any>}
+ */
 export async function api(method, path, body) {
-  const answer = await send(method, path, body);
-  const text = await answer.text();
-  const content = parse(text);
-  if (answer.ok) {
+  const response = await send(method, path, body);
+  const content = parse(await response.text());
+  if (response.ok) {
     return content;
   }
-  throw new ApiError(answer.status, problemsOf(answer.status, content));
+  throw new ApiError(response.status, problemsOf(response.status, content));
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} body
+ */
 async function send(method, path, body) {
-  const options = { method, headers: {} };
-  if (body !== undefined) {
-    options.body = JSON.stringify(body);
-    options.headers["Content-Type"] = "application/json";
-  }
+  const headers = { "Content-Type": "application/json" };
+  const options = body === undefined ? { method } : { method, headers, body: JSON.stringify(body) };
   try {
     return await fetch(`/api${path}`, options);
   } catch {
@@ -35,6 +50,7 @@ async function send(method, path, body) {
   }
 }
 
+/** @param {string} text */
 function parse(text) {
   try {
     return JSON.parse(text);
@@ -43,6 +59,11 @@ function parse(text) {
   }
 }
 
+/**
+ * @param {number} status
+ * @param {any} content FastAPI's body of a refusal
+ * @returns {Problem[]}
+ */
 function problemsOf(status, content) {
   const detail = content?.detail;
   if (Array.isArray(detail) && detail.length) {
@@ -51,26 +72,34 @@ function problemsOf(status, content) {
   return [{ path: [], message: typeof detail === "string" ? detail : `The board refused this (${status}).` }];
 }
 
-/** Pydantic's "Input should be …" and "Value error, …" as something one says to a person. */
+/**
+ * Pydantic's "Input should be …" and "Value error, …" as a sentence for a person.
+ *
+ * @param {unknown} text
+ */
 function sentence(text) {
-  const said = String(text).replace(/^Value error, /, "").replace(/^Input should/, "This should");
-  return /[.!?…]$/.test(said) ? said : `${said}.`;
+  const words = String(text).replace(/^Value error, /, "").replace(/^Input should/, "This should");
+  return /[.!?…]$/.test(words) ? words : `${words}.`;
 }
 
 /**
- * Follow the board's events. `handlers` has a function for each kind of event, called with its data, and `opened`
- * and `lost`. A lost stream is opened again, for ever: the board may have been restarted.
+ * Follow the board's events. A lost stream is opened again, without end: the board may have been restarted.
+ *
+ * @param {{
+ *   opened: () => void, lost: () => void, runs: (runs: Run[]) => void, removed: (removed: { ids: string[] }) => void,
+ *   visdom: (visdom: Visdom) => void, board: (view: View) => void,
+ * }} handlers one for each kind of event, and for the stream itself
  */
 export function follow(handlers) {
   const stream = new EventSource("/api/events");
   stream.addEventListener("open", () => handlers.opened());
   stream.addEventListener("error", () => {
-    // Not left to the browser: it waits longer, and gives up on some errors.
+    // Not left to the browser, which waits longer and gives up after some errors.
     stream.close();
     handlers.lost();
-    setTimeout(follow, RETRY, handlers);
+    setTimeout(follow, RECONNECT_MS, handlers);
   });
-  for (const kind of ["runs", "removed", "visdom", "board"]) {
-    stream.addEventListener(kind, (event) => handlers[kind](JSON.parse(event.data)));
+  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board"])) {
+    stream.addEventListener(kind, ({ data }) => handlers[kind](JSON.parse(data)));
   }
 }

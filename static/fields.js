@@ -1,48 +1,59 @@
-// One field of the form, made from the JSON Schema of a parameter.
-// Every field is { name, element, read(), write(value), refuse(message), accept() }; read() gives undefined where
-// the parameter is left to its default.
+// Fields of the form, each made from the JSON Schema of a parameter.
+
+/** @import { Complaints, Control, Field, Schema } from "./types.d.ts" */
 
 import { make } from "./dom.js";
-import { Zones } from "./zones.js";
 
-const SLIDER_DECADES = [-4, 1]; // powers of ten between which the slider moves; the number may be outside of them
-const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]; // where the slider rests within a decade
-const PACE = 25; // steps per second at which one can watch
+const WATCHABLE_PACE = 25; // steps per second that one can follow
 
-/** Thrown by read() for what cannot be sent at all; what is sent is judged by the board. */
+/** Thrown by a field's read() for what cannot be sent at all; what is sent is judged by the board. */
 export class FieldError extends Error {}
 
-/** The field for one parameter. */
-export function makeField(name, schema) {
-  if (name === "lr") {
-    return rateField(name, schema);
+/**
+ * The field of a parameter that needs no control of its own.
+ *
+ * @param {string} name
+ * @param {Schema} schema
+ * @returns {Field}
+ */
+export function plainField(name, schema) {
+  const { enum: values, type } = withoutNull(schema);
+  if (values) {
+    return makeField(name, schema, selectControl(values));
   }
-  if (name === "steps_per_second") {
-    return paceField(name, schema);
+  if (type === "boolean") {
+    return makeField(name, schema, checkboxControl());
   }
-  const kind = kindOf(schema);
-  if (kind.enum) {
-    return frame(name, schema, selectControl(kind.enum));
-  }
-  if (kind.type === "boolean") {
-    return frame(name, schema, checkboxControl());
-  }
-  return frame(name, schema, kind.type === "string" ? textControl() : numberControl(schema));
+  return makeField(name, schema, type === "string" ? textControl() : numberControl(schema));
 }
 
-/** A field of numbers with commas between. */
-export function listField(name, title, help, value) {
-  const input = make("input", { type: "text", autocomplete: "off", spellcheck: false });
-  const read = () => numbersIn(input.value, name);
-  const write = (numbers) => {
-    input.value = numbers.join(", ");
+/**
+ * A field of numbers with commas between.
+ *
+ * @param {string} name
+ * @param {string} help
+ * @param {number[]} value at first
+ * @returns {Field}
+ */
+export function listField(name, help, value) {
+  const { input, write } = textControl();
+  const control = {
+    input,
+    read: () => numbersIn(input.value, name),
+    write: (/** @type {number[]} */ numbers) => write(numbers.join(", ")),
   };
-  const field = frame(name, { title, description: help, default: value }, { input, read, write });
-  return field;
+  return makeField(name, { title: name, description: help, default: value }, control);
 }
 
-/** Label, control, help and a place for what is wrong with it. */
-function frame(name, schema, { input, read, write, extra = [] }) {
+/**
+ * A label, the control, a help text for screen readers, and a place for what is wrong.
+ *
+ * @param {string} name
+ * @param {Schema} schema
+ * @param {Control} control
+ * @returns {Field}
+ */
+export function makeField(name, schema, { input, read, write, extra = [] }) {
   const id = `field-${name}`;
   input.id = id;
   input.name = name;
@@ -58,8 +69,30 @@ function frame(name, schema, { input, read, write, extra = [] }) {
   return { name, element, input, read, write, ...complaints(element, input, error) };
 }
 
-/** How to mark a field as wrong, and as right again. */
-export function complaints(element, input, error) {
+/**
+ * A field whose input stands in the page's HTML.
+ *
+ * @param {string} name
+ * @param {HTMLElement} input
+ * @param {HTMLElement | null} element
+ */
+export function fixedField(name, input, element = input.closest(".field")) {
+  if (!element) {
+    throw new TypeError(`The input of ${name} is in no field.`);
+  }
+  const error = make("p", { id: `${input.id}-error`, className: "error", hidden: true });
+  element.append(error);
+  input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), error.id].filter(Boolean).join(" "));
+  return { name, element, input, ...complaints(element, input, error) };
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {HTMLElement} input
+ * @param {HTMLElement} error
+ * @returns {Complaints}
+ */
+function complaints(element, input, error) {
   return {
     refuse(message) {
       error.textContent = message;
@@ -75,62 +108,69 @@ export function complaints(element, input, error) {
   };
 }
 
-/** A field whose input stands in the page already. */
-export function fixedField(name, input, element = input.closest(".field")) {
-  const error = make("p", { id: `${input.id}-error`, className: "error", hidden: true });
-  element.append(error);
-  input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), error.id].filter(Boolean).join(" "));
-  return { name, element, input, ...complaints(element, input, error) };
+/**
+ * A schema that also allows null is, for the form, the schema of its other values.
+ *
+ * @param {Schema} schema
+ */
+function withoutNull(schema) {
+  return schema.anyOf?.find(({ type }) => type !== "null") ?? schema;
 }
 
-/** A schema that also allows null is, for the form, the schema of its other values. */
-function kindOf(schema) {
-  return schema.anyOf?.find((one) => one.type !== "null") ?? schema;
-}
-
-/** The description and the bounds, which the board keeps and the form only tells. */
+/**
+ * The description and the bounds, which the board checks and the form only tells.
+ *
+ * @param {Schema} schema
+ */
 function helpOf(schema) {
-  const kind = { ...kindOf(schema) };
+  const { exclusiveMinimum, minimum = Infinity, maximum = Infinity } = withoutNull(schema);
   const bounds = [];
-  if (kind.exclusiveMinimum !== undefined) {
-    bounds.push(`more than ${kind.exclusiveMinimum}`);
+  if (exclusiveMinimum !== undefined) {
+    bounds.push(`more than ${exclusiveMinimum}`);
   }
-  if (Math.abs(kind.minimum) < 1e100) {
-    bounds.push(`at least ${kind.minimum}`);
+  if (Math.abs(minimum) < 1e100) {
+    bounds.push(`at least ${minimum}`);
   }
-  if (Math.abs(kind.maximum) < 1e100) {
-    bounds.push(`at most ${kind.maximum.toLocaleString("en")}`);
+  if (Math.abs(maximum) < 1e100) {
+    bounds.push(`at most ${maximum.toLocaleString("en")}`);
   }
-  const told = bounds.join(", ");
-  return [schema.description ?? "", told && `${told.charAt(0).toUpperCase()}${told.slice(1)}.`].join(" ").trim();
+  const text = bounds.join(", ");
+  return [schema.description ?? "", text && `${text.charAt(0).toUpperCase()}${text.slice(1)}.`].join(" ").trim();
 }
+
+// --- controls --------------------------------------------------------------------------------------------------------
 
 function textControl() {
   const input = make("input", { type: "text", autocomplete: "off", spellcheck: false });
   return {
     input,
     read: () => input.value || undefined,
-    write: (value) => {
+    write: (/** @type {string} */ value) => {
       input.value = value;
     },
   };
 }
 
-function numberControl(schema) {
-  const kind = kindOf(schema);
-  const input = make("input", { type: "number", step: kind.type === "integer" ? "1" : "any", autocomplete: "off" });
-  input.inputMode = kind.type === "integer" ? "numeric" : "decimal";
+/** @param {Schema} schema */
+export function numberControl(schema) {
+  const isInteger = withoutNull(schema).type === "integer";
+  const input = make("input", { type: "number", step: isInteger ? "1" : "any", autocomplete: "off" });
+  input.inputMode = isInteger ? "numeric" : "decimal";
   input.placeholder = schema.default ?? "";
   return {
     input,
     read: () => numberIn(input),
-    write: (value) => {
-      input.value = value ?? "";
+    write: (/** @type {number | null} */ value) => {
+      input.value = String(value ?? "");
     },
   };
 }
 
-/** The number that was typed; undefined for an empty field. */
+/**
+ * The number that was typed; undefined for an empty field.
+ *
+ * @param {HTMLInputElement} input
+ */
 function numberIn(input) {
   if (input.validity.badInput) {
     throw new FieldError("This should be a number, such as 0.01.");
@@ -138,12 +178,13 @@ function numberIn(input) {
   return input.value === "" ? undefined : Number(input.value);
 }
 
+/** @param {string[]} values */
 function selectControl(values) {
   const input = make("select", {}, ...values.map((value) => make("option", { value, textContent: value })));
   return {
     input,
     read: () => values[input.selectedIndex],
-    write: (value) => {
+    write: (/** @type {string} */ value) => {
       input.selectedIndex = values.indexOf(value);
     },
   };
@@ -154,135 +195,66 @@ function checkboxControl() {
   return {
     input,
     read: () => input.checked,
-    write: (value) => {
+    write: (/** @type {boolean} */ value) => {
       input.checked = value;
     },
   };
 }
 
-/** The learning rate: a number, and a slider over its powers of ten that agrees with it. */
-function rateField(name, schema) {
-  const number = numberControl(schema);
-  const [from, to] = SLIDER_DECADES;
-  const slider = make("input", { type: "range", min: from, max: to, step: "any", className: "slider" });
-  slider.setAttribute("aria-label", `${schema.title ?? name}, on a logarithmic scale`);
-  const zones = new Zones(slider, `field-${name}-theory`);
-  // an empty field is the default, and what is half typed (1e-) no number yet
-  const rate = () => (number.input.validity.badInput ? NaN : Number(number.input.value || schema.default));
-  const follow = () => {
-    const value = rate();
-    if (value > 0) {
-      slider.value = Math.log10(value);
-      zones.mark(value);
-    }
-  };
-  const lead = (value) => {
-    number.input.value = value;
-    follow();
-    number.input.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  number.input.addEventListener("input", follow);
-  slider.addEventListener("input", (event) => {
-    event.stopPropagation(); // the number tells
-    lead(roundRate(Number(slider.value)));
-  });
-  for (const input of [slider, number.input]) {
-    input.addEventListener("keydown", (event) => moveByKey(event, rate(), lead));
-  }
-  const write = (value) => {
-    number.write(value);
-    follow();
-  };
-  const field = frame(name, schema, { input: number.input, read: number.read, write, extra: [slider, ticks(from, to), zones.element] });
-  field.element.classList.add("rate");
-  slider.setAttribute("aria-describedby", zones.sentence.id);
-  number.input.setAttribute("aria-describedby", `${number.input.getAttribute("aria-describedby")} ${zones.sentence.id}`);
-  return { ...field, zones };
-}
-
-const RATES = range(...SLIDER_DECADES).flatMap((decade) => ROUND.map((digit) => Number(`${digit}e${decade}`)));
-
-function range(from, to) {
-  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
-}
-
-/** The round rate that is nearest to a power of ten. */
-function roundRate(power) {
-  const distance = (rate) => Math.abs(Math.log10(rate) - power);
-  const inside = RATES.filter((rate) => Math.log10(rate) <= SLIDER_DECADES[1]);
-  return inside.reduce((best, rate) => (distance(rate) < distance(best) ? rate : best));
-}
-
-/** Arrows go to the next round rate, Page Up and Page Down a decade on; a step of 1, as fields have it, is of no use. */
-export function moveByKey(event, rate, lead) {
-  const isSlider = event.target.type === "range";
-  const up = event.key === "ArrowUp" || (isSlider && event.key === "ArrowRight");
-  const down = event.key === "ArrowDown" || (isSlider && event.key === "ArrowLeft");
-  const near = 1e-9 * rate;
-  let next;
-  if (up) {
-    next = RATES.find((one) => one > rate + near);
-  } else if (down) {
-    next = RATES.findLast((one) => one < rate - near);
-  } else if (event.key === "PageUp" || event.key === "PageDown") {
-    next = Number((rate * (event.key === "PageUp" ? 10 : 0.1)).toPrecision(12));
-  } else {
-    return;
-  }
-  event.preventDefault();
-  if (next > 0) {
-    lead(next);
-  }
-}
-
-function ticks(from, to) {
-  const marks = range(from, to).map((power) => make("span", {}, make("span", { textContent: Number(`1e${power}`) })));
-  const row = make("div", { className: "ticks" }, ...marks);
-  row.setAttribute("aria-hidden", "true");
-  return row;
-}
-
-/** How fast to go: so many steps a second, or as fast as it will. Until someone chooses, `suggest` decides. */
-function paceField(name, schema) {
-  const number = numberControl({ ...schema, default: null });
+/**
+ * How fast a run goes: so many steps a second, or as fast as it can. Until a person chooses, `suggest` does.
+ *
+ * @param {string} name
+ * @param {Schema} schema
+ * @returns {Field}
+ */
+export function paceField(name, schema) {
+  const withoutDefault = { ...schema, title: "Speed", default: null };
+  const { input } = numberControl(withoutDefault);
   const full = make("input", { type: "checkbox" });
   const unit = make("span", { className: "unit", textContent: "steps/s" });
   const fullLabel = make("label", { className: "check" }, full, make("span", { textContent: "Full speed" }));
-  let chosen = false;
-  const show = (pace) => {
+  let isChosen = false;
+  const show = (/** @type {number | null} */ pace) => {
     full.checked = pace === null;
-    number.input.value = pace ?? "";
-    number.input.disabled = full.checked;
-    number.input.placeholder = full.checked ? "–" : "";
+    input.value = String(pace ?? "");
+    input.disabled = full.checked;
+    input.placeholder = full.checked ? "–" : "";
   };
   full.addEventListener("input", () => {
-    chosen = true;
-    show(full.checked ? null : PACE);
+    isChosen = true;
+    show(full.checked ? null : WATCHABLE_PACE);
   });
-  number.input.addEventListener("input", () => {
-    chosen = true;
+  input.addEventListener("input", () => {
+    isChosen = true;
   });
-  const write = (pace) => {
-    chosen = true;
+  const write = (/** @type {number | null | undefined} */ pace) => {
+    isChosen = true;
     show(pace ?? null);
   };
-  const read = () => (full.checked ? undefined : numberIn(number.input));
-  const field = frame(name, { ...schema, title: "Speed", default: null }, { input: number.input, read, write, extra: [unit, fullLabel] });
+  const read = () => (full.checked ? undefined : numberIn(input));
+  const field = makeField(name, withoutDefault, { input, read, write, extra: [unit, fullLabel] });
   field.element.classList.add("pace");
-  show(PACE);
-  return { ...field, suggest: (small) => chosen || show(small ? PACE : null) };
+  show(WATCHABLE_PACE);
+  return { ...field, suggest: (isShort) => isChosen || show(isShort ? WATCHABLE_PACE : null) };
 }
 
-/** The numbers of a list with commas or spaces between. */
+/**
+ * The numbers of a list with commas or spaces between.
+ *
+ * @param {string} text
+ * @param {string} name of the list, for what a FieldError says
+ */
 export function numbersIn(text, name) {
+  const advice = "write numbers with commas between, such as 1, 2, 3.";
   const parts = text.trim().split(/[\s,;]+/).filter((part) => part !== "");
   if (!parts.length) {
-    throw new FieldError(`${name} is empty: write numbers with commas between, such as 1, 2, 3.`);
+    throw new FieldError(`${name} is empty: ${advice}`);
   }
   return parts.map((part) => {
     const number = Number(part);
     if (!Number.isFinite(number)) {
-      throw new FieldError(`“${part.slice(0, 40)}” is not a number: write numbers with commas between, such as 1, 2, 3.`);
+      throw new FieldError(`“${part.slice(0, 40)}” is not a number: ${advice}`);
     }
     return number;
   });

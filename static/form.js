@@ -1,113 +1,129 @@
-// The form: which method, its parameters from its schema, the data, and what is wrong with them.
+// The form of a new run: its method, the method's parameters from their schema, the data, and what is wrong with them.
 
-import { make } from "./dom.js";
-import { FieldError, fixedField, listField, makeField } from "./fields.js";
-import { fitFormula, renderFormula } from "./source.js";
+/** @import { Complaints, Data, Field, Method, RunRequest, State } from "./types.d.ts" */
 
-const form = document.querySelector("#form");
-const select = document.querySelector("#method");
-const formula = document.querySelector("#formula");
-const help = document.querySelector("#help");
-const message = document.querySelector("#message");
-const startButton = document.querySelector("#start");
-const nameInput = document.querySelector("#name");
-
-export const TEXTBOOK = { x: [1, 2, 3], y: [2, 4, 6] }; // the data at first
-const SMALL = 500; // epochs up to which a run starts at a speed that one can watch
-
-let methods = [];
-let fields = []; // of the chosen method
-let dataFields = [];
-let moreFields = []; // of other parts of the page that complete what is sent
-let typed = {}; // what a person has set: kept when the method changes
-let start = null;
-let methodChosen = null;
+import { startRun } from "./actions.js";
+import { ApiError } from "./api.js";
+import { find, make } from "./dom.js";
+import { FieldError, fixedField, listField, paceField, plainField } from "./fields.js";
+import { renderFormula } from "./formula.js";
+import { showError, showMessage } from "./messages.js";
+import { rateField } from "./rate_field.js";
+import { state, update } from "./state.js";
 
 /**
- * Make the form work. `begin` is called with what is to be run and returns a promise; `chosen` with the method, when
- * another one is chosen.
+ * Reads a field; one that holds what cannot be sent is marked, and undefined is returned.
+ *
+ * @typedef {<T>(field: { read: () => T } & Complaints) => T | undefined} ReadField
  */
-export function setUpForm(begin, chosen) {
-  start = begin;
-  methodChosen = chosen;
-  renderData();
-  select.addEventListener("change", renderMethod);
-  form.addEventListener("input", rememberInput);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    startRun();
-  });
-  for (const kind of ["focusin", "focusout", "pointerover", "pointerleave"]) {
-    form.addEventListener(kind, (event) => renderHelp(kind === "pointerover" ? event.target : document.activeElement));
-  }
-  new ResizeObserver(() => fitFormula(formula)).observe(formula);
+
+const form = find("#form", HTMLFormElement);
+const select = find("#method", HTMLSelectElement);
+const formula = find("#formula", HTMLElement);
+const help = find("#help", HTMLElement);
+const params = find("#params", HTMLElement);
+const startButton = find("#start", HTMLButtonElement);
+const nameInput = find("#name", HTMLInputElement);
+
+/** @type {Data} */
+export const TEXTBOOK_DATA = { x: [1, 2, 3], y: [2, 4, 6] }; // in the form at first
+/** @type {Record<string, typeof plainField>} */
+const SPECIAL_FIELDS = { lr: rateField, steps_per_second: paceField };
+const MAX_WATCHED_EPOCHS = 500; // up to which a run starts at a pace that one can follow
+
+/** @type {Method[]} */
+let offered = [];
+/** @type {Field[]} */
+let paramFields = []; // of the chosen method
+/** @type {Record<string, any>} */
+let typed = {}; // the parameters that a person has set: kept when the method changes
+const dataFields = [
+  listField("x", "What the model is given: one number for each sample.", TEXTBOOK_DATA.x),
+  listField("y", "What the model should answer: one number for each x.", TEXTBOOK_DATA.y),
+];
+const fixedFields = [fixedField("name", nameInput), fixedField("method", select)];
+
+find("#data", HTMLElement).replaceChildren(...dataFields.map(({ element }) => element));
+select.addEventListener("change", renderMethod);
+form.addEventListener("input", rememberInput);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  submitForm(startRun);
+});
+for (const kind of ["focusin", "focusout", "pointerover", "pointerleave"]) {
+  form.addEventListener(kind, (event) => renderHelp(kind === "pointerover" ? event.target : document.activeElement));
 }
 
-/** Offer these methods; no field is touched if they are the ones that are offered already. */
-export function renderMethods(listed) {
-  if (JSON.stringify(listed) === JSON.stringify(methods)) {
-    askTheory(); // the board may have been away when it was asked
+/**
+ * Offer the methods. No field is touched if they are the ones that are offered already.
+ *
+ * @param {State} state
+ */
+export function renderMethods({ methods }) {
+  if (methods === offered) {
+    return;
+  }
+  const isSame = JSON.stringify(methods) === JSON.stringify(offered);
+  offered = methods;
+  if (isSame) {
+    fetchStability(); // the board may have been away when it was asked
     return;
   }
   const chosen = select.value;
-  methods = listed;
   select.replaceChildren(...methods.map(({ name, title }) => make("option", { value: name, textContent: title })));
   // at first one that learns: a slider to play with is the better beginning
   const known = methods.find(({ name }) => name === chosen);
-  select.value = (known ?? methods.find(({ params_schema: schema }) => schema.properties.lr) ?? methods[0]).name;
+  select.value = (known ?? methods.find(({ kind }) => kind === "descent") ?? methods[0]).name;
   renderMethod();
 }
 
-/** Fill the form with the settings of a run. */
+/**
+ * Fill the form with the settings of a run.
+ *
+ * @param {{ method: string, params: Record<string, any> }} run
+ * @param {Data | null} data null: as it is
+ */
 export function fillForm(run, data) {
   select.value = run.method;
   typed = { ...run.params };
   renderMethod();
   if (data) {
-    dataFields.forEach((field) => field.write(data[field.name]));
+    const [x, y] = dataFields;
+    x.write(data.x);
+    y.write(data.y);
   }
   clearComplaints();
-  askTheory();
+  fetchStability();
 }
 
-/** Let more fields show what is wrong with them. */
-export function addFields(more) {
-  moreFields.push(...more);
+/**
+ * Let fields of another part of the form show what is wrong with them.
+ *
+ * @param {...ReturnType<typeof fixedField>} fields
+ */
+export function addFields(...fields) {
+  fixedFields.push(...fields);
 }
 
-/** Say something that belongs to no field; nothing, to take it back. */
-export function renderMessage(text) {
-  message.textContent = text ?? "";
-  message.hidden = !text;
-}
-
-export function chosenMethod() {
-  return methods.find(({ name }) => name === select.value);
-}
-
+/** Show the chosen method's formula, parameters and description. */
 function renderMethod() {
-  const method = chosenMethod();
+  const method = offered.find(({ name }) => name === select.value) ?? offered[0];
+  update({ method });
   renderFormula(formula, method);
-  fields = Object.entries(method.params_schema.properties).map(([name, schema]) => makeField(name, schema));
-  for (const field of fields) {
+  paramFields = Object.entries(method.params_schema.properties).map(([name, schema]) => {
+    const fieldFor = SPECIAL_FIELDS[name] ?? plainField;
+    return fieldFor(name, schema);
+  });
+  for (const field of paramFields) {
     if (field.name in typed) {
       field.write(typed[field.name]);
     }
   }
-  document.querySelector("#params").replaceChildren(...fields.map(({ element }) => element));
-  renderMessage();
+  params.replaceChildren(...paramFields.map(({ element }) => element));
+  showMessage("");
   renderDescription();
   suggestPace();
-  askTheory();
-  methodChosen(method);
-}
-
-function renderData() {
-  dataFields = [
-    listField("x", "x", "What the model is given: one number for each sample.", TEXTBOOK.x),
-    listField("y", "y", "What the model should answer: one number for each x.", TEXTBOOK.y),
-  ];
-  document.querySelector("#data").replaceChildren(...dataFields.map(({ element }) => element));
+  fetchStability();
 }
 
 /** What the method does. A shorter text in its place, of a field, leaves the fields where they are. */
@@ -117,28 +133,34 @@ function renderDescription() {
   help.style.minHeight = `${help.offsetHeight}px`;
 }
 
-/** What the method does or, of the field that has the focus or the pointer, what it means. */
+/**
+ * What the method does or, of the field that has the focus or the pointer, what it means.
+ *
+ * @param {EventTarget | null} target
+ */
 function renderHelp(target) {
   const element = target instanceof Element && form.contains(target) ? target.closest(".fields .field") : null;
-  const field = [...fields, ...dataFields].find((one) => one.element === element);
+  const field = [...paramFields, ...dataFields].find((one) => one.element === element);
   if (!field) {
-    help.replaceChildren(chosenMethod()?.description ?? "");
+    help.replaceChildren(state.method?.description ?? "");
     return;
   }
-  const title = make("strong", { textContent: `${element.querySelector("label").textContent}: ` });
-  help.replaceChildren(title, element.querySelector(".hidden").textContent);
+  const title = find("label", HTMLElement, field.element).textContent;
+  const meaning = find(".hidden", HTMLElement, field.element).textContent;
+  help.replaceChildren(make("strong", { textContent: `${title}: ` }), meaning);
 }
 
-function rememberInput(event) {
-  if (event.target === select) {
-    return; // its fields are not those of the method any more
+/** @param {Event} event */
+function rememberInput({ target }) {
+  if (!(target instanceof Node) || target === select) {
+    return; // the fields are not those of the newly chosen method yet
   }
-  const field = allFields().find(({ element }) => element.contains(event.target));
-  field?.accept();
-  if (dataFields.includes(field)) {
-    dataFields.forEach((one) => one.accept()); // what was wrong may have been that one is longer than the other
+  allFields().find(({ element }) => element.contains(target))?.accept();
+  if (dataFields.some(({ element }) => element.contains(target))) {
+    dataFields.forEach((field) => field.accept()); // what was wrong may have been that one is longer than the other
   }
-  if (fields.includes(field)) {
+  const field = paramFields.find(({ element }) => element.contains(target));
+  if (field) {
     try {
       typed[field.name] = field.read();
     } catch {
@@ -146,44 +168,45 @@ function rememberInput(event) {
     }
     suggestPace();
   }
-  askTheory();
+  fetchStability();
 }
 
-/** What theory says of the learning rate depends on everything but the rate and the pace. */
-function askTheory() {
-  const zones = fields.find(({ name }) => name === "lr")?.zones;
+/** Fetch what theory says of the learning rate. It depends on everything but the rate and the pace. */
+function fetchStability() {
+  const zones = paramFields.find(({ name }) => name === "lr")?.zones;
   if (!zones) {
     return;
   }
-  const readAll = (some) => Object.fromEntries(some.map((field) => [field.name, field.read()]));
-  const others = fields.filter(({ name }) => name !== "lr" && name !== "steps_per_second");
-  let setting = null;
+  const others = paramFields.filter(({ name }) => name !== "lr" && name !== "steps_per_second");
+  const read = (/** @type {Field} */ field) => field.read();
   try {
-    setting = { method: select.value, params: readAll(others), data: readAll(dataFields) };
+    zones.fetchLater({ method: select.value, params: readAll(others, read), data: readAll(dataFields, read) });
   } catch {
-    setting = null; // half typed
+    zones.fetchLater(null); // half typed
   }
-  zones.ask(setting);
 }
 
-/** Runs that would take minutes at a speed one can watch go at full speed, unless a person has chosen. */
+/** Runs that would take minutes at a pace one can follow go at full speed, unless a person has chosen. */
 function suggestPace() {
-  const epochs = Number(fields.find(({ name }) => name === "epochs")?.input.value ?? 0);
-  fields.find(({ suggest }) => suggest)?.suggest(epochs <= SMALL);
+  const epochs = Number(paramFields.find(({ name }) => name === "epochs")?.input.value ?? 0);
+  paramFields.find(({ suggest }) => suggest)?.suggest?.(epochs <= MAX_WATCHED_EPOCHS);
 }
 
-function startRun() {
-  return submit(start);
-}
+// --- sending ---------------------------------------------------------------------------------------------------------
 
-/** Send what the form asks for, completed by another part of the page, and say what is wrong with it. */
-export async function submit(send, complete = (request) => request) {
+/**
+ * Send what the form asks for, completed by another part of the form, and show what is wrong with it.
+ *
+ * @param {(request: RunRequest) => Promise<unknown>} send
+ * @param {(request: RunRequest, readField: ReadField) => RunRequest} complete
+ */
+export async function submitForm(send, complete = (request) => request) {
   if (startButton.getAttribute("aria-disabled") === "true") {
     return;
   }
   clearComplaints();
-  const request = readRequest(complete);
-  if (!request) {
+  const request = complete(readRequest(), readField);
+  if (form.querySelector(".wrong")) {
     focusFirstWrong();
     return;
   }
@@ -192,23 +215,31 @@ export async function submit(send, complete = (request) => request) {
     await send(request);
     nameInput.value = "";
   } catch (error) {
-    renderProblems(error);
+    showProblems(error);
   } finally {
     startButton.removeAttribute("aria-disabled");
   }
 }
 
-/** What is to be run; null if a field holds what cannot be sent. */
-function readRequest(complete) {
-  const readAll = (some) => Object.fromEntries(some.map((field) => [field.name, readField(field)]));
-  const request = { method: select.value, params: readAll(fields), data: readAll(dataFields) };
-  if (nameInput.value.trim()) {
-    request.name = nameInput.value.trim();
-  }
-  const completed = complete(request, readField);
-  return form.querySelector(".wrong") ? null : completed;
+/** @returns {RunRequest} */
+function readRequest() {
+  const params = readAll(paramFields, readField);
+  const request = { method: select.value, params, data: readAll(dataFields, readField) };
+  const name = nameInput.value.trim();
+  return name ? { ...request, name } : request;
 }
 
+/**
+ * The values of fields by their names.
+ *
+ * @param {Field[]} fields
+ * @param {(field: Field) => any} read
+ */
+function readAll(fields, read) {
+  return Object.fromEntries(fields.map((field) => [field.name, read(field)]));
+}
+
+/** @type {ReadField} */
 function readField(field) {
   try {
     return field.read();
@@ -221,24 +252,36 @@ function readField(field) {
   }
 }
 
-/** Each problem beside the field it names, the others below. */
-function renderProblems(error) {
+/**
+ * Show each problem beside the field it names, the others below the form.
+ *
+ * @param {unknown} error
+ */
+function showProblems(error) {
+  if (!(error instanceof ApiError)) {
+    showError(error);
+    return;
+  }
   const others = [];
-  for (const { path, message: text } of error.problems ?? [{ path: [], message: String(error) }]) {
+  for (const { path, message } of error.problems) {
     const field = fieldAt(path);
     if (field) {
-      field.refuse(text);
+      field.refuse(message);
     } else {
-      others.push(text);
+      others.push(message);
     }
   }
-  renderMessage(others.join(" "));
+  showMessage(others.join(" "));
   focusFirstWrong();
 }
 
+/**
+ * @param {(string | number)[]} path
+ * @returns {Complaints | undefined}
+ */
 function fieldAt([part, name]) {
   if (part === "params") {
-    return fields.find((field) => field.name === name);
+    return paramFields.find((field) => field.name === name);
   }
   if (part === "data") {
     return dataFields.find((field) => field.name === name) ?? dataFields[1];
@@ -248,17 +291,14 @@ function fieldAt([part, name]) {
 }
 
 function allFields() {
-  return [...fields, ...dataFields, ...moreFields, nameField, methodField];
+  return [...paramFields, ...dataFields, ...fixedFields];
 }
-
-const nameField = fixedField("name", nameInput);
-const methodField = fixedField("method", select);
 
 function clearComplaints() {
   allFields().forEach((field) => field.accept());
-  renderMessage();
+  showMessage("");
 }
 
 function focusFirstWrong() {
-  form.querySelector(".wrong :is(input, select)")?.focus();
+  form.querySelector(/** @type {"input"} */ (".wrong :is(input, select)"))?.focus();
 }

@@ -1,26 +1,45 @@
-// Numbers and states as people read them.
+// Numbers, states and explanations of runs as text.
 
-/** A number in five digits. "NaN" and "Infinity" come from the board as text, since JSON lacks them. */
+/** @import { Run } from "./types.d.ts" */
+
+/** @type {Record<string, string>} */
+const INFINITIES = { Infinity: "∞", "-Infinity": "-∞" };
+
+/**
+ * A number in five digits; "NaN" and "Infinity" come from the board as text, since JSON lacks them. Other text stays.
+ *
+ * @param {number | string} value
+ */
 export function figure(value) {
   if (typeof value !== "number") {
-    return { Infinity: "∞", "-Infinity": "-∞" }[value] ?? String(value);
+    return INFINITIES[value] ?? String(value);
   }
   const size = Math.abs(value);
   return size >= 1e6 || (size > 0 && size < 1e-4) ? shortExponent(value) : String(Number(value.toPrecision(5)));
 }
 
+/** @param {number} value */
 function shortExponent(value) {
   return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
 }
 
-/** Whole numbers with thin spaces: 1 000 000. */
+/**
+ * Whole numbers with thin spaces: 1 000 000.
+ *
+ * @param {number} value
+ */
 export function whole(value) {
   return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
+/** The states from which a run goes on. */
 export const UNDER_WAY = new Set(["queued", "running", "paused"]);
 
-/** What a run is doing, in a word or two. */
+/**
+ * What a run is doing, in a word or two.
+ *
+ * @param {Run} run
+ */
 export function statusOf(run) {
   const done = run.total_steps ? Math.floor((100 * ((run.step ?? -1) + 1)) / run.total_steps) : null;
   switch (run.status) {
@@ -37,11 +56,15 @@ export function statusOf(run) {
 
 /**
  * What happened to a run, in words for someone who learns from it; "" if there is nothing to say. Why it happened is
- * for theory to say, in `run.why`.
+ * in `run.why`.
+ *
+ * @param {Run} run
+ * @returns {string}
  */
 export function explanationOf(run) {
   const lr = run.params.lr;
-  const advice = typeof lr === "number" && !run.why ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
+  const isLrTooLarge = typeof lr === "number" && !run.why;
+  const advice = isLrTooLarge ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
   if (run.status === "diverged") {
     const where = run.step === null ? "Diverged" : `Diverged at step ${whole(run.step)}`;
     return run.error ?? `${where}: w or the loss left the range of numbers.${advice}`;
@@ -55,14 +78,32 @@ export function explanationOf(run) {
   return run.status !== "queued" && !run.why && isFlyingOff(run) ? `The loss grows instead of shrinking.${advice}` : "";
 }
 
-/** Whether w is on its way to infinity, though it has not got there. */
+/**
+ * Whether w is on its way to infinity, though it has not got there.
+ *
+ * @param {Run} run
+ */
 function isFlyingOff(run) {
   const { predict_before: before, predict_after: after } = run.result;
-  const far = (value, from) => Math.abs(value) > 1e6 * Math.max(1, Math.abs(from));
-  return far(after, before) || (UNDER_WAY.has(run.status) && run.method !== "external" && far(run.last.w, run.params.w0 ?? 1));
+  const isOwn = run.method !== "external" && UNDER_WAY.has(run.status);
+  return isFar(after, before) || (isOwn && isFar(run.last.w, run.params.w0 ?? 1));
 }
 
-/** predict(4): 4 → 7.9998, or "" before there is an answer. */
+/**
+ * Whether a value is millions of times as large as the one it came from.
+ *
+ * @param {any} value
+ * @param {any} from
+ */
+function isFar(value, from) {
+  return Math.abs(value) > 1e6 * Math.max(1, Math.abs(from));
+}
+
+/**
+ * predict(4): 4 → 7.9998, or "" before there is a result.
+ *
+ * @param {Run} run
+ */
 export function predictionOf(run) {
   const { predict_before: before, predict_after: after } = run.result;
   if (before === undefined || after === undefined || run.status === "diverged") {
@@ -71,7 +112,11 @@ export function predictionOf(run) {
   return `predict(${figure(run.params.predict_at ?? 4)}): ${figure(before)} → ${figure(after)}`;
 }
 
-/** The run as the legend names it. */
+/**
+ * The run as the legend names it.
+ *
+ * @param {Run} run
+ */
 export function nameOf(run) {
   return `${run.name} #${run.number}`;
 }

@@ -1,59 +1,63 @@
-// Lessons: a menu of them, and the one that was opened, with its set-up in the form and a button that starts it.
+// Lessons: a menu of them, and the open one, with its set-up in the form and a button that starts it.
 
+/** @import { Lesson } from "./types.d.ts" */
+
+import { startRunAndSelect } from "./actions.js";
 import { api } from "./api.js";
-import { make } from "./dom.js";
-import { fillForm, submit, TEXTBOOK } from "./form.js";
-import { fillRace, startRace } from "./race.js";
+import { find, make } from "./dom.js";
+import { fillForm, submitForm, TEXTBOOK_DATA } from "./form.js";
+import { fillRace, submitRace } from "./race_form.js";
 
-const menu = document.querySelector("#lessons");
-const card = document.querySelector("#lesson");
-const opener = menu.querySelector("summary");
+const menu = find("#lessons", HTMLDetailsElement);
+const items = find("ol", HTMLOListElement, menu);
+const opener = find("summary", HTMLElement, menu);
+const card = find("#lesson", HTMLElement);
+const starter = find("#lesson-start", HTMLButtonElement);
 
+/** @type {Lesson | null} */
 let open = null;
-
-/** Make the lessons start. `startAndLook` starts one run and looks at it by itself: of a race the point is all its runs. */
-export function setUpLessons(startAndLook) {
-  document.querySelector("#lesson-start").addEventListener("click", () => (open.setup.vary ? startRace() : submit(startAndLook)));
-}
 
 /** Fetch the lessons and offer them. */
 export async function loadLessons() {
+  /** @type {Lesson[]} */
   const lessons = await api("GET", "/lessons");
-  const items = lessons.map((lesson, at) => {
+  items.replaceChildren(...lessons.map((lesson, at) => {
     const button = make("button", { type: "button", textContent: `${at + 1}. ${lesson.title}` });
-    button.addEventListener("click", () => show(lesson));
+    button.addEventListener("click", () => openLesson(lesson));
     return make("li", {}, button);
-  });
-  menu.querySelector("ol").replaceChildren(...items);
+  }));
   menu.hidden = !lessons.length;
 }
 
-document.querySelector("#lesson-close").addEventListener("click", () => {
+// of a race, all its runs are to be seen; of one run, more when it is selected
+starter.addEventListener("click", () => (open?.setup.vary ? submitRace() : submitForm(startRunAndSelect)));
+find("#lesson-close", HTMLButtonElement).addEventListener("click", () => {
   card.hidden = true;
   opener.focus();
 });
-menu.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && menu.open) {
+menu.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && menu.open) {
     menu.open = false;
     opener.focus();
   }
 });
 document.addEventListener("pointerdown", ({ target }) => {
-  if (!menu.contains(target)) {
+  if (!(target instanceof Node && menu.contains(target))) {
     menu.open = false;
   }
 });
 
-function show(lesson) {
+/** @param {Lesson} lesson */
+function openLesson(lesson) {
   open = lesson;
   menu.open = false;
-  for (const part of ["title", "text", "question"]) {
-    document.querySelector(`#lesson-${part}`).textContent = lesson[part];
+  for (const part of /** @type {const} */ (["title", "text", "question"])) {
+    find(`#lesson-${part}`, HTMLElement).textContent = lesson[part];
   }
   const { method, params, data, vary } = lesson.setup;
-  fillForm({ method, params }, data ?? TEXTBOOK);
-  fillRace(vary ?? undefined);
+  fillForm({ method, params }, data ?? TEXTBOOK_DATA);
+  fillRace(vary);
   card.hidden = false;
   card.scrollIntoView({ block: "nearest" });
-  document.querySelector("#lesson-start").focus();
+  starter.focus();
 }

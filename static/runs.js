@@ -1,207 +1,115 @@
-// The list of runs: one element for each, made once and changed in place.
+// The runs in the store: fetched a page at a time, and kept up to date by events.
 
-import { make } from "./dom.js";
-import { explanationOf, figure, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
-import { Steering } from "./steer.js";
+/** @import { Run } from "./types.d.ts" */
 
-const list = document.querySelector("#runs");
-const template = document.querySelector("#run-template");
-const REALLY = 4000; // milliseconds in which a second click on Delete deletes
+import { api } from "./api.js";
+import { explanationOf, nameOf, statusOf, UNDER_WAY } from "./format.js";
+import { announce, attempt, showError } from "./messages.js";
+import { state, update } from "./state.js";
 
-const rows = new Map(); // run id -> Row
+const PAGE_SIZE = 50; // runs fetched at once
+const MAX_PAGE_SIZE = 1000; // runs that the API returns at once
+
+/** @type {(() => void)[] | null} */
+let deferred = null; // changes told by events while the list is fetched; null while it is not
+
+/** Fetch as many of the newest runs as are listed. What events tell in the meantime is newer than the response. */
+export async function loadRuns() {
+  /** @type {(() => void)[]} */
+  const mine = [];
+  deferred = mine;
+  try {
+    const limit = Math.min(MAX_PAGE_SIZE, Math.max(PAGE_SIZE, state.runs.size));
+    const { items, total } = await api("GET", `/runs?limit=${limit}`);
+    if (deferred === mine) {
+      update({ runs: byId(items), total });
+    }
+  } finally {
+    if (deferred === mine) { // else the runs are being fetched again, and that response is newer than all this
+      deferred = null;
+      mine.forEach((change) => change());
+    }
+  }
+}
+
+export function loadOlderRuns() {
+  return attempt(async () => {
+    const { items, total } = await api("GET", `/runs?limit=${PAGE_SIZE}&offset=${state.runs.size}`);
+    update({ runs: new Map([...state.runs, ...byId(items)]), total });
+  });
+}
 
 /**
- * Show these runs, newest first. `actions` has what can be done to a run: remove, reuse, look, and what steers it; of
- * the one that is `looked` at, the row says so.
+ * @param {Run[]} runs
+ * @returns {Map<string, Run>}
  */
-export function renderRuns(runs, total, actions, looked) {
-  const shown = new Set(runs.map(({ id }) => id));
-  for (const [id, row] of rows) {
-    if (!shown.has(id)) {
-      removeRow(id, row);
-    }
-  }
-  runs.forEach((run, at) => {
-    const row = rows.get(run.id) ?? addRow(run, actions);
-    row.render(run);
-    row.renderPlace(run.group, runs[at - 1]?.group, runs[at + 1]?.group, run.id === looked?.id);
-    if (list.children[at] !== row.element) {
-      list.insertBefore(row.element, list.children[at] ?? null);
-    }
-  });
-  document.querySelector("#runs-count").textContent = total || "";
-  document.querySelector("#runs-empty").hidden = total > 0;
-  document.querySelector("#older").hidden = total <= runs.length;
+function byId(runs) {
+  return new Map(runs.map((run) => [run.id, run]));
 }
 
-function addRow(run, actions) {
-  const row = new Row(run, actions);
-  rows.set(run.id, row);
-  return row;
+/** @param {Run[]} runs as an event tells of them */
+export function receiveRuns(runs) {
+  whenLoaded(() => runs.forEach(keepRun));
 }
 
-/** Take a row away; if the keyboard was in it, it goes on to the next one. */
-function removeRow(id, row) {
-  const next = row.element.nextElementSibling ?? row.element.previousElementSibling;
-  const hadFocus = row.element.contains(document.activeElement);
-  row.element.remove();
-  rows.delete(id);
-  if (hadFocus) {
-    (next?.querySelector(".toggle") ?? document.querySelector("#start")).focus();
+/** @param {string[]} ids of runs that an event tells to be deleted */
+export function receiveRemoved(ids) {
+  whenLoaded(() => forgetRuns(ids));
+}
+
+/** @param {() => void} change */
+function whenLoaded(change) {
+  if (deferred) {
+    deferred.push(change);
+  } else {
+    change();
   }
 }
 
-class Row {
-  constructor(run, actions) {
-    this.element = template.content.firstElementChild.cloneNode(true);
-    this.run = null;
-    this.part = (name) => this.element.querySelector(`.${name}`);
-    this.element.dataset.id = run.id;
-    this.part("more").id = `more-${run.id}`;
-    this.part("toggle").setAttribute("aria-controls", `more-${run.id}`);
-    this.part("toggle").addEventListener("click", () => this.toggle());
-    this.actions = actions;
-    this.steering = new Steering(actions);
-    this.part("more").before(this.steering.element);
-    this.part("look").addEventListener("click", () => actions.look(this.run));
-    this.part("reuse").addEventListener("click", () => actions.reuse(this.run));
-    this.part("reuse").hidden = run.method === "external";
-    this.part("own").href = run.visdom.url;
-    this.part("csv").href = `/api/runs/${run.id}/points.csv`;
-    this.part("csv").download = `lossboard-${run.number}.csv`;
-    confirmed(this.part("delete"), () => actions.remove(this.run));
+/**
+ * Take a run as it is now. A response that was overtaken by an event does not set it back.
+ *
+ * @param {Run} run
+ */
+export function keepRun(run) {
+  const isSelected = run.id === state.selected?.id;
+  const known = state.runs.get(run.id) ?? (isSelected ? state.selected : null);
+  if (known && !UNDER_WAY.has(known.status) && UNDER_WAY.has(run.status) && run.method !== "external") {
+    return;
   }
-
-  /** Show the run as it is now, if that is news. */
-  render(run) {
-    if (run === this.run) {
-      return;
-    }
-    this.run = run;
-    this.renderHead();
-    this.renderProgress();
-    this.part("figures").replaceChildren(...figuresOf(run));
-    const words = explanationOf(run);
-    this.part("words").textContent = words;
-    this.part("words").hidden = !words;
-    this.part("why").textContent = run.why ?? "";
-    this.part("why").hidden = !run.why;
-    this.steering.render(run, this.actions.liveOf(run));
-    if (!this.part("more").hidden) {
-      this.part("facts").replaceChildren(...factsOf(run));
-    }
+  if (known && known.status !== run.status && !UNDER_WAY.has(run.status)) {
+    announce(`${nameOf(run)}: ${statusOf(run)}. ${explanationOf(run)} ${run.why ?? ""}`.trimEnd());
   }
-
-  renderHead() {
-    const { run } = this;
-    const name = nameOf(run);
-    this.element.dataset.status = run.status;
-    this.element.classList.toggle("under-way", UNDER_WAY.has(run.status));
-    this.part("chip").style.backgroundColor = run.colour;
-    this.part("name").textContent = run.name;
-    this.part("name").title = run.name;
-    this.part("number").textContent = `#${run.number}`;
-    this.part("status").textContent = statusOf(run);
-    const deleting = this.part("delete").textContent; // which asks back
-    for (const [part, label] of [["look", "Look closer at"], ["reuse", "Use the settings of"], ["delete", deleting]]) {
-      this.part(part).setAttribute("aria-label", `${label} ${name}`);
-    }
-    this.part("own").setAttribute("aria-label", `Own windows of ${name}, in a new tab`);
-    this.part("csv").setAttribute("aria-label", `Points of ${name} as CSV`);
+  if (isSelected) {
+    update({ selected: run });
   }
-
-  /** Runs of a group that follow each other stand together below its name. */
-  renderPlace(group, before, after, looked) {
-    const { classList } = this.element;
-    const together = group !== null && (group === before || group === after);
-    classList.toggle("together", together);
-    classList.toggle("first", together && group !== before);
-    this.part("group").textContent = together && group !== before ? group : "";
-    classList.toggle("looked", looked);
-  }
-
-  renderProgress() {
-    const { run } = this;
-    const bar = this.element.querySelector("progress");
-    bar.setAttribute("aria-label", `Progress of ${nameOf(run)}`);
-    if (run.total_steps) {
-      bar.value = ((run.step ?? -1) + 1) / run.total_steps;
-    } else if (UNDER_WAY.has(run.status)) {
-      bar.removeAttribute("value");
-    } else {
-      bar.value = 1;
-    }
-  }
-
-  toggle() {
-    const more = this.part("more");
-    more.hidden = !more.hidden;
-    this.part("toggle").setAttribute("aria-expanded", String(!more.hidden));
-    if (!more.hidden) {
-      this.part("facts").replaceChildren(...factsOf(this.run));
-      more.scrollIntoView({ block: "nearest" });
-      this.part("toggle").scrollIntoView({ block: "nearest" }); // where there is no room for all, its end is out of sight
-    }
+  if (!isBelowTheList(run)) {
+    const total = state.total + (state.runs.has(run.id) ? 0 : 1);
+    update({ runs: state.runs.set(run.id, run), total });
   }
 }
 
-/** The numbers that matter most: w and loss where they are, and what the model predicts. */
-function figuresOf(run) {
-  const names = ["w", "loss"].filter((name) => name in run.last);
-  const shown = names.length ? names : Object.keys(run.last).slice(0, 2);
-  const figures = shown.map((name) => [name, run.last[name]]);
-  if ("best_w" in run.result) {
-    figures.splice(0, figures.length, ["best w", run.result.best_w], ["loss", run.result.best_loss]);
-  }
-  const pairs = figures.map(([name, value]) => make("span", {}, `${name} `, make("b", { textContent: figure(value) })));
-  const prediction = predictionOf(run);
-  return prediction ? [...pairs, make("span", { textContent: prediction })] : pairs;
+/**
+ * Whether a run is older than those that are listed, and so counted already.
+ *
+ * @param {Run} run
+ */
+function isBelowTheList({ id, number }) {
+  const { runs, total } = state;
+  const isOlder = runs.size > 0 && !runs.has(id) && [...runs.values()].every((listed) => number < listed.number);
+  return isOlder && total > runs.size;
 }
 
-/** Everything that is known of a run. */
-function factsOf(run) {
-  const facts = [["step", stepsOf(run)], ...Object.entries(run.last), ...Object.entries(run.result)];
-  const settings = Object.entries({ method: run.method, ...run.params }).filter(([, value]) => value !== null);
-  for (const { step, params } of run.changes) {
-    settings.push([`from step ${step}`, Object.entries(params).map(([name, value]) => `${name} ${value}`).join(", ")]);
+/**
+ * Take deleted runs off the list. If one was not listed, only the board knows whether it is still counted; and a list
+ * that has become empty has room for older ones.
+ *
+ * @param {string[]} ids
+ */
+export function forgetRuns(ids) {
+  const listed = ids.filter((id) => state.runs.delete(id));
+  update({ total: state.total - listed.length });
+  if (listed.length < ids.length || (!state.runs.size && state.total)) {
+    loadRuns().catch(showError);
   }
-  if (run.group) {
-    settings.push(["group", run.group]);
-  }
-  return [...settings, ...facts].flatMap(([name, value]) => [
-    make("dt", { textContent: name.replaceAll("_", " ") }),
-    typeof value === "number"
-      ? make("dd", { className: "figure", textContent: figure(value) })
-      : make("dd", { textContent: String(value) }),
-  ]);
-}
-
-function stepsOf(run) {
-  const last = run.step === null ? "none yet" : whole(run.step);
-  return run.total_steps ? `${last} of ${whole(run.total_steps - 1)}` : last;
-}
-
-/** Let a button act on its second click, so that nothing is lost by a slip. */
-function confirmed(button, act) {
-  let timer;
-  const say = (before, now) => {
-    button.textContent = now;
-    button.setAttribute("aria-label", (button.getAttribute("aria-label") ?? before).replace(before, now));
-  };
-  const calm = () => {
-    clearTimeout(timer);
-    say("Really delete?", "Delete");
-    button.classList.remove("asking");
-  };
-  button.addEventListener("blur", calm);
-  button.addEventListener("click", () => {
-    if (button.classList.contains("asking")) {
-      calm();
-      act();
-      return;
-    }
-    button.classList.add("asking");
-    say("Delete", "Really delete?");
-    timer = setTimeout(calm, REALLY);
-  });
 }

@@ -1,30 +1,47 @@
-// Doing something not too often.
+// Limits on how often a function is called.
 
-/** Call `act` with the last arguments, once nothing has asked for it for so many milliseconds. */
+/**
+ * A function that calls `act`, with the last arguments, once it has not been called for so many milliseconds.
+ *
+ * @template {any[]} A
+ * @param {number} milliseconds
+ * @param {(...given: A) => void} act
+ * @returns {(...given: A) => void}
+ */
 export function debounced(milliseconds, act) {
-  let timer;
+  let timer = 0;
   return (...given) => {
     clearTimeout(timer);
     timer = setTimeout(act, milliseconds, ...given);
   };
 }
 
-/** Call `act` at once, but then again no sooner than after so many milliseconds, with the last arguments. */
+/**
+ * A function that calls `act` at once, but then again, with the last arguments, no sooner than after so many
+ * milliseconds.
+ *
+ * @template {any[]} A
+ * @param {number} milliseconds
+ * @param {(...given: A) => void} act
+ * @returns {(...given: A) => void}
+ */
 export function throttled(milliseconds, act) {
+  /** @type {A | null} */
   let waiting = null;
-  let timer = null;
+  let isTiming = false;
   const next = () => {
-    timer = null;
+    isTiming = false;
     if (waiting) {
       const given = waiting;
       waiting = null;
-      timer = setTimeout(next, milliseconds);
+      isTiming = true;
+      setTimeout(next, milliseconds);
       act(...given);
     }
   };
   return (...given) => {
     waiting = given;
-    if (timer === null) {
+    if (!isTiming) {
       next();
     }
   };

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
+from app.assets import TOKENS
 from app.storage.records import RunRecord
 
-# Each at least 3 : 1 on the page's white and on its dark grey, and told apart by colour-blind eyes as well as may be.
-PALETTE = (
-    "#3b7dd8",
-    "#e0731d",
-    "#c4177f",
-    "#1a9c68",
-    "#8f6412",
-    "#6a55ee",
-    "#b07cae",
-    "#0a7a57",
-    "#dc3340",
-    "#8d58a6",
-)
-
-# From light to dark, as far as both grounds leave room with 3 : 1; the hue turns with it, or nobody saw an order.
-SCALE = ("#c68400", "#e75d23", "#da4b7a", "#b43ed2", "#485ed9")
+PALETTE = tuple(colour for name, colour in TOKENS.items() if name.startswith("run-"))
+SCALE = tuple(colour for name, colour in TOKENS.items() if name.startswith("race-"))
 GAMMA = 2.4  # nearly sRGB's: halfway between two colours is halfway between their light
 
 

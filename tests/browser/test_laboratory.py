@@ -295,6 +295,20 @@ def test_a_step_that_a_script_left_out_is_not_looked_at(page: BoardPage, board: 
     wait_for(lambda: board.get("/api/board")["at"] == 10, "a step that there is")
 
 
+def test_a_selected_run_too_old_to_be_listed_is_kept_up_to_date(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page.page
+    body = {"method": "external", "name": "a script's run"}
+    oldest, *_ = [board.client.post("/api/runs", json=body).json()["id"] for _ in range(51)]  # one too many to list
+    form_page.open(board.url, curves=False)
+    board.client.patch("/api/board", json={"run": oldest})
+    expect(page.locator("#look-values")).to_have_text("step –")
+    points = {"seq": 0, "step": [0, 1], "metrics": {"loss": [3.0, 2.0]}}
+    board.client.post(f"/api/runs/{oldest}/points", json=points)
+    expect(page.locator("#look-values")).to_have_text("step 1  ·  loss 2")
+    expect(form_page.row(oldest)).to_have_count(0)
+    expect(page.locator("#runs-count")).to_have_text("51")
+
+
 def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run("backprop", lr=0.02, epochs=40)["id"])
     look_closer(page, run)

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.charts.colours import hex_of
 from app.charts.run_chart import RunChart
-from app.visdom.windows.layout import Layout, as_text
+from app.visdom.windows.layout import PANE, Layout, as_text
 from app.visdom.windows.x_axis import PlotOptions, x_values
 
 MAX_CHANGES = 50  # marked in one window, the latest
@@ -83,7 +83,7 @@ def _label(change: Change, row: int, *, on_right: bool) -> Layout:
         "bordercolor": change.colour,
         "borderwidth": 1.5,
         "borderpad": 1,
-        "bgcolor": "#ffffff",
+        "bgcolor": PANE,
     }
 
 

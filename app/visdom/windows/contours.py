@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from app.assets import TOKENS
 from app.charts.run_chart import RunChart
 from app.storage.batch import Floats, Point
 from app.visdom.windows.cost import ball_trace, legend_layout, line_trace, path_trace
@@ -18,7 +19,7 @@ GRID_POINTS = 56  # along each axis
 MAX_DECADES = 6  # of cost that the contours show, below the highest
 MAX_LOG_COST = 300.0  # log10; plotly cannot draw values near the largest float64
 PADDING = 0.15  # of the path's extent, on each side
-HEATMAP = [[0, "rgba(59,125,216,0.42)"], [1, "rgba(59,125,216,0.02)"]]
+HEATMAP = [[0, TOKENS["contour-low"]], [1, TOKENS["contour-high"]]]
 WIN = "cost"
 TITLE = "Cost over w and b"
 

@@ -17,6 +17,7 @@ from app.visdom.windows.layout import (
     LINEAR,
     MARKER,
     PADDING_FACTOR,
+    PANE,
     AxesStyle,
     Layout,
     Trace,
@@ -118,7 +119,7 @@ def path_trace(chart: RunChart, name: str, xs: Floats, ys: Floats, axes: AxesSty
 
 def ball_trace(chart: RunChart, name: str, x: float, y: float, axes: AxesStyle = LINEAR) -> Trace:
     """A large dot in the run's colour."""
-    marker = {"color": colour_of(chart), "size": BALL_SIZE_PX, "line": {"color": "#ffffff", "width": 2}}
+    marker = {"color": colour_of(chart), "size": BALL_SIZE_PX, "line": {"color": PANE, "width": 2}}
     trace = line_trace(name, np.array([x]), np.array([y]), axes)
     return {**trace, "mode": "markers", "marker": marker, "hoverinfo": "name"}
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.assets import TOKENS
 from app.visdom.windows.layout import CURVE, INK, LINEAR, Layout, Trace, Window, make_layout
 from trainers.method import Node
 
@@ -16,9 +17,9 @@ ABOVE = 0.46  # lanes from a node up to the parameter above it
 BENDS = (0.62, 0.94)  # columns; where an edge from lane to lane leaves its lane, and where it arrives
 BENDS_FROM_INPUT = (0.2, 0.52)
 CIRCLE_SIZE_PX = 27
-GRADIENT_COLOUR = "#c4177f"
-OPERATION_COLOUR = "#1a9c68"
-COLOURS = {"input": "#6b7482", "parameter": "#3b7dd8"}
+GRADIENT_COLOUR = TOKENS["graph-gradient"]
+OPERATION_COLOUR = TOKENS["graph-operation"]
+COLOURS = {"input": TOKENS["graph-input"], "parameter": TOKENS["graph-parameter"]}
 SYMBOLS = {"multiply": "×", "add": "+", "subtract": "−", "square": "( )²"}
 LETTERS = {"y_hat": "ŷ"}
 

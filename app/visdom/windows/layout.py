@@ -7,15 +7,17 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.assets import TOKENS
 from app.charts.colours import hex_of
 from app.charts.run_chart import RunChart
 from app.schemas.view import Scale
 
-INK = "#545d6b"
-CURVE = "#98a1af"
-MARKER = "#7b8594"  # readable on white and on dark grey
-GRID = "rgba(128,136,150,0.2)"
-FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+INK = TOKENS["ink-soft"]
+PANE = TOKENS["pane"]
+CURVE = TOKENS["curve"]
+MARKER = TOKENS["marker"]
+GRID = TOKENS["grid"]
+FONT = TOKENS["font"]
 
 MAX_POINTS = 2000  # in one window, over all its traces
 PADDING_FACTOR = 1.15  # a scale reaches so many times as far as what it has to show

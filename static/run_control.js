@@ -1,0 +1,140 @@
+// The controls of a run in its row while it is under way: pause, step, stop, and the parameters that may be changed.
+
+/** @import { Run } from "./types.d.ts" */
+
+import { changeParams, controlRun } from "./actions.js";
+import { make } from "./dom.js";
+import { nameOf, UNDER_WAY } from "./format.js";
+import { moveRateByKey } from "./rate_field.js";
+import { throttled } from "./timing.js";
+
+const CHANGE_INTERVAL_MS = 150; // between two changes that a held arrow key makes
+/** @type {Record<string, { label: string, title: string }>} */
+const FIELDS = {
+  lr: { label: "lr", title: "Learning rate" },
+  steps_per_second: { label: "steps/s", title: "Steps per second, empty: as fast as it will" },
+};
+
+export class RunControl {
+  /** @param {Run} run */
+  constructor(run) {
+    this.run = run;
+    this.hold = this.makeButton("Pause", () => controlRun(this.run, this.run.status === "paused" ? "resume" : "pause"));
+    this.step = this.makeButton("Step", () => controlRun(this.run, "step"));
+    this.stop = this.makeButton("Stop", () => controlRun(this.run, "stop"));
+    this.stop.classList.add("stop");
+    /** @type {Map<string, HTMLInputElement>} */
+    this.inputs = new Map();
+    /** @type {Map<string, string>} */
+    this.refusals = new Map(); // by parameter
+    this.refusal = make("p", { className: "error", hidden: true });
+    this.refusal.setAttribute("role", "alert");
+    this.element = make("div", { className: "steer" }, this.hold, this.step, this.stop, this.refusal);
+  }
+
+  /**
+   * @param {string} text
+   * @param {() => void} act
+   */
+  makeButton(text, act) {
+    const button = make("button", { type: "button", className: "small", textContent: text });
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  /**
+   * Show what can be done with the run as it is now.
+   *
+   * @param {Run} run
+   * @param {string[]} live the parameters that may change
+   */
+  render(run, live) {
+    this.run = run;
+    this.element.hidden = !UNDER_WAY.has(run.status);
+    if (this.element.hidden) {
+      return;
+    }
+    this.hold.textContent = run.status === "paused" ? "Resume" : "Pause";
+    for (const button of [this.hold, this.step, this.stop]) {
+      button.setAttribute("aria-label", `${button.textContent} ${nameOf(run)}`);
+    }
+    const condition = run.method === "external" ? "Works if the script calls run.wait_while_paused()" : "";
+    this.hold.title = condition;
+    this.step.title = condition || "One update, then hold";
+    for (const param of live.filter((name) => name in FIELDS)) {
+      const input = this.inputs.get(param) ?? this.addInput(param);
+      input.setAttribute("aria-label", `${FIELDS[param].title}, of ${nameOf(run)}`);
+      if (input !== document.activeElement && !this.refusals.has(param)) {
+        input.value = String(currentValue(run, param) ?? "");
+      }
+    }
+  }
+
+  /** @param {string} param */
+  addInput(param) {
+    const { label, title } = FIELDS[param];
+    const input = make("input", { type: "number", step: "any", name: param, title, placeholder: "full" });
+    input.autocomplete = "off";
+    // each parameter by itself: what waits for its turn is then the last change of this one, not of any
+    const send = throttled(CHANGE_INTERVAL_MS, (/** @type {number | null} */ value) => this.send(param, value));
+    const read = () => {
+      if (input.validity.badInput) {
+        this.showRefusal(param, "This should be a number, such as 0.01.");
+      } else {
+        send(input.value === "" ? null : Number(input.value));
+      }
+    };
+    input.addEventListener("change", read);
+    if (param === "lr") {
+      input.addEventListener("keydown", (event) => moveRateByKey(event, Number(input.value), (value) => {
+        input.value = String(value);
+        read();
+      }));
+    }
+    this.inputs.set(param, input);
+    const children = param === "lr" ? [label, input] : [input, label];
+    this.refusal.before(make("label", { className: `live ${param}` }, ...children));
+    return input;
+  }
+
+  /**
+   * @param {string} param
+   * @param {number | null} value
+   */
+  async send(param, value) {
+    try {
+      await changeParams(this.run, { [param]: value });
+      this.showRefusal(param, "");
+    } catch (error) {
+      this.showRefusal(param, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /**
+   * @param {string} param
+   * @param {string} message empty: nothing is wrong any more
+   */
+  showRefusal(param, message) {
+    const input = this.inputs.get(param);
+    input?.classList.toggle("wrong", Boolean(message));
+    if (message) {
+      this.refusals.set(param, message);
+      input?.setAttribute("aria-invalid", "true");
+    } else {
+      this.refusals.delete(param);
+      input?.removeAttribute("aria-invalid");
+    }
+    this.refusal.textContent = [...this.refusals].map(([name, text]) => `${FIELDS[name].label}: ${text}`).join(" ");
+    this.refusal.hidden = !this.refusals.size;
+  }
+}
+
+/**
+ * A parameter as it was changed last.
+ *
+ * @param {Run} run
+ * @param {string} param
+ */
+function currentValue({ changes, params }, param) {
+  return changes.findLast((change) => param in change.params)?.params[param] ?? params[param];
+}

@@ -1,0 +1,229 @@
+// One run's row in the list: made once, and changed in place when the run changes.
+
+/** @import { Run } from "./types.d.ts" */
+
+import { deleteRun } from "./actions.js";
+import { api } from "./api.js";
+import { find, make } from "./dom.js";
+import { fillForm } from "./form.js";
+import { explanationOf, figure, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
+import { attempt, showMessage } from "./messages.js";
+import { RunControl } from "./run_control.js";
+import { scrollToSelectedRun } from "./selected_run.js";
+import { selectRun } from "./view.js";
+
+const DELETE_CONFIRM_MS = 4000; // in which a second click on Delete deletes
+const MAX_SAMPLES_IN_FORM = 1000; // of data that is put into text fields
+
+const template = find("#run-template", HTMLTemplateElement);
+
+export class RunRow {
+  /** @param {Run} run */
+  constructor(run) {
+    this.element = find("li", HTMLLIElement, /** @type {DocumentFragment} */ (template.content.cloneNode(true)));
+    /** @type {Run | null} */
+    this.shown = null;
+    this.run = run;
+    this.element.dataset.id = run.id;
+    this.toggler = this.part("toggle");
+    this.more = this.part("more");
+    this.remover = this.part("delete");
+    this.more.id = `more-${run.id}`;
+    this.toggler.setAttribute("aria-controls", this.more.id);
+    this.toggler.addEventListener("click", () => this.toggle());
+    this.control = new RunControl(run);
+    this.more.before(this.control.element);
+    this.part("look").addEventListener("click", () => select(run));
+    this.part("reuse").addEventListener("click", () => reuse(run));
+    this.part("reuse").hidden = run.method === "external";
+    const [own, csv] = ["own", "csv"].map((name) => find(`.${name}`, HTMLAnchorElement, this.element));
+    own.href = run.visdom.url;
+    csv.href = `/api/runs/${run.id}/points.csv`;
+    csv.download = `lossboard-${run.number}.csv`;
+    confirmed(this.remover, () => deleteRun(this.run));
+  }
+
+  /** @param {string} name */
+  part(name) {
+    return find(`.${name}`, HTMLElement, this.element);
+  }
+
+  /**
+   * Show the run as it is now, if it has changed.
+   *
+   * @param {Run} run
+   * @param {string[]} live the parameters that may be changed
+   */
+  render(run, live) {
+    if (run === this.shown) {
+      return;
+    }
+    this.run = this.shown = run;
+    this.renderHead();
+    this.renderProgress();
+    this.part("figures").replaceChildren(...figuresOf(run));
+    for (const [name, text] of [["words", explanationOf(run)], ["why", run.why ?? ""]]) {
+      this.part(name).textContent = text;
+      this.part(name).hidden = !text;
+    }
+    this.control.render(run, live);
+    this.renderFacts();
+  }
+
+  renderHead() {
+    const { run } = this;
+    const name = nameOf(run);
+    this.element.dataset.status = run.status;
+    this.element.classList.toggle("under-way", UNDER_WAY.has(run.status));
+    this.part("chip").style.backgroundColor = run.colour;
+    this.part("name").textContent = this.part("name").title = run.name;
+    this.part("number").textContent = `#${run.number}`;
+    this.part("status").textContent = statusOf(run);
+    this.part("look").setAttribute("aria-label", `Look closer at ${name}`);
+    this.part("reuse").setAttribute("aria-label", `Use the settings of ${name}`);
+    this.remover.setAttribute("aria-label", `${this.remover.textContent} ${name}`); // which may be asking back
+    this.part("own").setAttribute("aria-label", `Own windows of ${name}, in a new tab`);
+    this.part("csv").setAttribute("aria-label", `Points of ${name} as CSV`);
+  }
+
+  /**
+   * Runs of a group that follow each other stand together below its name.
+   *
+   * @param {string | null | undefined} before the group of the row above
+   * @param {string | null | undefined} after the group of the row below
+   * @param {boolean} isSelected
+   */
+  renderPlace(before, after, isSelected) {
+    const { group } = this.run;
+    const isTogether = group !== null && (group === before || group === after);
+    const isFirst = isTogether && group !== before;
+    this.element.classList.toggle("together", isTogether);
+    this.element.classList.toggle("first", isFirst);
+    this.element.classList.toggle("selected", isSelected);
+    this.part("group").textContent = isFirst ? group : "";
+  }
+
+  renderProgress() {
+    const { run } = this;
+    const bar = find("progress", HTMLProgressElement, this.element);
+    bar.setAttribute("aria-label", `Progress of ${nameOf(run)}`);
+    if (run.total_steps) {
+      bar.value = ((run.step ?? -1) + 1) / run.total_steps;
+    } else if (UNDER_WAY.has(run.status)) {
+      bar.removeAttribute("value");
+    } else {
+      bar.value = 1;
+    }
+  }
+
+  renderFacts() {
+    if (!this.more.hidden) {
+      this.part("facts").replaceChildren(...factsOf(this.run));
+    }
+  }
+
+  toggle() {
+    this.more.hidden = !this.more.hidden;
+    this.toggler.setAttribute("aria-expanded", String(!this.more.hidden));
+    this.renderFacts();
+    if (!this.more.hidden) {
+      this.more.scrollIntoView({ block: "nearest" });
+      this.toggler.scrollIntoView({ block: "nearest" }); // where there is no room for all, its end is out of sight
+    }
+  }
+}
+
+/** @param {Run} run */
+async function select(run) {
+  await selectRun(run.id);
+  scrollToSelectedRun();
+}
+
+/**
+ * Fill the form with the settings of a run, and with its data unless they are too many for text fields.
+ *
+ * @param {Run} run
+ */
+function reuse(run) {
+  return attempt(async () => {
+    const data = await api("GET", `/runs/${run.id}/data`);
+    const isShort = data.x.length <= MAX_SAMPLES_IN_FORM;
+    fillForm(run, isShort ? data : null);
+    showMessage(isShort ? "" : `Its ${data.x.length} samples are too many for x and y, which stay as they are.`);
+    find("#start", HTMLButtonElement).focus();
+  });
+}
+
+/**
+ * The numbers that matter most: w and loss where there are any, and what the model predicts.
+ *
+ * @param {Run} run
+ */
+function figuresOf(run) {
+  const names = ["w", "loss"].filter((name) => name in run.last);
+  const { best_w: w, best_loss: loss } = run.result;
+  const figures = "best_w" in run.result
+    ? [["best w", w], ["loss", loss]]
+    : (names.length ? names : Object.keys(run.last).slice(0, 2)).map((name) => [name, run.last[name]]);
+  const pairs = figures.map(([name, value]) => make("span", {}, `${name} `, make("b", { textContent: figure(value) })));
+  const prediction = predictionOf(run);
+  return prediction ? [...pairs, make("span", { textContent: prediction })] : pairs;
+}
+
+/**
+ * Everything that is known of a run, as terms and descriptions.
+ *
+ * @param {Run} run
+ */
+function factsOf(run) {
+  const settings = Object.entries({ method: run.method, ...run.params }).filter(([, value]) => value !== null);
+  for (const { step, params } of run.changes) {
+    settings.push([`from step ${step}`, Object.entries(params).map(([name, value]) => `${name} ${value}`).join(", ")]);
+  }
+  if (run.group) {
+    settings.push(["group", run.group]);
+  }
+  const facts = [["step", stepsOf(run)], ...Object.entries(run.last), ...Object.entries(run.result)];
+  return [...settings, ...facts].flatMap(([name, value]) => [
+    make("dt", { textContent: name.replaceAll("_", " ") }),
+    typeof value === "number"
+      ? make("dd", { className: "figure", textContent: figure(value) })
+      : make("dd", { textContent: String(value) }),
+  ]);
+}
+
+/** @param {Run} run */
+function stepsOf(run) {
+  const last = run.step === null ? "none yet" : whole(run.step);
+  return run.total_steps ? `${last} of ${whole(run.total_steps - 1)}` : last;
+}
+
+/**
+ * Let a button act on its second click, so that nothing is lost by a slip.
+ *
+ * @param {HTMLElement} button
+ * @param {() => void} act
+ */
+function confirmed(button, act) {
+  let timer = 0;
+  const setText = (/** @type {string} */ before, /** @type {string} */ now) => {
+    button.textContent = now;
+    button.setAttribute("aria-label", (button.getAttribute("aria-label") ?? before).replace(before, now));
+  };
+  const reset = () => {
+    clearTimeout(timer);
+    setText("Really delete?", "Delete");
+    button.classList.remove("asking");
+  };
+  button.addEventListener("blur", reset);
+  button.addEventListener("click", () => {
+    if (button.classList.contains("asking")) {
+      reset();
+      act();
+      return;
+    }
+    button.classList.add("asking");
+    setText("Delete", "Really delete?");
+    timer = setTimeout(reset, DELETE_CONFIRM_MS);
+  });
+}

@@ -1,0 +1,66 @@
+// The page's one store. Components are functions of it, called again after each change.
+
+/** @import { Method, Run, State } from "./types.d.ts" */
+
+/** @type {State} */
+export const state = {
+  connected: true,
+  visdom: null,
+  methods: [],
+  method: null,
+  runs: new Map(),
+  total: 0,
+  view: null,
+  selected: null,
+};
+
+/** @type {((state: State) => void)[]} */
+const renderers = [];
+let isScheduled = false;
+
+/**
+ * Call these functions, in this order, with the state whenever it has changed.
+ *
+ * @param {...(state: State) => void} functions
+ */
+export function subscribe(...functions) {
+  renderers.push(...functions);
+}
+
+/**
+ * Change the state. The subscribers are called once for all changes of the same task.
+ *
+ * @param {Partial<State>} changes
+ */
+export function update(changes) {
+  Object.assign(state, changes);
+  if (!isScheduled) {
+    isScheduled = true;
+    queueMicrotask(notify);
+  }
+}
+
+function notify() {
+  isScheduled = false;
+  renderers.forEach((render) => render(state));
+}
+
+/**
+ * The listed runs, newest first.
+ *
+ * @param {State} state
+ */
+export function newestFirst({ runs }) {
+  return [...runs.values()].sort((a, b) => b.number - a.number);
+}
+
+/**
+ * The method of a run; undefined for a script's.
+ *
+ * @param {State} state
+ * @param {Run} run
+ * @returns {Method | undefined}
+ */
+export function methodOf({ methods }, run) {
+  return methods.find(({ name }) => name === run.method);
+}

@@ -1,0 +1,183 @@
+// What the board's REST API answers, and what the page's store holds. For the type checker only; no browser loads it.
+
+/** A number; those that JSON lacks travel as text. */
+export type Figure = number | "NaN" | "Infinity" | "-Infinity";
+
+export type Status = "queued" | "running" | "paused" | "finished" | "stopped" | "diverged" | "failed" | "interrupted";
+
+export interface Run {
+  id: string;
+  number: number;
+  name: string;
+  method: string;
+  params: Record<string, any>;
+  status: Status;
+  step: number | null;
+  total_steps: number | null;
+  last: Record<string, Figure>;
+  changes: { step: number; params: Record<string, any> }[];
+  result: Record<string, any>;
+  error: string | null;
+  why: string | null;
+  group: string | null;
+  /** What a race varies, and the value that this run has of it; empty outside of races. */
+  varied: Record<string, any>;
+  colour: string;
+  visdom: { env: string; url: string };
+}
+
+/** The JSON Schema of one parameter. */
+export interface Schema {
+  title?: string;
+  description?: string;
+  type?: string;
+  default?: any;
+  enum?: string[];
+  anyOf?: Schema[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+}
+
+export interface Method {
+  name: string;
+  title: string;
+  description: string;
+  /** A search tries candidates, of which the best counts; a descent updates its parameters each step. */
+  kind: "search" | "descent";
+  /** Whether the windows of a run show the computational graph of a sample. */
+  graph: boolean;
+  /** MathML. */
+  formula: string;
+  params_schema: { properties: Record<string, Schema> };
+  /** The parameters that may change while it runs. */
+  live: string[];
+  source: string;
+  /** The beginning of the line of the source that updates the weights. */
+  update_line: string;
+}
+
+export interface Data {
+  x: number[];
+  y: number[];
+}
+
+/** What the windows show, for everyone. */
+export interface View {
+  axes: Record<string, "linear" | "log">;
+  x: "step" | "epoch" | "time";
+  smoothing: number;
+  /** The range of steps that is shown; null: all. */
+  detail: { from_step: number; to_step: number } | null;
+  /** The id of the selected run; null: the latest runs are shown. */
+  run: string | null;
+  /** The step of the selected run that is shown; null: its last. */
+  at: number | null;
+  sample: number;
+}
+
+export interface Visdom {
+  state: "up" | "starting" | "down";
+  url: string;
+  error: string | null;
+}
+
+export interface Place {
+  run: string;
+  name: string;
+  value: any;
+  status: Status;
+  steps_to_1_percent: number | null;
+  final_loss: Figure | null;
+}
+
+/** A range of learning rates, and what happens there; `to` is null where it has no end. */
+export interface Zone {
+  name: string;
+  from: number;
+  to: number | null;
+}
+
+export interface Stability {
+  zones: Zone[];
+  curvature: number;
+  shallowest: number | null;
+  lr_limit: number | null;
+  lr_best: number;
+  note: string;
+}
+
+export interface Lesson {
+  title: string;
+  text: string;
+  question: string;
+  setup: { method: string; params: Record<string, any>; data: Data | null; vary: Vary | null };
+}
+
+/** What differs between the runs of a race. */
+export interface Vary {
+  lr?: number[];
+  method?: string[];
+}
+
+/** What the form asks for: the body of POST /api/runs, and with `vary` of POST /api/races. */
+export interface RunRequest {
+  method?: string;
+  params: Record<string, any>;
+  data: Record<string, any>;
+  name?: string;
+  vary?: Vary;
+}
+
+/** What the API refuses: the path names a part of the request, such as ["params", "lr"]. */
+export interface Problem {
+  path: (string | number)[];
+  message: string;
+}
+
+/** The page's store. */
+export interface State {
+  /** Whether the stream of events is open. */
+  connected: boolean;
+  /** Null before the board has told of it, and while the connection is lost. */
+  visdom: Visdom | null;
+  methods: Method[];
+  /** The method chosen in the form. */
+  method: Method | null;
+  /** The newest runs, without gaps, by their id. */
+  runs: Map<string, Run>;
+  /** How many runs the board has. */
+  total: number;
+  /** The shared view; null before the board has told of it. */
+  view: View | null;
+  /** The run that `view.run` names, which may be too old to be among `runs`. */
+  selected: Run | null;
+}
+
+/** One field of the form. `read` returns undefined where the parameter is left to its default. */
+export interface Field extends Complaints {
+  name: string;
+  element: HTMLElement;
+  input: HTMLInputElement | HTMLSelectElement;
+  read(): any;
+  write(value: any): void;
+  /** Of the pace: choose a value for a run that is short enough to be watched or is not, unless a person has. */
+  suggest?(isShort: boolean): void;
+  /** Of the learning rate: what theory says. */
+  zones?: import("./stability_zones.js").StabilityZones;
+}
+
+/** How a field is marked as wrong, and as right again. */
+export interface Complaints {
+  refuse(message: string): void;
+  accept(): void;
+}
+
+/** A control of the form before it has a label. */
+export interface Control {
+  input: HTMLInputElement | HTMLSelectElement;
+  read(): any;
+  write(value: any): void;
+  /** What stands below the input. */
+  extra?: HTMLElement[];
+}

@@ -1,0 +1,163 @@
+// Visdom's windows in their frame: loading them, loading them again when they are lost, and a person's zoom in them.
+
+/** @import { State, Visdom } from "./types.d.ts" */
+
+import { find } from "./dom.js";
+
+const CHECK_INTERVAL_MS = 1000; // between two looks at whether the frame shows windows
+const MAX_FAILED_CHECKS = 4; // in a row, after which the frame is loaded again
+
+const frame = find("#frame", HTMLIFrameElement);
+const curtain = find("#curtain", HTMLElement);
+const alone = find("#alone", HTMLAnchorElement);
+
+/** @type {Visdom | null} */
+let visdom = null; // as rendered last
+let sharedUrl = ""; // the address of the windows that all runs share
+let wanted = ""; // the address that the frame should show
+let loaded = ""; // the address that was loaded into it
+let failedChecks = 0;
+
+/** @param {State} state */
+export function renderVisdomFrame({ visdom: current, selected }) {
+  const isNews = current !== visdom;
+  visdom = current;
+  frame.title = selected
+    ? `Visdom: windows of ${selected.name} #${selected.number}`
+    : "Visdom: loss, w and cost curve of the latest runs";
+  if (!visdom) {
+    return; // the last picture stays until the board tells of its Visdom again
+  }
+  sharedUrl = visdom.url;
+  wanted = selected?.visdom.url ?? sharedUrl;
+  alone.href = wanted;
+  if (visdom.state !== "up") {
+    if (isNews) {
+      showCurtain([visdom.error, visdom.state === "starting" ? "Visdom is starting…" : ""].filter(Boolean).join(" "));
+    }
+  } else if (loaded !== wanted || (isNews && !isAlive())) {
+    load();
+  } else if (isNews) {
+    showCurtain(""); // Visdom's page has found the new server by itself, and kept the person's zoom
+  }
+}
+
+/** Whether the frame shows windows that are connected to Visdom. A Visdom of another origin cannot be looked into. */
+function isAlive() {
+  const has = (/** @type {string} */ selector) => Boolean(pageInFrame()?.querySelector(selector));
+  return isElsewhere() || (has(".btn-success, .btn-warning") && has(".react-grid-item"));
+}
+
+function isElsewhere() {
+  return new URL(sharedUrl, location.href).origin !== location.origin;
+}
+
+/** Visdom's page does not always reconnect by itself: when its websocket is closed for good, it stays offline. */
+setInterval(() => {
+  passWindowCount();
+  failedChecks = visdom?.state === "up" && loaded && !isAlive() ? failedChecks + 1 : 0;
+  if (failedChecks >= MAX_FAILED_CHECKS) {
+    failedChecks = 0;
+    load();
+  }
+}, CHECK_INTERVAL_MS);
+
+/** Tell the style sheet how many windows there are: on a phone the frame is as high as they need. */
+function passWindowCount() {
+  const count = pageInFrame()?.querySelectorAll(".react-grid-item").length ?? 0;
+  const graphs = pageInFrame()?.querySelectorAll(".tracegraph").length ?? 0; // of twice the height
+  frame.style.setProperty("--windows", String(Math.max(3, count + graphs)));
+  frame.style.setProperty("--rows", String(Math.max(2, Math.ceil(count / 2) + graphs)));
+}
+
+// --- loading ---------------------------------------------------------------------------------------------------------
+
+function load() {
+  conceal();
+  loaded = wanted;
+  if (frame.contentWindow && pageInFrame()) {
+    frame.contentWindow.location.replace(loaded); // setting src again would add to the browser's history
+  } else {
+    frame.src = loaded;
+  }
+}
+
+frame.addEventListener("load", () => {
+  if (!loaded) {
+    return; // the empty page that a frame begins with
+  }
+  const page = pageInFrame();
+  if (isElsewhere()) {
+    reveal();
+  } else if (page?.querySelector("#app")) {
+    page.documentElement.classList.add("embedded"); // the board's style sheet for Visdom then hides its bar
+    frame.contentWindow?.addEventListener("pagehide", conceal);
+    reveal();
+  } // else it is a page that waits for Visdom and loads itself again, or the browser's own, of no connection
+});
+
+/** The document in the frame; null before there is one, and where the browser denies access to it. */
+function pageInFrame() {
+  try {
+    const page = frame.contentDocument;
+    return page && page.URL !== "about:blank" ? page : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Hide the frame while there is nothing to see in it but, for a moment, Visdom's bar. */
+function conceal() {
+  frame.classList.remove("ready");
+  showCurtain("Loading the curves…");
+}
+
+function reveal() {
+  frame.classList.add("ready");
+  showCurtain("");
+}
+
+/** @param {string} text */
+function showCurtain(text) {
+  curtain.textContent = text;
+}
+
+// --- a person's zoom -------------------------------------------------------------------------------------------------
+
+/** The steps between which a person has zoomed in Loss or w, whose axis is of steps; null where there is no zoom. */
+export function zoomedRange() {
+  for (const plot of linePlots()) {
+    const layout = Object.values(plot._fullLayout);
+    const axis = layout.find((part) => part?._id?.startsWith?.("x") && part.range && !part.autorange);
+    if (axis) {
+      const stepAt = (/** @type {number} */ place) => (axis.type === "log" ? 10 ** place - 1 : place);
+      const [from, to] = axis.range.map(stepAt);
+      return { from_step: Math.ceil(from), to_step: Math.floor(to) };
+    }
+  }
+  return null;
+}
+
+/**
+ * Let Plotly choose the axes of Loss and w again. It keeps a zoom over new points, and one of all steps while those of
+ * the range, which have axes of their own, are shown.
+ */
+export function leaveZooms() {
+  for (const plot of linePlots()) {
+    const [shown, kept] = [plot._fullLayout, plot.layout];
+    const axes = Object.keys(kept).filter((name) => /^[xy]axis\d*$/.test(name));
+    axes.filter((name) => !shown[name]).forEach((name) => delete kept[name]);
+    const free = axes.filter((name) => shown[name]).map((name) => [`${name}.autorange`, true]);
+    const inFrame = /** @type {any} */ (frame.contentWindow);
+    inFrame.Plotly.relayout(plot, Object.fromEntries(free));
+  }
+}
+
+/**
+ * The plots of Loss and w, which have steps along them; `layout` and `_fullLayout` are Plotly's.
+ *
+ * @returns {any[]}
+ */
+function linePlots() {
+  return [...(pageInFrame()?.querySelectorAll(".js-plotly-plot") ?? [])].slice(0, 2);
+}
