@@ -1,4 +1,4 @@
-"""The command `lossboard`: starts a board and keeps it until Ctrl-C; `lossboard sync` sends what was left behind."""
+"""The command `lossboard`: starts a board and keeps it until Ctrl-C; `lossboard sync` sends dead scripts' journals."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def sync(
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     """A listening socket, and the settings with the port it got. OSError if the address cannot be listened on."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on, which costs small answers 40 ms.
+    # Named as TCP, or asyncio leaves Nagle's algorithm on, which delays small responses by 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":  # there it would let two programs share a port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -133,7 +133,7 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
 
 
 class BoardServer(uvicorn.Server):
-    """Uvicorn that says where the board is once it answers, and lets go of open event streams when it ends."""
+    """Uvicorn that says where the board is once it answers, and closes open event streams when it ends."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

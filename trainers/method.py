@@ -69,10 +69,10 @@ class Method[P: Params]:
     update_line: str  # the line of `source` that changes the parameters
     listing: tuple[Callable[..., object], ...] = ()  # what `train` calls and a reader should see
     samples_used: Callable[[P, int, int], np.ndarray | None] | None = None
-    """The numbers, from 0, of the samples out of n that a step uses, given params, n and step; its answer is None where
+    """The numbers, from 0, of the samples out of n that a step uses, given params, n and step; None where
     they would take too long to draw again. None for a method whose every step uses all samples."""
     initial_from: Callable[[P, Mapping[str, float]], dict[str, float] | None] | None = None
-    """As `initial`, worked out from the first point's values; for a method whose `initial` imports torch. Its answer is
+    """As `initial`, worked out from the first point's values; for a method whose `initial` imports torch.
     None where the point does not determine it."""
     graph: Callable[[Mapping[str, float], Data, int], list[Node]] | None = None
     """The model's computational graph for a point's values and one sample, counted from 0, of the data: inputs before

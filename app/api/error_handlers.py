@@ -21,9 +21,9 @@ SEND_JSON = "Send a JSON object, with the header Content-Type: application/json"
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every refusal with ``{"detail": [{"loc", "msg", "type"}]}``, without echoing the refused input.
+    """Respond to every refusal with ``{"detail": [{"loc", "msg", "type"}]}``, without echoing the refused input.
 
-    FastAPI's own handler echoes it, and a NaN in it makes that answer a 500.
+    FastAPI's own handler echoes it, and a NaN in it makes that response a 500.
     """
 
     @app.exception_handler(ApiError)
@@ -40,7 +40,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def _left(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody reads it: who asked went away in the middle of the body
+        return Response(status_code=400)  # it is not read: the client went away in the middle of the body
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -144,7 +144,7 @@ def _written(rows: Iterable[Iterable[object]]) -> str:
 
 def curve(read: RangeOfRecords, max_points: int) -> Points:
     """At most ``max_points`` steps with all of their metrics: the first, the last, and the extremes of every metric.
-    InvalidError if they would be too many numbers for one answer."""
+    InvalidError if they would be too many numbers for one response."""
     numbers, steps, metrics = join(read.records)
     kept = np.arange(len(steps)) if read.total <= max_points else _extremes(numbers, metrics, max_points)
     if len(kept) * len(metrics) > MAX_NUMBERS:

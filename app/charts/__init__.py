@@ -1,1 +1,1 @@
-"""Runs as pictures: bounded curves kept up to date, their colours, and which runs are shared."""
+"""Runs as charts: bounded curves, kept up to date, their colours, and which runs are shared."""

@@ -1,4 +1,4 @@
-"""A run and the picture of its curves, thinned as they grow."""
+"""The chart of a run: its curves, downsampled as they grow, and what is known of its data."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from trainers import METHODS
 from trainers.problem import Parabola, make_data
 from trainers.theory.cost_surface import CostSurface
 
-SAMPLES = 20_000  # kept of a run's data for its pictures
+SAMPLES = 20_000  # kept of a run's data, to be drawn one by one
 MAX_TIMES = 4000
 
 
 @dataclass
 class RunChart:
-    """A run and the picture of its curves; the cost of its data is a ``parabola`` for models with one parameter, a
-    ``surface`` for those with w and b, whose way over it is the ``trajectory``."""
+    """A run with its downsampled curves; the cost of its data is a ``parabola`` for models with one parameter, a
+    ``surface`` for those with w and b, whose path over it is the ``trajectory``."""
 
     run: RunRecord
     names: frozenset[str] | None = None  # metrics to keep; None for all
@@ -35,14 +35,14 @@ class RunChart:
     samples: int = 0  # how many there are in all
     updates_per_epoch: int | None = None
     lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
-    detail: StepRange | None = None  # the only stretch that is in the picture; None for all
+    detail: StepRange | None = None  # the only steps that are drawn; None for all
     curves: dict[str, Curve] = field(default_factory=dict)
     trajectory: Trajectory = field(default_factory=Trajectory)
     times: Times = field(default_factory=list)
-    next_seq: int = 0  # the number of the first record that is not in the picture
+    next_seq: int = 0  # the number of the first record that is not in the chart
 
     def append(self, batch: Batch) -> bool:
-        """Take the records of a batch that came in just now into the picture; False if some before it are missing."""
+        """Draw the records of a batch that came in just now. False if some before it are missing."""
         if batch.seq > self.next_seq:
             return False
         new = batch.after(self.next_seq)
@@ -54,7 +54,7 @@ class RunChart:
         return True
 
     async def catch_up(self, store: Store) -> None:
-        """Take what the store has and the picture has not, in pieces of a bounded size."""
+        """Draw what is stored and not in the chart yet, a bounded part at a time."""
         ends = (self.detail.from_step, self.detail.to_step) if self.detail else ()
         count = await store.count(self.run)
         while batches := await store.some_batches(self.run, self.next_seq, 200, *ends):
@@ -94,14 +94,14 @@ class RunChart:
 async def draw(
     store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: StepRange | None = None
 ) -> RunChart:
-    """The picture of a stored run. GoneError if it is deleted meanwhile."""
+    """The chart of a stored run. GoneError if it is deleted meanwhile."""
     drawn = RunChart(run, names, detail=detail)
     await prepare(drawn, store)
     return drawn
 
 
 async def prepare(drawn: RunChart, store: Store) -> None:
-    """Give a new picture what belongs to its run: the data, what is known of it, and the stored points."""
+    """Give a new chart what belongs to its run: the data, what is known of it, and the stored points."""
     run = drawn.run
     if run.data_hash and run.method in METHODS:
         method = METHODS[run.method]

@@ -1,4 +1,4 @@
-"""Where a run has been in the plane of w and b: as many of its points as a picture needs."""
+"""Where a run has been in the plane of w and b: as many of its points as a chart needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAIL = 500  # at most so many of those after them, evenly spaced
 class Trajectory:
     """The points (step, w, b) of one run: all of its beginning, then every second, fourth, … record.
 
-    A metric's `Curve` keeps the extremes of each stretch; w and b are wanted at the same step, so here records are
+    A metric's `Curve` keeps the extremes of each bucket; w and b are wanted at the same step, so here records are
     kept or left out whole. Records that are not finite are left out.
     """
 

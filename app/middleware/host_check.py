@@ -17,7 +17,7 @@ stream, the proxied Visdom, its websocket.
    frame. Otherwise 403. This closes what comes without an Origin: images, scripts, frames.
 
 Scripts (curl, lossboard.py) send neither Origin nor Sec-Fetch-Site and pass. There are no CORS headers, so a browser
-lets no other site read an answer, whatever it asked. Every answer also says that no other site may frame it, embed it,
+lets no other site read a response. Every response also says that no other site may frame it, embed it,
 or guess its type; and where no stricter or wider policy was set, that a page uses what comes from this board only.
 """
 
@@ -61,7 +61,7 @@ class HostCheck:
             self._policy += f"; frame-src 'self' {elsewhere.scheme}://{elsewhere.netloc}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with a refusal; a websocket is refused before it opens."""
+        """Pass a request on, or refuse it; a websocket is refused before it opens."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

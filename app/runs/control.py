@@ -17,7 +17,7 @@ MAX_CHANGES = 1000  # recorded of one run: every open page is sent all of them
 
 
 class RunControl:
-    """Asks runs for something else than before. It rides to a worker or script on the next answer to its points."""
+    """Asks something else of a run than before. A worker or script is told in the response to its next points."""
 
     def __init__(self, store: Store, active: ActiveRuns, scheduler: Scheduler) -> None:
         self._store = store

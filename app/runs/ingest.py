@@ -23,7 +23,7 @@ SILENCE_S = 30.0  # after which an external run that posts nothing is interrupte
 
 
 class Ingest:
-    """Takes in what runs report: each record once, on disk before the answer."""
+    """Takes in what runs report: each record once, on disk before the response."""
 
     def __init__(self, store: Store, active: ActiveRuns) -> None:
         self._store = store

@@ -24,7 +24,7 @@ INTERRUPTED = "The board ended while this run was under way."
 
 
 class RunService:
-    """All runs: stored before they are started, and whatever is asked of the store answered as it is now."""
+    """All runs: stored before they are started, and read as they are now."""
 
     def __init__(self, store: Store, active: ActiveRuns, scheduler: Scheduler, latest: LatestRuns) -> None:
         self._store = store
@@ -152,7 +152,7 @@ class RunService:
                 await self._active.give_up(active, "interrupted", INTERRUPTED)
 
     async def _unused_group(self) -> str:
-        number = await self._store.next_number()  # that of the race's first run, unless somebody has used that name
+        number = await self._store.next_number()  # that of the race's first run, unless that name is used
         while await self._is_used(f"race {number}"):
             number += 1
         return f"race {number}"

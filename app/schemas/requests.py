@@ -161,7 +161,7 @@ class RaceIn(RequestModel):
 
 
 class ViewChange(RequestModel):
-    """What may be changed of the board: some of its axes, or another part."""
+    """What may be changed of the view: some of its axes, or another part."""
 
     axes: Axes = Axes()
     x: XAxis = "step"

@@ -145,7 +145,7 @@ def _in_words() -> Iterator[None]:
 
 
 def _commit(connection: sqlite3.Connection, batch: list[tuple[Work[object], Future[object]]]) -> None:
-    """One transaction for the whole batch; a piece of work that fails undoes only itself."""
+    """One transaction for the whole batch; work that fails undoes only itself."""
     outcomes: list[tuple[Future[object], object, BaseException | None]] = []
     try:
         connection.execute("BEGIN IMMEDIATE")

@@ -184,5 +184,5 @@ def _pane(env: str, window: Window) -> dict[str, Any]:
 
 def _numbered(pane: bytes, version: int) -> bytes:
     """The pane with a version that no other has: plotly takes data of the same version to be the same data, and
-    then draws the old picture again."""
+    then draws the old data again."""
     return pane[:-1] + b',"version":%d}' % version

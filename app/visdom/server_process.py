@@ -2,7 +2,7 @@
 
 It differs from `visdom` on the command line in what an app needs of a child:
 
-- it answers only requests that carry the key which its parent has made for it;
+- it responds only to requests that carry the key which its parent has made for it;
 - it ends when its parent ends, however that happens;
 - it takes the port it was told or none at all, and writes to standard output which one it listens on;
 - it downloads nothing, writes no file, and shows no traceback to a browser;

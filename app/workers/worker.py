@@ -30,7 +30,7 @@ from trainers.method import DIVERGED, Method
 from trainers.params import Params
 from trainers.problem import Data, make_data
 
-# Between two looks at what the board asks, a worker takes at most so many steps, and steps for about so long.
+# Between two checks of what the board asks, a worker takes at most so many steps, and steps for about so long.
 MAX_STEPS_AT_ONCE = 1000
 STEPPING_S = 0.05
 DATA_TIMEOUT_S = 30.0

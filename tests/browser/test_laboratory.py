@@ -1,4 +1,4 @@
-"""The laboratory: runs are steered while they train, raced, looked at step by step, and explained."""
+"""The laboratory: runs are controlled while they train, raced, looked at step by step, and explained."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_zoom_survives_new_points_and_a_change_of_the_axis(page: BoardPage, bo
     wait_for(lambda: page.scaled("w", "linear"), "a linear axis")
 
 
-def test_a_stretch_is_shown_in_detail_and_smoothed(page: BoardPage, board: BoardProcess) -> None:
+def test_a_range_is_shown_in_detail_and_smoothed(page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run(method="sgd", lr=0.001, epochs=20_000, seed=3)["id"])
 
     def steps() -> list[float]:

@@ -42,11 +42,11 @@ def test_records_come_back_as_they_came_in(sent: list[tuple[int, tuple[str, ...]
         arrived[seq - 1] = 1000.0 + seq - count
     read = [(one.names, *row) for one in chunks.batches(db, 1, start, -np.inf, np.inf) for row in one.rows.tolist()]
     assert read == expected[start:]
-    stretch = chunks.read(db, 1, 100, 900, 10**6)
-    assert [row[0] for some in stretch.records for row in some.rows.tolist()] == [
+    found = chunks.read(db, 1, 100, 900, 10**6)
+    assert [row[0] for some in found.records for row in some.rows.tolist()] == [
         step for _, step, *_ in expected if 100 <= step <= 900
     ]
-    assert stretch.total == sum(len(some) for some in stretch.records)
+    assert found.total == sum(len(some) for some in found.records)
     assert all(time == arrived[step] for step, time in chunks.times(db, 1))
     assert list(chunks.metric_names(db, 1)) == list(dict.fromkeys(name for _, names in sent for name in names))
 
@@ -68,12 +68,12 @@ def test_what_a_screen_shows_of_many_records_is_read_from_few() -> None:
     big.rows[77_777, 2] = np.nan
     for part in big.parts():
         chunks.append(db, 1, part, 0.0)
-    stretch = chunks.read(db, 1, -np.inf, np.inf, 2000)
-    assert stretch.total == 200_000
-    assert 2000 < sum(len(some) for some in stretch.records) < 200_000 * 4 / BUCKET_RECORDS + 100
-    for some in stretch.records:
+    found = chunks.read(db, 1, -np.inf, np.inf, 2000)
+    assert found.total == 200_000
+    assert 2000 < sum(len(some) for some in found.records) < 200_000 * 4 / BUCKET_RECORDS + 100
+    for some in found.records:
         assert np.array_equal(big.rows[some.numbers], some.rows)
-    assert max(some.rows[:, 1].max() for some in stretch.records) == 50.0
+    assert max(some.rows[:, 1].max() for some in found.records) == 50.0
     assert chunks.read(db, 1, 1000, 1100, 2000).total == 101
 
 
@@ -82,8 +82,8 @@ def test_steps_may_come_in_any_order() -> None:
     for seq, steps in enumerate([[5, 1, 9], [0, 0, 7]]):
         rows = np.column_stack([steps, np.arange(3.0)]).astype(float)
         chunks.append(db, 1, Batch(3 * seq, ("loss",), rows), 0.0)
-    stretch = chunks.read(db, 1, 1, 7, 100)
-    assert [row[0] for some in stretch.records for row in some.rows.tolist()] == [5, 1, 7]
+    found = chunks.read(db, 1, 1, 7, 100)
+    assert [row[0] for some in found.records for row in some.rows.tolist()] == [5, 1, 7]
 
 
 @pytest.mark.anyio
@@ -100,8 +100,8 @@ async def test_a_database_of_the_first_format_is_taken_over(tmp_path: Path) -> N
     old.commit()
     old.close()
     database = Database(path)
-    stretch = await database.read(lambda db: chunks.read(db, 1, 0, 0, 100))
-    assert stretch.total == 1
+    found = await database.read(lambda db: chunks.read(db, 1, 0, 0, 100))
+    assert found.total == 1
     assert await database.read(lambda db: chunks.times(db, 1)) == [(0, 1234.5)]
     assert await database.read(lambda db: chunks.last(db, 1).rows.tolist()) == rows.tolist()  # type: ignore[union-attr]
     database.close()
