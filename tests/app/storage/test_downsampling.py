@@ -32,6 +32,14 @@ def test_what_has_room_is_kept_whole() -> None:
     assert grow(values, []).points(40)[1].tolist() == values.tolist()
 
 
+@pytest.mark.parametrize("count", [2 * CAPACITY + 1, 10_000, 1_000_000])
+@pytest.mark.parametrize("at_most", [100, 1999])
+def test_a_long_curve_has_all_the_points_it_may_have_at_any_length(count: int, at_most: int) -> None:
+    """So a window of it costs the same: were there fewer after 10,000 steps than after a million, it would not."""
+    steps, _ = grow(np.random.default_rng(count).normal(size=count), [7]).points(at_most)
+    assert at_most - 3 <= len(steps) <= at_most  # two of each bucket, the ends, and an end may be an extreme
+
+
 @pytest.mark.parametrize("factor", [-0.97, -1.03])
 @pytest.mark.parametrize("count", [100, 101, 999, 2 * CAPACITY])
 def test_a_thinned_zigzag_is_a_zigzag(factor: float, count: int) -> None:
