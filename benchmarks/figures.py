@@ -13,7 +13,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value. ``of`` says whose it is, where several tools are measured side by side."""
+    """One measured value.
+
+    ``of`` says whose it is, where several tools are measured side by side; ``limited_by`` what keeps it from its goal,
+    in sentences, which are told where the goal is missed.
+    """
 
     name: str
     value: float | str | None  # None: it could not be measured, and ``note`` says why
@@ -22,6 +26,7 @@ class Figure:
     at_least: float | None = None
     note: str = ""
     of: str = ""
+    limited_by: str = ""
 
     @property
     def goal(self) -> str:

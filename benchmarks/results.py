@@ -79,8 +79,14 @@ def goals(sections: Sequence[Section]) -> list[str]:
     lines = ["## Goals", "", f"{len(held) - len(missed)} of {len(held)} goals were met."]
     if missed:
         lines += ["", "Missed:", ""]
-        lines += [f"- {figure.name}: {figure.text}, {figure.goal} ({section.name})" for section, figure in missed]
+        lines += [missed_goal(section, figure) for section, figure in missed]
     return [*lines, ""]
+
+
+def missed_goal(section: Section, figure: Figure) -> str:
+    """A goal that was missed, and why, where that is known."""
+    line = f"- {figure.name}: {figure.text}, {figure.goal} ({section.name})"
+    return f"{line}. {figure.limited_by}" if figure.limited_by else line
 
 
 def chapter(section: Section) -> list[str]:

@@ -38,7 +38,8 @@ def test_tries_come_to_their_median_and_their_range() -> None:
 def test_results_hold_what_was_measured_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     (tmp_path / "RESULTS.md").write_text("an old number: 12345")
-    alone = Section("busy", "How busy: `uv run busy`.\n\nAnd more.", [Figure("lag", 7, "ms", at_most=5)], 3, None)
+    lag = Figure("lag", 7, "ms", at_most=5, limited_by="The cores are shared.")
+    alone = Section("busy", "How busy: `uv run busy`.\n\nAnd more.", [lag], 3, None)
     beside = [Figure("cost", 1, "µs", of="one"), Figure("cost", None, note="too slow", of="other")]
     broken = Section("road", "The road.", [], 1, "AssertionError")
     write([alone, Section("peers", "Peers.", beside, 3, None), broken], conditions(), 90)
@@ -46,6 +47,7 @@ def test_results_hold_what_was_measured_and_nothing_else(tmp_path: Path, monkeyp
     assert "12345" not in text
     assert "| lag | 7 ms | at most 5 ms | **no** |  |" in text
     assert "0 of 1 goals were met" in text
+    assert "- lag: 7 ms, at most 5 ms (busy). The cores are shared.\n" in text
     assert "`uv run busy` (3 s)" in text
     assert "|  | one | other |\n|---|---:|---:|\n| cost | 1 µs | – |" in text
     assert "- cost. other: too slow." in text
