@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.answers import answers, listen
 from benchmarks.figures import Figure, show
+from benchmarks.responses import listen, responses
 from tests.harness.boards import BoardProcess
 
 SECONDS, PAGES = 15, 3
@@ -39,7 +39,7 @@ def figures() -> Iterator[Figure]:
         for run in [*slowed, *fast]:
             board.wait_until(run["id"], "running")
         stop = listen(board.url, PAGES)
-        yield from answers(board, slowed[0]["id"], SECONDS, at_most=50)
+        yield from responses(board, slowed[0]["id"], SECONDS, at_most=50)
         stop.set()
         times = [first_point(board) for _ in range(TRIES)]
         note = f"{min(times):.3f} to {max(times):.3f}, {TRIES} tries"

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import lossboard
-from benchmarks.answers import answers, listen
 from benchmarks.figures import Figure, show
+from benchmarks.responses import listen, responses
 from tests.harness.boards import BoardProcess, wait_for
 
 RUNS, PAGES, PROCESSES = 50, 20, 2
@@ -35,7 +35,7 @@ def main() -> list[Figure]:
             script.start()
         wait_for(lambda: board.get("/api/runs?limit=1")["total"] == RUNS, "every run's beginning")
         newest = board.get("/api/runs", limit=1)["items"][0]["id"]
-        figures = show(answers(board, newest, SECONDS, at_most=100))
+        figures = show(responses(board, newest, SECONDS, at_most=100))
         stop.set()
         counts = [logged.get() for _ in range(RUNS)]
         for script in scripts:

@@ -35,8 +35,8 @@ GOALS = {"gd": 1.3, "torch": 1.02}
 # end about 1 % each, packing 0.4 %; meanwhile the board and Visdom used 1.9 s of processor time in a run of 11 s.
 LIMITED_BY = {
     "torch": "A step of the trainer takes as long as one of the bare loop. Added are the sender's thread, the start and"
-    " the end of the run, which the bare loop's time leaves out, and the packing of points for the journal; and with two"
-    " cores the board, Visdom and an open page take part of them, before the worker, whose priority is lower."
+    " the end of the run, which the bare loop's time leaves out, and the packing of points for the journal; and with"
+    " two cores the board, Visdom and an open page take part of them, before the worker, whose priority is lower."
 }
 TRIES = 3
 POINTS, AT_ONCE = 5_000_000, 170_000

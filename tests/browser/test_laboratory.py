@@ -75,7 +75,7 @@ def place_of(rate: float) -> float:
     return (float(torch.log10(torch.tensor(rate, dtype=torch.float64))) + 4) / 5 if rate else 0.0
 
 
-# --- steering ---------------------------------------------------------------------------------------------------------
+# --- control ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_learning_rate_changes_while_a_run_goes_on(page: BoardPage, board: BoardProcess) -> None:

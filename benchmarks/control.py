@@ -1,4 +1,4 @@
-"""How soon a run does what is asked of it: `uv run python -m benchmarks.steering`.
+"""How soon a run does what is asked of it: `uv run python -m benchmarks.control`.
 
 Each time is from the request to the moment at which the API tells the effect, so the polling (2 ms) and one answer are
 in it. Four runs at 25 steps a second tick beside the one that is steered.
@@ -47,7 +47,7 @@ def main() -> list[Figure]:
 
 
 def steer(board: BoardProcess, run: str) -> dict[str, float]:
-    """Seconds until each effect of one round of steering."""
+    """Seconds until each effect of one round of control."""
 
     def now() -> dict[str, Any]:
         answer: dict[str, Any] = board.get(f"/api/runs/{run}")

@@ -14,7 +14,7 @@ from tests.harness.boards import BoardProcess
 CALLS = ("/api/runs?limit=50", "/api/health", "/api/methods", "/api/runs/{id}", "/api/runs/{id}/points")
 
 
-def answers(board: BoardProcess, run_id: str, seconds: float, at_most: float) -> Iterator[Figure]:
+def responses(board: BoardProcess, run_id: str, seconds: float, at_most: float) -> Iterator[Figure]:
     """Call the API for so long, one call after the other: the 99th percentile of each, held against ``at_most`` ms."""
     times: dict[str, list[float]] = {call: [] for call in CALLS}
     deadline = time.monotonic() + seconds
