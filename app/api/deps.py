@@ -15,7 +15,7 @@ from app.schemas.limits import MAX_DEPTH
 from app.schemas.responses import Refusal
 from app.services import Services
 
-SMALL = 20_000
+INLINE_SIZE = 20_000  # bytes or numbers: less is read on the event loop
 
 _WORDS = "Refused, and what to send instead"
 _JSON = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
@@ -32,7 +32,7 @@ UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 async def aside[**P, T](size: int, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
     """Do what takes long, by the ``size`` (bytes, numbers) of what it has to read, in a thread; what is small at once:
     to hand it over would take longer, and all the more the busier the cores are."""
-    return await asyncio.to_thread(work, *args, **options) if size > SMALL else work(*args, **options)
+    return await asyncio.to_thread(work, *args, **options) if size > INLINE_SIZE else work(*args, **options)
 
 
 class _JsonRequest(Request):

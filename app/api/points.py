@@ -29,8 +29,8 @@ from app.storage.store import Store
 
 router = APIRouter(tags=["points"], responses=REFUSED)
 
-BATCHES_AT_ONCE = 100  # stored batches that the CSV reads at once
-ROWS_AT_ONCE = 1000  # of the CSV
+CSV_BATCHES = 100  # stored batches that the CSV reads at once
+CSV_ROWS = 1000  # of the CSV
 MAX_NUMBERS = 10_000_000  # in one response: 200 MB of JSON
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
@@ -122,10 +122,10 @@ async def _csv(store: Store, record: RunRecord) -> AsyncIterator[str]:
     names = await store.metric_names(record)
     yield _written([["step", *names]])
     start = 0
-    while batches := await store.some_batches(record, start, BATCHES_AT_ONCE):
+    while batches := await store.some_batches(record, start, CSV_BATCHES):
         for batch in batches:
-            for first in range(0, len(batch), ROWS_AT_ONCE):
-                yield await asyncio.to_thread(_csv_rows, batch.names, batch.rows[first : first + ROWS_AT_ONCE], names)
+            for first in range(0, len(batch), CSV_ROWS):
+                yield await asyncio.to_thread(_csv_rows, batch.names, batch.rows[first : first + CSV_ROWS], names)
         start = batches[-1].seq + len(batches[-1])
 
 

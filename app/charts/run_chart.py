@@ -18,7 +18,7 @@ from trainers import METHODS
 from trainers.problem import Parabola, make_data
 from trainers.theory.cost_surface import CostSurface
 
-SAMPLES = 20_000  # kept of a run's data, to be drawn one by one
+MAX_SAMPLES = 20_000  # kept of a run's data, to be drawn one by one
 MAX_TIMES = 4000
 
 
@@ -106,7 +106,7 @@ async def prepare(drawn: RunChart, store: Store) -> None:
     if run.data_hash and run.method in METHODS:
         method = METHODS[run.method]
         data = await store.get_data(run.data_hash)
-        drawn.data, drawn.samples = (data[0][:SAMPLES].copy(), data[1][:SAMPLES].copy()), len(data[0])
+        drawn.data, drawn.samples = (data[0][:MAX_SAMPLES].copy(), data[1][:MAX_SAMPLES].copy()), len(data[0])
         params = method.params.model_validate(run.params)
         drawn.updates_per_epoch = method.updates_per_epoch(params, drawn.samples)
         if "lr" in run.varied:

@@ -6,8 +6,8 @@ import numpy as np
 
 from app.storage.batch import Floats
 
-HEAD = 500  # records at the beginning, where a path goes far, that are all kept
-TAIL = 500  # at most so many of those after them, evenly spaced
+HEAD_RECORDS = 500  # records at the beginning, where a path goes far, that are all kept
+TAIL_RECORDS = 500  # at most so many of those after them, evenly spaced
 
 
 class Trajectory:
@@ -26,13 +26,13 @@ class Trajectory:
     def append(self, records: Floats) -> None:
         """Add records of shape (n, 3), step, w and b, in the order in which they were logged."""
         records = records[np.isfinite(records).all(axis=1)]
-        room = HEAD - len(self._head)
+        room = HEAD_RECORDS - len(self._head)
         self._head = np.concatenate([self._head, records[:room]])
         rest = records[max(0, room) :]
         first = -self._seen % self._stride
         self._tail = np.concatenate([self._tail, rest[first :: self._stride]])
         self._seen += len(rest)
-        while len(self._tail) > TAIL:
+        while len(self._tail) > TAIL_RECORDS:
             self._tail = self._tail[::2]
             self._stride *= 2
 

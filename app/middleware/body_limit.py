@@ -6,7 +6,7 @@ from fastapi import HTTPException
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY = 100 << 20  # bytes: a million pairs in all their digits are 40 MB
+MAX_BODY_BYTES = 100 << 20  # bytes: a million pairs in all their digits are 40 MB
 
 
 class BodyLimit:
@@ -15,7 +15,7 @@ class BodyLimit:
     FastAPI's own ``max_body_size`` answers in plain text, and not in the shape of every other refusal.
     """
 
-    def __init__(self, app: ASGIApp, size: int = MAX_BODY) -> None:
+    def __init__(self, app: ASGIApp, size: int = MAX_BODY_BYTES) -> None:
         self._app = app
         self._size = size
 

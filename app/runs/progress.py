@@ -10,7 +10,7 @@ import numpy as np
 from app.storage.batch import Batch, Floats, is_missing
 from app.storage.records import RunRecord
 
-GOAL = 0.01  # of the first loss: what a race is about
+GOAL_FRACTION = 0.01  # of the first loss: what a race is about
 
 
 def note_points(record: RunRecord, batch: Batch) -> bool:
@@ -48,7 +48,7 @@ def _note_goal(record: RunRecord, steps: Floats, losses: Floats) -> bool:
             return False
         record.first_loss = float(losses[logged[0]])
     if record.first_loss >= 0:  # of a loss below zero, one per cent means nothing
-        there = np.flatnonzero(losses <= GOAL * record.first_loss)
+        there = np.flatnonzero(losses <= GOAL_FRACTION * record.first_loss)
         if len(there):
             record.steps_to_1_percent = int(steps[there[0]])
     return not known or record.steps_to_1_percent is not None

@@ -15,7 +15,7 @@ from app.schemas.limits import MAX_METRICS, MAX_WHOLE
 type Floats = NDArray[np.float64]
 type Logged = tuple[NDArray[np.intp], Floats]  # the places of records that have a metric, and its values there
 
-MAX_PART = 1 << 20  # bytes of the records that are stored, and later read, at once
+MAX_PART_BYTES = 1 << 20  # bytes of the records that are stored, and later read, at once
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Batch:
 
     def parts(self) -> Iterator[Batch]:
         """The batch in parts of a bounded size, at least one: whoever reads them back need not hold a big one."""
-        size = max(1, MAX_PART // (8 * self.rows.shape[1]))
+        size = max(1, MAX_PART_BYTES // (8 * self.rows.shape[1]))
         for start in range(0, max(1, len(self)), size):
             yield Batch(self.seq + start, self.names, self.rows[start : start + size])
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.storage.batch import MAX_PART, Batch, Point, Records, from_blob
+from app.storage.batch import MAX_PART_BYTES, Batch, Point, Records, from_blob
 from app.storage.downsampling import extremes_of_buckets
 
 TABLE = """
@@ -54,7 +54,7 @@ def append(db: sqlite3.Connection, run: int, batch: Batch, now: float) -> None:
     times: Times = [(float(batch.rows[-1, 0]), now)]
     while (last := _last(db, run)) is not None:
         first, count, names = last
-        fits = 8 * batch.rows.shape[1] * (count + len(batch)) <= MAX_PART
+        fits = 8 * batch.rows.shape[1] * (count + len(batch)) <= MAX_PART_BYTES
         if count > len(batch) or not fits or tuple(json.loads(names)) != batch.names:
             break
         blob, earlier = db.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.charts.trajectory import HEAD, TAIL, Trajectory
+from app.charts.trajectory import HEAD_RECORDS, TAIL_RECORDS, Trajectory
 
 
 def records(first: int, last: int) -> np.ndarray:
@@ -19,12 +19,12 @@ def test_however_it_comes_in_the_same_is_kept(chunk: int) -> None:
     for first in range(0, 20_000, chunk):
         trajectory.append(records(first, min(first + chunk, 20_000)))
     kept = trajectory.until(np.inf)
-    assert TAIL / 2 < len(kept) - HEAD <= TAIL
-    assert kept[:HEAD, 0].tolist() == list(range(HEAD))
-    gaps = set(np.diff(kept[HEAD:, 0]).tolist())
+    assert TAIL_RECORDS / 2 < len(kept) - HEAD_RECORDS <= TAIL_RECORDS
+    assert kept[:HEAD_RECORDS, 0].tolist() == list(range(HEAD_RECORDS))
+    gaps = set(np.diff(kept[HEAD_RECORDS:, 0]).tolist())
     assert len(gaps) == 1
     assert (kept[:, 1] == 2 * kept[:, 0]).all()
-    assert kept[HEAD, 0] == HEAD
+    assert kept[HEAD_RECORDS, 0] == HEAD_RECORDS
 
 
 def test_only_up_to_a_step_and_only_numbers() -> None:

@@ -11,7 +11,7 @@ import pytest
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError
 from app.runs.ingest import SILENCE_S
 from app.schemas.limits import MAX_METRICS
-from app.storage.batch import MAX_PART, Batch
+from app.storage.batch import MAX_PART_BYTES, Batch
 from app.storage.records import PointsAdded
 from tests.harness.runs import Runs, losses_from
 
@@ -97,7 +97,7 @@ async def test_a_large_batch_is_stored_in_parts(runs: Runs) -> None:
     run_id = await runs.script()
     added = []
     runs.store.subscribe(lambda event: added.append(len(event.batch)) if isinstance(event, PointsAdded) else None)
-    count = MAX_PART // 16 + 1  # a record of a step and a loss has 16 bytes
+    count = MAX_PART_BYTES // 16 + 1  # a record of a step and a loss has 16 bytes
     assert (await runs.post(run_id, 0, *range(count))).accepted == count
     assert added == [count - 1, 1]
 
