@@ -136,7 +136,7 @@ class Reporting(RuleBasedStateMachine):
     @rule()
     def the_script_dies(self) -> None:
         assert self.run
-        self.run._done.set()
+        self.run.sender.done.set()
         self.run.sender.join()
         self.run.journal.leave()  # as the end of its process would
         self.run = None
@@ -170,7 +170,7 @@ def test_the_board_has_what_was_logged(
     new_board: Callable[..., BoardProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path / "scripts"))
-    monkeypatch.setattr(lossboard, "_GOODBYE", PATIENCE)
+    monkeypatch.setattr(lossboard, "_FINISH_TIMEOUT_S", PATIENCE)
     Reporting.board = new_board().start()
     Reporting.network = BadNetwork(Reporting.board.url)
     machine = Reporting.TestCase

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import lossboard
-from app.runs import journals
 from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.calls import external
 from trainers import METHODS
@@ -62,10 +61,10 @@ def still(board: BoardProcess, run_id: str) -> int:
 def written(board: BoardProcess, run_id: str) -> int | None:
     """How many points a run's worker has written into its journal; None while a file of it goes away."""
     try:
-        *_, last = journals._segments(board.folder / "journals" / run_id)
-    except (ValueError, FileNotFoundError):  # one that has arrived is removed
+        segments = lossboard.read_segments(board.folder / "journals" / run_id)
+    except lossboard.JournalError:  # a file that has arrived is removed
         return None
-    return last.base + len(last.rows)
+    return segments[-1].end if segments else None
 
 
 @pytest.fixture
