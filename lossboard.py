@@ -16,11 +16,13 @@ The binary form of ``POST /api/runs/{id}/points`` (content type ``application/vn
 JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then records of ``1 + len(metrics)`` little-endian float64: the step,
 then the metrics in that order. ``seq`` is the number of the first record. A metric that a step lacks is the NaN with
 the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a record that begins with eight zero bytes is
-not written yet, and the batch ends before it.
+not written yet, and the batch ends before it. Where parameters were changed on the way the line also has ``"changes":
+[{"step": 7, "params": {"lr": 0.2}, "number": 0}]``: they hold from that step on. ``number`` counts the run's changes;
+one that was sent before changes nothing.
 
 A journal is the folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
-how it ended, ``lock`` is held while the script lives. Each ``*.points`` is a segment: a head and records as in a post,
-then zeros.
+how it ended, ``lock`` is held while the script lives. Each ``*.points`` has a head and records as a post, then zeros;
+``changes.jsonl`` a line for each change, written before the first record that was made with it.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ import time
 import urllib.parse
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -49,7 +51,6 @@ from typing import IO, Any, NamedTuple
 CONTENT_TYPE = "application/vnd.lossboard.points"
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
-STATUSES = ("finished", "failed", "stopped", "diverged")  # with which a run may end
 
 _MAX_STEP = 2**53  # beyond it float64 cannot represent every whole number
 _MAX_METRICS = 1000
@@ -59,7 +60,6 @@ _FIRST_SEGMENT_BYTES = 32 << 10  # the next one with the same metrics has twice 
 _SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of records in one post
 _MAX_GROWTH = 4  # doublings of _SEGMENT_BYTES when there are many files
 _MEMORY_BYTES = 64 << 20  # of records that are kept in memory where no file can be made
-_MAX_HEAD_BYTES = 4 << 20
 
 _POLL_S = 0.05  # between two looks for new records
 _POST_INTERVAL_S = 0.1  # between two posts while there are few records
@@ -154,7 +154,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         True if the board has acknowledged everything; if not, the rest stays in the journal, for ``lossboard sync``. A
         ``result`` (numbers and texts) that it refuses is left out, with a warning. ValueError for any other status.
         """
-        if status not in STATUSES:
+        if status not in ("finished", "failed", "stopped", "diverged"):
             raise ValueError(f"status: {status!r} is none; send finished, failed, stopped or diverged")
         if self.journal.closed:
             return self.sender.arrived
@@ -188,8 +188,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         ``place`` is where in ``segment`` the fast path has begun the record, if it has.
         """
         if place is None and (self._finished or not metrics or isinstance(step, Mapping)):
-            why = "it has no metrics; send log(loss=...) or log(**metrics)"
-            why = "this run has finished" if self._finished else why
+            why = "this run has finished" if self._finished else "no metrics; send log(loss=...) or log(**metrics)"
             self._warn(why, f"a point was not logged: {why}")
             return
         at = self._next_step
@@ -213,11 +212,21 @@ class Run(contextlib.AbstractContextManager["Run"]):
             self._warn("journal", f"a point was not logged: {error}")
 
     def _take_control(self, control: Mapping[str, Any]) -> None:
-        """Called by the sender with what the board asks for."""
-        if control != self.control:
-            self.control = control
-            self.params.update(control.get("params") or {})
-            self._control_changed.set()
+        """Called by the sender with all that the board asks for."""
+        if control == self.control:
+            return
+        before = self.control.get("params") or {}
+        asked = control.get("params") or {}
+        changed = {name: value for name, value in asked.items() if name not in before or before[name] != value}
+        if changed and not self.journal.closed:
+            self._take_params(changed)
+        self.control = control
+        self._control_changed.set()
+
+    def _take_params(self, changed: Mapping[str, Any]) -> None:
+        """The board asks for other parameters: they hold from the next record on."""
+        self.journal.note_change(self._next_step, changed)  # first: a record that was made with them comes later
+        self.params.update(changed)
 
     def _warn(self, kind: str, what: str) -> None:
         """One warning of each kind."""
@@ -230,10 +239,10 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
 
 class _Sender(threading.Thread):
-    """Posts new records of a journal, again until they are acknowledged, and at the end how the run ended."""
+    """Posts a run's introduction (unless it is empty), the new records of its journal, again until they are
+    acknowledged, and at the end how it ended."""
 
     def __init__(self, run: Run, connection: Connection, introduction: bytes) -> None:
-        """``introduction`` is what makes the run known to the board; empty if it is known."""
         super().__init__(name="lossboard-sender", daemon=True)
         self.connection = connection
         self.arrived = False  # the board has acknowledged how the run ended
@@ -244,7 +253,6 @@ class _Sender(threading.Thread):
         self._introduction = introduction
         self._ending = b""
         self._ending_given = threading.Event()
-        self._journal = run.journal
         self._stuck_posts = 0  # since a record was last acknowledged
         self._stuck_end = 0  # up to before which number records were begun then
 
@@ -260,11 +268,11 @@ class _Sender(threading.Thread):
         retry_s = _FIRST_RETRY_S
         while not self.done.is_set():
             began = time.monotonic()
-            if self._is_idle() and began - posted_at < _HEARTBEAT_S:
+            if self._run.journal.unacknowledged <= 0 and not self._ending and began - posted_at < _HEARTBEAT_S:
                 self._ending_given.wait(_POLL_S)
                 continue
             try:
-                sent_bytes = self._post()
+                sent = self._post()
             except Exception as error:  # whatever it is, the next try may succeed
                 self._note_failure(error)
                 self.done.wait(retry_s)
@@ -272,26 +280,18 @@ class _Sender(threading.Thread):
             else:
                 posted_at = time.monotonic()
                 retry_s = _FIRST_RETRY_S
-                self._ending_given.wait(self._interval_s(sent_bytes, posted_at - began))
-
-    def _is_idle(self) -> bool:
-        return self._journal.unacknowledged <= 0 and not self._ending
-
-    def _interval_s(self, sent_bytes: int, took_s: float) -> float:
-        """Seconds until the next post."""
-        more = len(self._journal.segments) > 1 or not 0 < sent_bytes < _SEGMENT_BYTES // 2
-        if more and not self._stuck_posts:
-            return 0.0
-        return max(_POST_INTERVAL_S, min(4 * took_s, _HEARTBEAT_S))  # where many runs report, each does so less often
+                more = len(self._run.journal.segments) > 1 or not 0 < sent < _SEGMENT_BYTES // 2
+                busy_s = min(4 * (posted_at - began), _HEARTBEAT_S)  # where many report, each does so less often
+                self._ending_given.wait(0 if more and not self._stuck_posts else max(busy_s, _POST_INTERVAL_S))
 
     def _post(self) -> int:
         """One post; how many bytes of records were in it."""
         if self._introduction:
             self.connection.tell("/api/runs", self._introduction, self._run._warn)
             self._introduction = b""
-        journal = self._journal
-        names, records = journal.unsent()
-        body = post_head(journal.acknowledged, names) + records
+        journal = self._run.journal
+        names, records, changes = journal.unsent()
+        body = post_head(journal.acknowledged, names, changes) + records
         answer = self.connection.post(f"{self._path}/points", body, CONTENT_TYPE)
         self._stuck_posts += 1
         if answer["accepted"] > journal.acknowledged or not records:
@@ -300,12 +300,14 @@ class _Sender(threading.Thread):
         elif self._stuck_posts > _MAX_STUCK_POSTS:  # counted, not timed: the process may have been stopped for hours
             journal.fill(self._stuck_end)
         journal.acknowledged = answer["accepted"]
+        journal.acknowledged_changes += len(changes)
         self._run._take_control(answer.get("control") or {})
         if self._ending and journal.unacknowledged <= 0:
             self.connection.tell(f"{self._path}/finish", self._ending, self._run._warn)
             self.connection.close()
             self.arrived = True
-            self._leave()
+            journal.leave(remove=True)
+            self.done.set()
         return len(records)
 
     def _note_failure(self, error: Exception) -> None:
@@ -315,17 +317,13 @@ class _Sender(threading.Thread):
         if not isinstance(error, RefusedError):
             return
         has_ended = error.final and error.status == 409 and self._ending != b""  # only the answer to it was lost
-        self.arrived = has_ended and self._journal.unacknowledged <= 0
+        self.arrived = has_ended and self._run.journal.unacknowledged <= 0
         if error.status != 410 and not self.arrived:
             self._run._warn("refused", f"the board does not take this run's points: {error}")
         if error.final:
             self._run._take_control({"stop": True})
-            self._leave()
-
-    def _leave(self) -> None:
-        """Nothing is left to be sent, or nothing of it would be taken."""
-        self._journal.leave(remove=True)
-        self.done.set()
+            self._run.journal.leave(remove=True)
+            self.done.set()
 
 
 def _json(content: Any) -> bytes:
@@ -333,8 +331,7 @@ def _json(content: Any) -> bytes:
 
 
 def _plain(value: Any) -> float | str:
-    """A number of another library (numpy, torch) as JSON knows it; the text of anything else."""
-    for convert in (operator.index, float):
+    for convert in (operator.index, float):  # numpy's and torch's numbers are no numbers to JSON
         with contextlib.suppress(Exception):
             return convert(_detached(value))
     return str(value)
@@ -357,9 +354,10 @@ def _metric_name(name: str) -> str:
     raise ValueError(f"the name of a metric has 1 to {_MAX_NAME_CHARS} characters")
 
 
-def post_head(seq: int, names: tuple[str, ...]) -> bytes:
+def post_head(seq: int, names: tuple[str, ...], changes: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """The first line of a post in the binary form."""
-    return _json({"seq": seq, "metrics": names}) + b"\n"
+    head = {"seq": seq, "metrics": names}
+    return _json({**head, "changes": changes} if changes else head) + b"\n"
 
 
 class _Segment:
@@ -430,6 +428,8 @@ class _Journal:
         self.segment = _NOWHERE  # that of the fast path
         self.segments: list[_Segment] = []
         self.acknowledged = 0  # up to before which number the board has the records
+        self.changes: list[Mapping[str, Any]] = []  # of parameters, as a post has them
+        self.acknowledged_changes = 0  # how many of them the board has
         self.closed = False
         self.folder: Path | None = None  # None if the records are kept in memory only
         self._lock = threading.RLock()  # of whoever changes the segments
@@ -452,8 +452,17 @@ class _Journal:
 
     @property
     def unacknowledged(self) -> int:
-        """How many records were begun that the board has not acknowledged."""
-        return self.newest.taken - self.acknowledged
+        """How many records and changes the board has not acknowledged."""
+        return self.newest.taken - self.acknowledged + len(self.changes) - self.acknowledged_changes
+
+    def note_change(self, step: float, params: Mapping[str, Any]) -> None:
+        """Keep that these parameters hold from a step on; to be called before a record is made with them."""
+        change = {"step": step, "params": dict(params), "number": len(self.changes)}
+        with contextlib.suppress(OSError):  # on a full disk it waits in memory, as the records do
+            if self.folder:
+                with (self.folder / "changes.jsonl").open("ab") as file:
+                    file.write(_json(change) + b"\n")
+        self.changes.append(change)
 
     def write(self, step: float, values: Mapping[str, float]) -> bool:
         """Write a record the slow way; False if there is no room for it, or the journal is closed."""
@@ -468,10 +477,8 @@ class _Journal:
             return False
 
     def reserve(self, names: tuple[str, ...], count: int) -> memoryview[float]:
-        """The cells of up to ``count`` new records in a row, for whoever logs many points at once.
-
-        Each record is its step, to be written last and 0 as -0.0, then its values. Empty if there is no room.
-        """
+        """The cells of up to ``count`` new records in a row; none if there is no room. The steps are to be written
+        last, and 0 as -0.0."""
         with self._lock:
             segment = self._segment_for(names)
             places = list(islice(segment.places, count))
@@ -517,8 +524,9 @@ class _Journal:
                 if not any(segment.buffer[8 * place : 8 * place + 8]):
                     segment.write(place, number, {})
 
-    def unsent(self) -> tuple[tuple[str, ...], memoryview]:
-        """Names and bytes of the oldest records that are not acknowledged; segments that are acknowledged go."""
+    def unsent(self) -> tuple[tuple[str, ...], memoryview, list[Mapping[str, Any]]]:
+        """Names and bytes of the oldest records that are not acknowledged, and all such changes: also those that came
+        before these records. Segments that are acknowledged go."""
         while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
             if path := self.segments.pop(0).path:
                 with contextlib.suppress(OSError):  # it goes with the folder
@@ -527,7 +535,8 @@ class _Journal:
         most = max(1, _SEGMENT_BYTES // (8 * segment.record))
         count = max(0, min(segment.taken - self.acknowledged, most))
         begin = 8 * (segment.start + (self.acknowledged - segment.base) * segment.record)
-        return segment.names, segment.buffer[begin : begin + 8 * count * segment.record]
+        records = segment.buffer[begin : begin + 8 * count * segment.record]
+        return segment.names, records, self.changes[self.acknowledged_changes :]  # read last: none of theirs is missing
 
     def seal(self, ending: bytes) -> None:
         """Let nothing more be begun, and keep how the run ended."""
@@ -582,13 +591,16 @@ class JournalError(ValueError):
     """A file of a journal cannot be read."""
 
 
-def read_segments(folder: Path) -> list[SavedSegment]:
-    """The records in a journal's folder, in order. JournalError if a file is damaged, or may not be read."""
+def read_journal(folder: Path) -> tuple[list[SavedSegment], list[Mapping[str, Any]]]:
+    """The records and the changes in a folder. JournalError if a file is damaged, or may not be read."""
+    changes = folder / "changes.jsonl"
     try:
         segments = [segment for path in sorted(folder.glob("*.points")) if (segment := _read_segment(path))]
         for place, following in enumerate(segments[1:]):
             segments[place] = segments[place].between(0, following.base)
-        return [*segments[:-1], *map(_without_unwritten, segments[-1:])]
+        segments[-1:] = map(_without_unwritten, segments[-1:])
+        lines = changes.read_bytes().split(b"\n")[:-1] if changes.exists() else []  # the last is empty, or cut short
+        return segments, [json.loads(line) for line in lines]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise JournalError(str(error)) from error
 
@@ -596,7 +608,7 @@ def read_segments(folder: Path) -> list[SavedSegment]:
 def _read_segment(path: Path) -> SavedSegment | None:
     """All that a file has room for; None if its making was cut short, before it had any record."""
     with path.open("rb") as file:
-        head = file.readline(_MAX_HEAD_BYTES)
+        head = file.readline()
         if not head.endswith(b"\n"):
             return None
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -609,10 +621,8 @@ def _read_segment(path: Path) -> SavedSegment | None:
 def _without_unwritten(segment: SavedSegment) -> SavedSegment:
     """The records up to the last that was written."""
     steps = segment.records.cast("Q")[:: 1 + len(segment.names)]
-    count = len(steps)
-    while count and not steps[count - 1]:
-        count -= 1
-    return segment.between(0, segment.base + count)
+    written = next((count for count in range(len(steps), 0, -1) if steps[count - 1]), 0)
+    return segment.between(0, segment.base + written)
 
 
 def remove_journal(folder: Path, release: Callable[[], None]) -> None:
@@ -632,16 +642,15 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """A kept-alive connection to the board at ``url``: LOSSBOARD_URL unless given, else port 8000 here."""
+    """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else port 8000 here. ValueError: no address."""
 
     def __init__(self, url: str | None = None) -> None:
-        """ValueError if ``url`` is no address. Nothing is opened before the first post."""
         self.url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {self.url!r} is no address of a board; send something like http://127.0.0.1:8000")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=_RESPONSE_TIMEOUT_S)
+        self._connection = kind(parts.hostname, parts.port, timeout=_RESPONSE_TIMEOUT_S)  # opened by the first post
         self._path = parts.path
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
@@ -664,7 +673,6 @@ class Connection:
             warn(path, f"the board refused a part of this run, and took the rest: {error}")
 
     def close(self) -> None:
-        """Close it; the next post opens it again."""
         self._connection.close()
 
 

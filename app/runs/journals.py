@@ -10,7 +10,7 @@ import json
 import logging
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -102,12 +102,12 @@ def send(connection: Connection, journal: Path) -> str:
     lacking: list[str] = []
     path = f"/api/runs/{journal.name}"
     introduction, ending = _read(journal / "run.json"), _read(journal / "ending.json")
-    segments = lossboard.read_segments(journal)
-    if not (introduction or ending or segments):
+    segments, changes = lossboard.read_journal(journal)
+    if not (introduction or ending or segments or changes):
         return ""  # its script ended before it could log anything
     if introduction and not (segments and segments[0].base):  # if the first points are gone, some board has them
         connection.tell("/api/runs", json.dumps(introduction).encode(), lambda _, what: lacking.append(what))
-    number = _post(connection, path, SavedSegment(0, (), memoryview(b"")))
+    number = _post(connection, path, SavedSegment(0, (), memoryview(b"")), changes)  # before the points made with them
     for segment in segments:
         if number < segment.base:
             raise RefusedError(409, f"points {number} to {segment.base - 1} are at another board")
@@ -128,9 +128,9 @@ def _filler(number: int, names: tuple[str, ...]) -> SavedSegment:
     return SavedSegment(number, names, memoryview(cells))
 
 
-def _post(connection: Connection, path: str, segment: SavedSegment) -> int:
+def _post(connection: Connection, path: str, segment: SavedSegment, changes: Sequence[Mapping[str, Any]] = ()) -> int:
     """Post some records; the number that the board wants next."""
-    body = lossboard.post_head(segment.base, segment.names) + segment.records
+    body = lossboard.post_head(segment.base, segment.names, changes) + segment.records
     accepted: int = connection.post(f"{path}/points", body, lossboard.CONTENT_TYPE)["accepted"]
     return accepted
 

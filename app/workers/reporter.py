@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from http import HTTPStatus
-from http.client import HTTPException
 from typing import Any
 
 import numpy as np
@@ -26,21 +23,13 @@ class WorkerRun(lossboard.Run):
     def __init__(self, job: Job) -> None:
         super().__init__(url=job.url, attach_to=job.run_id)
         self.control = self.control or job.control
-        self._changes = lossboard.Connection(job.url)  # a connection of its own: the other one is the sender's
 
     def report_change(self, step: int, params: Mapping[str, Any]) -> None:
-        """Tell the board that these parameters hold from this step on; again until it has heard."""
-        body = json.dumps({"step": step, "params": params}).encode()
-        while not self.should_stop:
-            try:
-                self._changes.post(f"/api/runs/{self.id}/changes", body)
-            except (lossboard.RefusedError, OSError, HTTPException) as error:
-                if isinstance(error, lossboard.RefusedError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                    return  # the run has ended there
-                self._changes.close()
-                self.wait(0.1)
-            else:
-                return
+        """Say that these parameters hold from this step on, before its point is logged."""
+        self.journal.note_change(step, params)
+
+    def _take_params(self, changed: Mapping[str, Any]) -> None:
+        """The worker takes them between two steps, and reports them then."""
 
     def log_table(self, names: tuple[str, ...], table: NDArray[np.float64]) -> None:
         """Log a table of points: per row the step, then a value per name, MISSING where there is none.

@@ -35,7 +35,7 @@ def records(folder: Path) -> list[tuple[int, dict[str, float]]]:
     """The number of each record, and its step and metrics by name; in order."""
     (journal,) = (folder / "journals").iterdir()
     found = []
-    for segment in lossboard.read_segments(journal):
+    for segment in lossboard.read_journal(journal)[0]:
         names = ("step", *segment.names)
         rows = struct.iter_unpack(f"<{len(names)}d", segment.records)
         found += [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, segment.base)]
@@ -89,7 +89,25 @@ def test_a_file_without_a_whole_head_has_no_records(tmp_path: Path) -> None:
 def test_a_damaged_head_is_an_error_of_one_kind(tmp_path: Path, head: bytes) -> None:
     (tmp_path / "000000000000000.points").write_bytes(head + bytes(16))
     with pytest.raises(lossboard.JournalError):
-        lossboard.read_segments(tmp_path)
+        lossboard.read_journal(tmp_path)
+
+
+def test_changes_are_read_as_they_were_noted(tmp_path: Path) -> None:
+    write_journal(
+        tmp_path, 'run.journal.note_change(3.0, {"lr": 0.5})\nrun.journal.note_change(7.0, {"lr": 0.1, "b": 2})'
+    )
+    (journal,) = (tmp_path / "journals").iterdir()
+    noted = [{"step": 3, "params": {"lr": 0.5}, "number": 0}, {"step": 7, "params": {"lr": 0.1, "b": 2}, "number": 1}]
+    assert lossboard.read_journal(journal) == ([], noted)
+    with (journal / "changes.jsonl").open("ab") as file:
+        file.write(b'{"step": 9, "par')  # cut short by the end of its script
+    assert lossboard.read_journal(journal) == ([], noted)
+
+
+def test_damaged_changes_are_an_error_of_the_same_kind(tmp_path: Path) -> None:
+    (tmp_path / "changes.jsonl").write_bytes(b"nonsense\n")
+    with pytest.raises(lossboard.JournalError):
+        lossboard.read_journal(tmp_path)
 
 
 def test_part_of_a_segment() -> None:
