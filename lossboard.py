@@ -9,14 +9,20 @@
     run.finish()
 
 ``log()`` writes into a memory-mapped journal in the data folder: no lock, no network, nothing raised. What is in it
-survives a kill -9 and a board that is away. A thread posts its bytes as they are; ``lossboard sync``, or the next board
-on the same folder, sends what a dead script left behind. Only ``wait_while_paused()`` ever waits.
+survives a kill -9 and a board that is down. A thread posts its bytes as they are; ``lossboard sync``, or the next board
+on the same folder, sends what a killed script left. Only ``wait_while_paused()`` ever waits.
 
 The binary form of ``POST /api/runs/{id}/points`` (content type ``application/vnd.lossboard.points``): one line of
 JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then records of ``1 + len(metrics)`` little-endian float64: the step,
 then the metrics in that order. ``seq`` is the number of the first record. A metric that a step lacks is the NaN with
 the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a record that begins with eight zero bytes is
-not written yet, and the batch ends before it.
+not written yet, and the batch ends before it. Where parameters were changed on the way the line also has ``"changes":
+[{"step": 7, "params": {"lr": 0.2}, "number": 0}]``: they hold from that step on. ``number`` counts the run's changes;
+one that was sent before changes nothing.
+
+A journal is the folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
+how it ended, ``lock`` is held while the script lives. Each ``*.points`` has a head and records as a post, then zeros;
+``changes.jsonl`` a line for each change, written before the first record that was made with it.
 """
 
 from __future__ import annotations
@@ -37,25 +43,37 @@ import time
 import urllib.parse
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
-_FIRST_BYTES = 32 << 10  # of records in the first file with the same metrics; when it is full, the next has twice that
-_SEGMENT_BYTES = 4 << 20  # of records in one file of a long run, and at most in one post
-_MEMORY_BYTES = 64 << 20  # of records kept in memory where no file can be had
-_LOOK, _PAUSE, _HEARTBEAT = 0.05, 0.1, 0.2  # seconds: between two looks for points; after a post; until an empty one
-_TIMEOUT, _GOODBYE = 10.0, 10.0  # seconds to wait for one answer; that finish() waits for the last to arrive
-_STUCK = 100  # posts in vain after which a record that was begun and never written is given up
-_FARTHEST = 2**53  # the largest step: beyond it float64 cannot tell whole numbers apart
+_MAX_STEP = 2**53  # beyond it float64 cannot represent every whole number
+_MAX_METRICS = 1000
+_MAX_NAME_CHARS = 200
+
+_FIRST_SEGMENT_BYTES = 32 << 10  # the next one with the same metrics has twice that, and so on up to _SEGMENT_BYTES
+_SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of records in one post
+_MAX_GROWTH = 4  # doublings of _SEGMENT_BYTES when there are many files
+_MEMORY_BYTES = 64 << 20  # of records that are kept in memory where no file can be made
+
+_POLL_S = 0.05  # between two looks for new records
+_POST_INTERVAL_S = 0.1  # between two posts while there are few records
+_HEARTBEAT_S = 0.2  # between two posts without records; the longest interval where posts take long
+_FIRST_RETRY_S = 0.1  # after a failed post; twice that after the next one, and so on
+_LAST_RETRY_S = 2.0
+_RESPONSE_TIMEOUT_S = 10.0
+_FINISH_TIMEOUT_S = 10.0  # that finish() waits for the last acknowledgement
+_DISK_RETRY_S = 1.0  # after a file could not be made
+_MAX_STUCK_POSTS = 100  # without progress, after which a record that was begun and never written is given up
 
 
 class Run(contextlib.AbstractContextManager["Run"]):
-    """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here); there may be none yet.
+    """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here); it need not be up yet.
 
     ``params`` are shown beside the curve; the board may change the numeric ones. ``run.id`` is 32 hex digits,
     ``run.url`` its address in the board's API. Also a context manager: an exception makes the run ``failed``.
@@ -64,22 +82,24 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def __init__(
         self, name: str = "run", *, params: Mapping[str, Any] | None = None, url: str | None = None, attach_to: str = ""
     ) -> None:
-        self.id = attach_to or os.urandom(16).hex()  # attach_to: that of a run which the board knows already
+        """``attach_to`` is the id of a run that the board knows already. ValueError if ``url`` is no address."""
+        connection = Connection(url)
+        self.id = attach_to or os.urandom(16).hex()
+        self.url = f"{connection.url}/api/runs/{self.id}"
         self.params: dict[str, Any] = dict(params or {})
-        self.control: Mapping[str, Any] = {}  # what the board asks, as in its last answer
-        self.asked, self._wake, self._done = (threading.Event() for _ in range(3))  # asked: for something new
-        self._hold, self._held_at, self._passed = "", 0, 0  # _passed: calls of wait_while_paused() that have returned
-        self.board = Board(url)
-        self._path = f"/api/runs/{self.id}"
-        self.url = self.board.url + self._path
-        about = {"method": "external", "id": self.id, "name": str(name or "run")[:200], "params": self.params}
-        self._introduction, self._ending = b"" if attach_to else _json(about), b""
-        self._next_step, self._complained = 0.0, set[str]()
-        self._arrived = self._refused = False  # the board has acknowledged the run's end; has refused the last post
-        self._in_vain, self._behind = 0, 0  # posts since a record was last accepted; how many were begun then
-        self.journal = _Journal(self.id, self._introduction, self._complain)
-        _journals.add(self.journal)
-        self.sender = threading.Thread(target=self._report, name="lossboard-sender", daemon=True)
+        self.control: Mapping[str, Any] = {}  # what the board asks for, as in its last response
+        self._control_changed = threading.Event()
+        self._hold = ""  # the last pause that was seen
+        self._held_at = 0  # steps taken when it was first seen
+        self._passed = 0  # calls of wait_while_paused() that have returned
+        self._next_step = 0.0
+        self._finished = False
+        self._warned: set[str] = set()
+        name = str(name or "run")[:_MAX_NAME_CHARS]
+        about = {"method": "external", "id": self.id, "name": name, "params": self.params}
+        introduction = b"" if attach_to else _json(about)
+        self.journal = _Journal(self.id, introduction, self._warn)
+        self.sender = _Sender(self, connection, introduction)
         self.sender.start()
         atexit.register(self._exit)
 
@@ -90,7 +110,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def log(self, /, step: float | None = None, **metrics: float) -> None:
         """Log one point. ``step`` counts by itself unless given; metrics are numbers (anything ``float()`` takes)."""
-        segment, place = self.journal.segment, None
+        segment = self.journal.segment
+        place = None
         try:
             if len(metrics) == segment.width:
                 values = segment.pick(metrics)  # KeyError if the metrics are others than before
@@ -99,16 +120,17 @@ class Run(contextlib.AbstractContextManager["Run"]):
                 cells = segment.cells
                 for value in values:
                     cell += 1
-                    cells[cell] = value
+                    kind = type(value)
+                    cells[cell] = value if kind is float or kind is int else _detached(value)
                 cells[place] = at or -0.0
                 self._next_step = at + 1.0
                 return
-        except Exception:  # noqa: S110  (whatever it was, the slow road meets it again and says so)
+        except Exception:  # noqa: S110  (whatever it was, the slow path meets it again and warns)
             pass
         self._log_slowly(segment, place, step, metrics)
 
     def wait_while_paused(self) -> None:
-        """Wait while somebody holds this run on the board: call it once a step. Each Step lets one call through."""
+        """Wait while the board holds this run: call it once a step. Each Step on the board lets one call through."""
         while not self.should_stop and self.steps_left(self._passed) <= 0:
             self.wait(60)
         self._passed += 1
@@ -117,13 +139,14 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """How many steps more than the ``taken`` ones the board lets this run take: infinite unless it is paused."""
         control = self.control
         if control.get("hold", "") != self._hold:
-            self._hold, self._held_at = control.get("hold", ""), taken
+            self._hold = control.get("hold", "")
+            self._held_at = taken
         return self._held_at + control.get("steps", 0) - taken if control.get("pause") else float("inf")
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but wake up at once when the board asks for something else than before."""
-        self.asked.wait(seconds)
-        self.asked.clear()
+        """Sleep; wake up at once when the board asks for something else than before."""
+        self._control_changed.wait(seconds)
+        self._control_changed.clear()
 
     def finish(self, status: str = "finished", result: dict[str, Any] | None = None, error: str | None = None) -> bool:
         """Send what is left, for at most ten seconds, and say how the run ended: finished, failed, stopped, diverged.
@@ -134,39 +157,51 @@ class Run(contextlib.AbstractContextManager["Run"]):
         if status not in ("finished", "failed", "stopped", "diverged"):
             raise ValueError(f"status: {status!r} is none; send finished, failed, stopped or diverged")
         if self.journal.closed:
-            return self._arrived
-        status = "stopped" if status == "finished" and self.should_stop else status
+            return self.sender.arrived
+        if status == "finished" and self.should_stop:
+            status = "stopped"
         ending = _json({"status": status, "result": result or {}, "error": error and str(error)[:10_000]})
         atexit.unregister(self._exit)
         self.journal.seal(ending)
-        self._ending = ending
-        self._wake.set()
-        if not self._done.wait(_GOODBYE):
+        self._finished = True
+        if not self.sender.end(ending):
             kept = f"; `lossboard sync` sends what is in {self.journal.folder}" if self.journal.folder else ""
-            why = "what is left was refused" if self._refused else "no board answered"
-            self._complain("away", f"{why} at {self.board.url}{kept}")
-        return self._arrived
+            why = "what is left was refused" if self.sender.refused else "no board answered"
+            self._warn("away", f"{why} at {self.sender.connection.url}{kept}")
+        return self.sender.arrived
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        fine = error is None or (isinstance(error, SystemExit) and error.code in (0, None))
-        status = "finished" if fine else "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        self.finish(status, error=f"{type(error).__name__}: {error}" if status == "failed" else None)
+        if error is None or (isinstance(error, SystemExit) and error.code in (0, None)):
+            self.finish()
+        elif isinstance(error, KeyboardInterrupt):
+            self.finish("stopped")
+        else:
+            self.finish("failed", error=f"{type(error).__name__}: {error}")
+
+    def _exit(self) -> None:
+        """At the exit of the interpreter."""
+        self.__exit__(None, getattr(sys, "last_value", None), None)
 
     def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
-        """What is not usual: other metrics than before, no number, no room. ``place``: where the record was begun."""
-        if place is None and (self._ending or not metrics or isinstance(step, Mapping)):
-            why = "this run has finished" if self._ending else "it has no metrics; send log(loss=...) or log(**metrics)"
-            self._complain(why, f"a point was not logged: {why}")
+        """Log what the fast path cannot: other metrics than before, values that are no numbers, a full segment.
+
+        ``place`` is where in ``segment`` the fast path has begun the record, if it has.
+        """
+        if place is None and (self._finished or not metrics or isinstance(step, Mapping)):
+            why = "this run has finished" if self._finished else "no metrics; send log(loss=...) or log(**metrics)"
+            self._warn(why, f"a point was not logged: {why}")
             return
+        at = self._next_step
         values: dict[str, float] = {}
-        for name, value in {"step": self._next_step if step is None else step, **metrics}.items():
+        try:
+            at = at if step is None else _step(step)
+        except Exception as error:
+            self._warn("value", f"a value was not logged: {error}")
+        for name, value in metrics.items():
             try:
-                if not name.encode() or len(name) > 200:
-                    raise ValueError("the name of a metric has 1 to 200 characters")  # noqa: TRY301
-                values[name] = _step(value) if name == "step" else float(value)
+                values[_metric_name(name)] = float(_detached(value))
             except Exception as error:  # a typo in a metric must not end a training of hours
-                self._complain("value", f"a value was not logged: {error}")
-        at = values.pop("step", self._next_step)
+                self._warn("value", f"a value was not logged: {error}")
         try:
             if place is not None:
                 segment.write(place, at, values)
@@ -174,88 +209,121 @@ class Run(contextlib.AbstractContextManager["Run"]):
                 return
             self._next_step = at + 1.0
         except Exception as error:
-            self._complain("journal", f"a point was not logged: {error}")
+            self._warn("journal", f"a point was not logged: {error}")
 
-    def _complain(self, kind: str, what: str) -> None:
+    def _take_control(self, control: Mapping[str, Any]) -> None:
+        """Called by the sender with all that the board asks for."""
+        if control == self.control:
+            return
+        before = self.control.get("params") or {}
+        asked = control.get("params") or {}
+        changed = {name: value for name, value in asked.items() if name not in before or before[name] != value}
+        if changed and not self.journal.closed:
+            self._take_params(changed)
+        self.control = control
+        self._control_changed.set()
+
+    def _take_params(self, changed: Mapping[str, Any]) -> None:
+        """The board asks for other parameters: they hold from the next record on."""
+        self.journal.note_change(self._next_step, changed)  # first: a record that was made with them comes later
+        self.params.update(changed)
+
+    def _warn(self, kind: str, what: str) -> None:
         """One warning of each kind."""
         try:
-            if kind not in self._complained:
-                self._complained.add(kind)
+            if kind not in self._warned:
+                self._warned.add(kind)
                 warnings.warn(f"lossboard: {what}", stacklevel=4)
         except Warning:  # where warnings are made errors, not even this may end a training
             sys.stderr.write(f"lossboard: {what}\n")
 
-    def _report(self) -> None:
-        """In a thread: post the journal's new bytes, again until they are acknowledged, whatever the network does."""
-        last_post, patience = -9.0, 0.1
-        while not self._done.is_set():
-            idle = self.journal.newest.taken <= self.journal.acknowledged and not self._ending
-            if idle and time.monotonic() - last_post < _HEARTBEAT:
-                self._wake.wait(_LOOK)
+
+class _Sender(threading.Thread):
+    """Posts a run's introduction (unless it is empty), the new records of its journal, again until they are
+    acknowledged, and at the end how it ended."""
+
+    def __init__(self, run: Run, connection: Connection, introduction: bytes) -> None:
+        super().__init__(name="lossboard-sender", daemon=True)
+        self.connection = connection
+        self.arrived = False  # the board has acknowledged how the run ended
+        self.refused = False  # the board has refused the last post
+        self.done = threading.Event()  # nothing is posted any more
+        self._run = run
+        self._path = f"/api/runs/{run.id}"
+        self._introduction = introduction
+        self._ending = b""
+        self._ending_given = threading.Event()
+        self._stuck_posts = 0  # since a record was last acknowledged
+        self._stuck_end = 0  # up to before which number records were begun then
+
+    def end(self, ending: bytes) -> bool:
+        """Post what is left, then how the run ended. Whether that is over within _FINISH_TIMEOUT_S."""
+        self._ending = ending
+        self._ending_given.set()
+        return self.done.wait(_FINISH_TIMEOUT_S)
+
+    def run(self) -> None:
+        """Runs in the thread, whatever the network does, until the end of the run is acknowledged or refused."""
+        posted_at = -_HEARTBEAT_S
+        retry_s = _FIRST_RETRY_S
+        while not self.done.is_set():
+            began = time.monotonic()
+            if self._run.journal.unacknowledged <= 0 and not self._ending and began - posted_at < _HEARTBEAT_S:
+                self._ending_given.wait(_POLL_S)
                 continue
             try:
-                began = time.monotonic()
-                sent = self._send()
-                last_post, patience = time.monotonic(), 0.1
-                busy = min(4 * (last_post - began), _HEARTBEAT)  # where many report, each does so less often
-                more = not self._in_vain and (self.journal.segments[1:] or not 0 < sent < _SEGMENT_BYTES // 2)
-                self._wake.wait(0 if more else max(busy, _PAUSE))
-            except Exception as error:  # whatever it is, the next try may fare better
-                self.board.close()
-                self._refused = isinstance(error, RefusedError)
-                if isinstance(error, RefusedError):
-                    self._note_refusal(error)
-                self._done.wait(patience)
-                patience = min(2 * patience, 2.0)
+                sent = self._post()
+            except Exception as error:  # whatever it is, the next try may succeed
+                self._note_failure(error)
+                self.done.wait(retry_s)
+                retry_s = min(2 * retry_s, _LAST_RETRY_S)
+            else:
+                posted_at = time.monotonic()
+                retry_s = _FIRST_RETRY_S
+                more = len(self._run.journal.segments) > 1 or not 0 < sent < _SEGMENT_BYTES // 2
+                busy_s = min(4 * (posted_at - began), _HEARTBEAT_S)  # where many report, each does so less often
+                self._ending_given.wait(0 if more and not self._stuck_posts else max(busy_s, _POST_INTERVAL_S))
 
-    def _send(self) -> int:
+    def _post(self) -> int:
         """One post; how many bytes of records were in it."""
         if self._introduction:
-            self.board.tell("/api/runs", self._introduction, self._complain)
+            self.connection.tell("/api/runs", self._introduction, self._run._warn)
             self._introduction = b""
-        journal = self.journal
-        names, records = journal.unsent()
-        head = _json({"seq": journal.acknowledged, "metrics": names}) + b"\n"
-        answer = self.board.post(f"{self._path}/points", head + records, CONTENT_TYPE)
-        self._in_vain += 1
+        journal = self._run.journal
+        names, records, changes = journal.unsent()
+        body = post_head(journal.acknowledged, names, changes) + records
+        answer = self.connection.post(f"{self._path}/points", body, CONTENT_TYPE)
+        self._stuck_posts += 1
         if answer["accepted"] > journal.acknowledged or not records:
-            self._in_vain, self._behind = 0, journal.newest.taken
-        elif self._in_vain > _STUCK:  # counted, not timed: the whole process may have been stopped for hours
-            journal.fill(self._behind)
+            self._stuck_posts = 0
+            self._stuck_end = journal.newest.taken
+        elif self._stuck_posts > _MAX_STUCK_POSTS:  # counted, not timed: the process may have been stopped for hours
+            journal.fill(self._stuck_end)
         journal.acknowledged = answer["accepted"]
-        self._take_control(answer.get("control") or {})
-        if self._ending and journal.acknowledged >= journal.newest.taken:
-            self.board.tell(f"{self._path}/finish", self._ending, self._complain)
-            self.board.close()
-            self._arrived = True
+        journal.acknowledged_changes += len(changes)
+        self._run._take_control(answer.get("control") or {})
+        if self._ending and journal.unacknowledged <= 0:
+            self.connection.tell(f"{self._path}/finish", self._ending, self._run._warn)
+            self.connection.close()
+            self.arrived = True
             journal.leave(remove=True)
-            self._done.set()
+            self.done.set()
         return len(records)
 
-    def _take_control(self, control: Mapping[str, Any]) -> None:
-        if control != self.control:
-            self.control = control
-            self.params.update(control.get("params") or {})
-            self.asked.set()
-
-    def _note_refusal(self, error: RefusedError) -> None:
+    def _note_failure(self, error: Exception) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
-        ended = error.final and error.status == 409 and self._ending != b""
-        self._arrived = ended and self.journal.acknowledged >= self.journal.newest.taken  # only its answer was lost
-        if error.status != 410 and not self._arrived:
-            self._complain("refused", f"the board does not take this run's points: {error}")
+        self.connection.close()
+        self.refused = isinstance(error, RefusedError)
+        if not isinstance(error, RefusedError):
+            return
+        has_ended = error.final and error.status == 409 and self._ending != b""  # only the answer to it was lost
+        self.arrived = has_ended and self._run.journal.unacknowledged <= 0
+        if error.status != 410 and not self.arrived:
+            self._run._warn("refused", f"the board does not take this run's points: {error}")
         if error.final:
-            self._take_control({"stop": True})
-            self.journal.leave(remove=True)
-            self._done.set()
-
-    def _exit(self) -> None:  # of the interpreter
-        self.__exit__(None, getattr(sys, "last_value", None), None)
-
-
-_journals: weakref.WeakSet[_Journal] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker) has nothing to report
-    os.register_at_fork(after_in_child=lambda: [*map(_Journal.leave, _journals)])
+            self._run._take_control({"stop": True})
+            self._run.journal.leave(remove=True)
+            self.done.set()
 
 
 def _json(content: Any) -> bytes:
@@ -265,41 +333,63 @@ def _json(content: Any) -> bytes:
 def _plain(value: Any) -> float | str:
     for convert in (operator.index, float):  # numpy's and torch's numbers are no numbers to JSON
         with contextlib.suppress(Exception):
-            return convert(value)
+            return convert(_detached(value))
     return str(value)
 
 
+def _detached(value: Any) -> Any:
+    """A torch tensor that requires its gradient without it, as float() of it would warn; anything else as it is."""
+    return value.detach() if getattr(value, "requires_grad", False) else value
+
+
 def _step(step: float) -> float:
-    if -_FARTHEST <= step <= _FARTHEST:
+    if -_MAX_STEP <= step <= _MAX_STEP:
         return float(step)
-    raise ValueError(f"step {step} is not a number from {-_FARTHEST} to {_FARTHEST}")
+    raise ValueError(f"step {step} is not a number from {-_MAX_STEP} to {_MAX_STEP}")
+
+
+def _metric_name(name: str) -> str:
+    if name.encode() and len(name) <= _MAX_NAME_CHARS:
+        return name
+    raise ValueError(f"the name of a metric has 1 to {_MAX_NAME_CHARS} characters")
+
+
+def post_head(seq: int, names: tuple[str, ...], changes: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """The first line of a post in the binary form."""
+    head = {"seq": seq, "metrics": names}
+    return _json({**head, "changes": changes} if changes else head) + b"\n"
 
 
 class _Segment:
     """Consecutive records, numbered from ``base`` to before ``end``, in one file or, failing that, in memory.
 
-    Whoever takes the next of ``places`` owns the record there, without a lock. A closed segment has none left.
+    A record is ``width`` + 1 float64 cells. Whoever takes the next of ``places``, each the cell at which a record
+    begins, owns that record, without a lock. A closed segment has none left.
     """
 
     def __init__(self, names: tuple[str, ...], base: int, size: int, path: Path | None) -> None:
         """``size`` is that of all records in bytes, about. OSError if the file cannot be made in its full size."""
-        self.names, self.base, self.path = names, base, path
-        self.width, self.record = len(names) or -1, 1 + len(names)  # cells of the metrics, and of a whole record
+        self.names = names
+        self.base = base
+        self.path = path
+        self.width = len(names) or -1  # no log() has that many metrics
+        self.record = 1 + len(names)
         self.pick: Any = operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[names[0]]]
         count = max(1, size // (8 * self.record)) if size else 0
-        head = _json({"seq": base, "metrics": names})
-        head += b" " * ((-1 - len(head)) % 8) + b"\n"
+        head = post_head(base, names)
+        head = head[:-1] + b" " * (-len(head) % 8) + b"\n"  # so that the cells are aligned
         total = len(head) + 8 * count * self.record
         self.buffer = memoryview(bytearray(total) if path is None else _allocate(path, total))
         self.buffer[: len(head)] = head
         self.cells = self.buffer.cast("d")
         self.start = len(head) // 8  # the cell of the first record
         self.places = iter(range(self.start, self.start + count * self.record, self.record))
-        self._count, self._left = count, list[int]()  # places that nobody gets any more
+        self._count = count
+        self._unused: list[int] = []  # places that no record gets any more
 
     @property
     def end(self) -> int:
-        return self.base + self._count - len(self._left)
+        return self.base + self._count - len(self._unused)
 
     @property
     def taken(self) -> int:
@@ -308,7 +398,7 @@ class _Segment:
 
     def close(self) -> None:
         """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
-        self._left.extend(self.places)
+        self._unused.extend(self.places)
 
     def write(self, place: int, step: float, values: Mapping[str, float]) -> None:
         """Write a record; what it lacks is MISSING."""
@@ -328,17 +418,24 @@ def _allocate(path: Path, total: int) -> mmap.mmap:
         return mmap.mmap(file.fileno(), total)
 
 
-_NOWHERE = _Segment((), 0, 0, None)  # what a journal writes to when the fast road is closed
+_NOWHERE = _Segment((), 0, 0, None)  # what a journal writes to when the fast path is closed
 
 
 class _Journal:
     """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped."""
 
-    def __init__(self, run_id: str, introduction: bytes, complain: Callable[[str, str], None]) -> None:
-        self.segment, self.segments, self.acknowledged, self.closed = _NOWHERE, list[_Segment](), 0, False
-        self.lock = threading.RLock()  # of whoever changes the segments
-        self.folder: Path | None = None
-        self._held, self._complain, self._tried = contextlib.ExitStack(), complain, -9.0  # when the disk was last full
+    def __init__(self, run_id: str, introduction: bytes, warn: Callable[[str, str], None]) -> None:
+        self.segment = _NOWHERE  # that of the fast path
+        self.segments: list[_Segment] = []
+        self.acknowledged = 0  # up to before which number the board has the records
+        self.changes: list[Mapping[str, Any]] = []  # of parameters, as a post has them
+        self.acknowledged_changes = 0  # how many of them the board has
+        self.closed = False
+        self.folder: Path | None = None  # None if the records are kept in memory only
+        self._lock = threading.RLock()  # of whoever changes the segments
+        self._held = contextlib.ExitStack()
+        self._warn = warn
+        self._disk_full_at = -_DISK_RETRY_S
         try:
             folder = data_folder() / "journals" / run_id
             folder.mkdir(parents=True, exist_ok=True)
@@ -346,25 +443,49 @@ class _Journal:
             (folder / "run.json").write_bytes(introduction)  # only now: a dead script's folder has it and is not held
             self.folder = folder
         except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
-            complain("folder", f"no journal can be kept ({error}); points wait in memory")
+            warn("folder", f"no journal can be kept ({error}); points wait in memory")
+        _journals.add(self)
 
     @property
     def newest(self) -> _Segment:
         return self.segments[-1] if self.segments else _NOWHERE
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many records and changes the board has not acknowledged."""
+        return self.newest.taken - self.acknowledged + len(self.changes) - self.acknowledged_changes
+
+    def note_change(self, step: float, params: Mapping[str, Any]) -> None:
+        """Keep that these parameters hold from a step on; to be called before a record is made with them."""
+        change = {"step": step, "params": dict(params), "number": len(self.changes)}
+        with contextlib.suppress(OSError):  # on a full disk it waits in memory, as the records do
+            if self.folder:
+                with (self.folder / "changes.jsonl").open("ab") as file:
+                    file.write(_json(change) + b"\n")
+        self.changes.append(change)
+
     def write(self, step: float, values: Mapping[str, float]) -> bool:
         """Write a record the slow way; False if there is no room for it, or the journal is closed."""
-        with self.lock:
+        with self._lock:
             names = tuple(dict.fromkeys([*self.newest.names, *values]))
-            if len(names) > 1000:
-                raise ValueError("a run has at most 1000 metrics")
-            while (segment := self.segment_for(names)) is not _NOWHERE:
+            if len(names) > _MAX_METRICS:
+                raise ValueError(f"a run has at most {_MAX_METRICS} metrics")
+            while (segment := self._segment_for(names)) is not _NOWHERE:
                 if (place := next(segment.places, None)) is not None:
                     segment.write(place, step, values)
                     return True
             return False
 
-    def segment_for(self, names: tuple[str, ...]) -> _Segment:
+    def reserve(self, names: tuple[str, ...], count: int) -> memoryview[float]:
+        """The cells of up to ``count`` new records in a row; none if there is no room. The steps are to be written
+        last, and 0 as -0.0."""
+        with self._lock:
+            segment = self._segment_for(names)
+            places = list(islice(segment.places, count))
+            begin = places[0] if places else 0
+            return segment.cells[begin : begin + len(places) * segment.record]
+
+    def _segment_for(self, names: tuple[str, ...]) -> _Segment:
         """With the lock held: a segment with room for these metrics, the newest or a new one; else _NOWHERE."""
         newest = self.newest
         if not self.closed and (newest.names != names or not operator.length_hint(newest.places)):
@@ -378,19 +499,20 @@ class _Journal:
     def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment:
         # Each file is one that the process has open: the more there are, the longer may the next be.
         filled = len(self.newest.buffer) if self.newest.names == names else 0
-        size = min(max(_FIRST_BYTES, 2 * filled), _SEGMENT_BYTES << min(len(self.segments) // 8, 4))
-        if self.folder and time.monotonic() - self._tried > 1:
+        longest = _SEGMENT_BYTES << min(len(self.segments) // 8, _MAX_GROWTH)
+        size = min(max(_FIRST_SEGMENT_BYTES, 2 * filled), longest)
+        if self.folder and time.monotonic() - self._disk_full_at > _DISK_RETRY_S:
             path = self.folder / f"{base:015d}.points"
             try:
                 return _Segment(names, base, size, path)
             except OSError as error:
-                self._tried = time.monotonic()
+                self._disk_full_at = time.monotonic()
                 with contextlib.suppress(OSError):
                     path.unlink()
-                self._complain("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
+                self._warn("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
         room = _MEMORY_BYTES - sum(len(one.buffer) for one in self.segments if one.path is None)
-        if room < _FIRST_BYTES:
-            self._complain("full", "no room is left, neither on disk nor in memory: points are lost")
+        if room < _FIRST_SEGMENT_BYTES:
+            self._warn("full", "no room is left, neither on disk nor in memory: points are lost")
             return _NOWHERE
         return _Segment(names, base, min(size, room, _SEGMENT_BYTES), None)
 
@@ -402,35 +524,112 @@ class _Journal:
                 if not any(segment.buffer[8 * place : 8 * place + 8]):
                     segment.write(place, number, {})
 
-    def unsent(self) -> tuple[tuple[str, ...], memoryview]:
-        """Names and bytes of the oldest records that are not acknowledged; what is acknowledged is let go."""
+    def unsent(self) -> tuple[tuple[str, ...], memoryview, list[Mapping[str, Any]]]:
+        """Names and bytes of the oldest records that are not acknowledged, and all such changes: also those that came
+        before these records. Segments that are acknowledged go."""
         while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
             if path := self.segments.pop(0).path:
                 with contextlib.suppress(OSError):  # it goes with the folder
                     path.unlink()
         segment = self.segments[0] if self.segments else _NOWHERE
-        count = max(0, min(segment.taken - self.acknowledged, max(1, _SEGMENT_BYTES // (8 * segment.record))))
+        most = max(1, _SEGMENT_BYTES // (8 * segment.record))
+        count = max(0, min(segment.taken - self.acknowledged, most))
         begin = 8 * (segment.start + (self.acknowledged - segment.base) * segment.record)
-        return segment.names, segment.buffer[begin : begin + 8 * count * segment.record]
+        records = segment.buffer[begin : begin + 8 * count * segment.record]
+        return segment.names, records, self.changes[self.acknowledged_changes :]  # read last: none of theirs is missing
 
     def seal(self, ending: bytes) -> None:
         """Let nothing more be begun, and keep how the run ended."""
-        with self.lock:
-            self.closed, self.segment = True, _NOWHERE
+        with self._lock:
+            self.closed = True
+            self.segment = _NOWHERE
             self.newest.close()
         with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
             if self.folder:
                 (self.folder / "ending.json").write_bytes(ending)
 
     def leave(self, *, remove: bool = False) -> None:
-        """Touch these files no more and let go of them: in a fork they are the parent's. ``remove``: or nobody's."""
-        folder, self.lock = self.folder, threading.RLock()  # a thread of the parent's may have held the old one
-        self.closed, self.segment, self.segments, self.folder = True, _NOWHERE, [], None
+        """Touch the files no more and let go of them, as in a fork, where they are the parent's; or remove them."""
+        folder = self.folder
+        self._lock = threading.RLock()  # a thread of the parent's may have held the old one
+        self.closed = True
+        self.segment = _NOWHERE
+        self.segments = []
+        self.folder = None
         if folder and remove:
-            (folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
+            remove_journal(folder, self._held.close)
         self._held.close()
-        if folder and remove:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+_journals: weakref.WeakSet[_Journal] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker) has nothing to report
+    os.register_at_fork(after_in_child=lambda: [*map(_Journal.leave, _journals)])
+
+
+class SavedSegment(NamedTuple):
+    """Records of a journal that nobody writes any more, numbered from ``base`` to before ``end``."""
+
+    base: int
+    names: tuple[str, ...]
+    records: memoryview  # their bytes, as a post has them
+
+    @property
+    def record_bytes(self) -> int:
+        return 8 * (1 + len(self.names))
+
+    @property
+    def end(self) -> int:
+        return self.base + len(self.records) // self.record_bytes
+
+    def between(self, begin: int, end: int) -> SavedSegment:
+        """Those of its records that are numbered from ``begin`` to before ``end``."""
+        first, last = (self.record_bytes * max(0, number - self.base) for number in (begin, end))
+        return self._replace(base=max(begin, self.base), records=self.records[first:last])
+
+
+class JournalError(ValueError):
+    """A file of a journal cannot be read."""
+
+
+def read_journal(folder: Path) -> tuple[list[SavedSegment], list[Mapping[str, Any]]]:
+    """The records and the changes in a folder. JournalError if a file is damaged, or may not be read."""
+    changes = folder / "changes.jsonl"
+    try:
+        segments = [segment for path in sorted(folder.glob("*.points")) if (segment := _read_segment(path))]
+        for place, following in enumerate(segments[1:]):
+            segments[place] = segments[place].between(0, following.base)
+        segments[-1:] = map(_without_unwritten, segments[-1:])
+        lines = changes.read_bytes().split(b"\n")[:-1] if changes.exists() else []  # the last is empty, or cut short
+        return segments, [json.loads(line) for line in lines]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise JournalError(str(error)) from error
+
+
+def _read_segment(path: Path) -> SavedSegment | None:
+    """All that a file has room for; None if its making was cut short, before it had any record."""
+    with path.open("rb") as file:
+        head = file.readline()
+        if not head.endswith(b"\n"):
+            return None
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    about = json.loads(head)
+    record_bytes = 8 * (1 + len(about["metrics"]))
+    whole = (len(content) - len(head)) // record_bytes * record_bytes
+    return SavedSegment(about["seq"], tuple(about["metrics"]), content[len(head) : len(head) + whole])
+
+
+def _without_unwritten(segment: SavedSegment) -> SavedSegment:
+    """The records up to the last that was written."""
+    steps = segment.records.cast("Q")[:: 1 + len(segment.names)]
+    written = next((count for count in range(len(steps), 0, -1) if steps[count - 1]), 0)
+    return segment.between(0, segment.base + written)
+
+
+def remove_journal(folder: Path, release: Callable[[], None]) -> None:
+    """Remove a journal of which everything has arrived, or nothing is wanted; ``release`` lets go of its folder."""
+    (folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
+    release()  # Windows removes no file that is open
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class RefusedError(Exception):
@@ -442,19 +641,20 @@ class RefusedError(Exception):
         self.final = status == 410 or (status == 409 and '"wanted"' not in text)
 
 
-class Board:
+class Connection:
     """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else port 8000 here. ValueError: no address."""
 
     def __init__(self, url: str | None = None) -> None:
-        self.url = url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
+        self.url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"url: {url!r} is no address of a board; send something like http://127.0.0.1:8000")
+            raise ValueError(f"url: {self.url!r} is no address of a board; send something like http://127.0.0.1:8000")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT)  # opens itself when it is used
+        self._connection = kind(parts.hostname, parts.port, timeout=_RESPONSE_TIMEOUT_S)  # opened by the first post
         self._path = parts.path
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
+        """The JSON of the board's answer. RefusedError, OSError or http.client.HTTPException."""
         self._connection.request("POST", self._path + path, body, {"Content-Type": content_type})
         response = self._connection.getresponse()
         text = response.read()
@@ -462,15 +662,15 @@ class Board:
             raise RefusedError(response.status, text[:500].decode(errors="replace"))
         return json.loads(text)
 
-    def tell(self, path: str, content: bytes, complain: Callable[[str, str], None]) -> None:
-        """Post how a run begins or ends; where the board refuses its params or result, complain and post the rest."""
+    def tell(self, path: str, content: bytes, warn: Callable[[str, str], None]) -> None:
+        """Post how a run begins or ends; where the board refuses its params or result, warn and post the rest."""
         try:
             self.post(path, content)
         except RefusedError as error:
             if error.status != 422:
                 raise
             self.post(path, _json({k: v for k, v in json.loads(content).items() if k not in ("params", "result")}))
-            complain(path, f"the board refused a part of this run, and took the rest: {error}")
+            warn(path, f"the board refused a part of this run, and took the rest: {error}")
 
     def close(self) -> None:
         self._connection.close()

@@ -100,7 +100,7 @@ def sync(
         _give_up(f"There is no folder {folder}. Name the one that has the journals with --data-dir.")
     found = False
     try:
-        url = lossboard.Board(url).url
+        url = lossboard.Connection(url).url
         for sent in journals.sync(folder, url):
             found = True
             verdict = "stays here" if sent.stays else "is given up"

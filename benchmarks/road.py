@@ -122,7 +122,7 @@ def check_every_bit(board: BoardProcess, run_id: str, epochs: int) -> None:
 def ingest(board: BoardProcess, folder: Path) -> Iterator[Figure]:
     """Points a second from the first post to the last acknowledgement, and what they take on disk."""
     before = size_on_disk(folder)
-    connection = lossboard.Board(board.url)
+    connection = lossboard.Connection(board.url)
     run = connection.post("/api/runs", b'{"method": "external"}')["id"]
     rows = np.random.default_rng(1).random((POINTS, 3))
     rows[:, 0] = np.arange(1, POINTS + 1)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.api.deps import REFUSED, ServicesDep
 from app.api.serializers import run_response
-from app.schemas.requests import ChangeIn, StepIn
+from app.schemas.requests import StepIn
 from app.schemas.responses import Run
 
 router = APIRouter(tags=["control"], responses=REFUSED)
@@ -28,9 +28,3 @@ async def resume_run(run_id: str, services: ServicesDep) -> Run:
 async def step_run(run_id: str, wanted: StepIn, services: ServicesDep) -> Run:
     """Let a run take so many steps, as fast as it can, and hold it then. One that was not held is held after them."""
     return run_response(await services.control.step(run_id, wanted.steps))
-
-
-@router.post("/runs/{run_id}/changes")
-async def note_change(run_id: str, change: ChangeIn, services: ServicesDep) -> Run:
-    """Workers and scripts say from which step on changed parameters hold; to say it again changes nothing."""
-    return run_response(await services.ingest.note_change(run_id, change))

@@ -13,13 +13,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import lossboard
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
 from app.api.error_handlers import SEND_JSON
 from app.errors import InvalidError, MediaError, message_of
-from app.schemas.requests import PointsIn
+from app.schemas.requests import ChangeIn, PointsIn
 from app.schemas.responses import Accepted, Points
 from app.storage.batch import Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
 from app.storage.chunks import RangeOfRecords
@@ -35,6 +35,7 @@ MAX_NUMBERS = 10_000_000  # in one response: 200 MB of JSON
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
 StepQuery = Annotated[float | None, Query(allow_inf_nan=False)]
+_CHANGES = TypeAdapter(list[ChangeIn])
 _BODY = {
     "requestBody": {
         "required": True,
@@ -57,8 +58,8 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     if parse is None:  # a browser lets any website post text: what is not declared is not read
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
-    batch = await aside(len(body), parse, body)
-    return await services.ingest.add_points(run_id, batch)
+    batch, changes = await aside(len(body), parse, body)
+    return await services.ingest.add_points(run_id, batch, changes)
 
 
 @router.get("/runs/{run_id}/points", response_model=Points)
@@ -91,20 +92,29 @@ async def get_csv(run_id: str, services: ServicesDep) -> CsvResponse:
     return CsvResponse(_csv(services.store, record))
 
 
-def _parse_binary(body: bytes) -> Batch:
+def _parse_binary(body: bytes) -> tuple[Batch, list[ChangeIn]]:
     try:
-        return parse_binary(body)
+        batch, changes = parse_binary(body)
     except ValueError as error:
         raise InvalidError(f"In the binary form, {error}.") from None
+    try:
+        return batch, _CHANGES.validate_python(changes)
+    except ValidationError as error:
+        raise _refusal(error, "changes") from None
 
 
-def _parse_json(body: bytes) -> Batch:
+def _parse_json(body: bytes) -> tuple[Batch, list[ChangeIn]]:
     try:
         points = PointsIn.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidError(message_of(first), field=first["loc"]) from None
-    return from_columns(points.seq, points.step, points.metrics)
+        raise _refusal(error) from None
+    return from_columns(points.seq, points.step, points.metrics), points.changes
+
+
+def _refusal(error: ValidationError, *field: str) -> InvalidError:
+    """The first of the errors, for people."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return InvalidError(message_of(first), field=(*field, *first["loc"]))
 
 
 def _json(read: RangeOfRecords, max_points: int) -> str:

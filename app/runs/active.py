@@ -34,8 +34,6 @@ class Active:
     stop_asked: bool = False
     heard_at: float = 0.0  # time.monotonic() of its last post
     changed: dict[str, Any] = field(default_factory=dict)  # parameters changed since it was launched, as they are now
-    untold: dict[str, Any] = field(default_factory=dict)  # those of a script that it has not heard of
-    told: dict[str, Any] = field(default_factory=dict)  # those that it was told last, and has not confirmed
     _hold: str = ""
     _steps: int = 0
 
@@ -80,32 +78,18 @@ class Active:
         self.record.params = self.record.params | params
         if self.launched:
             self.changed = self.changed | params
-            self.untold = self.untold | params
 
     @contextlib.contextmanager
     def or_as_before(self) -> Iterator[None]:
         """What is asked of the run in this block is asked only if the block ends without an exception."""
         status, params, stop_asked = self.record.status, self.record.params, self.stop_asked
-        changed, untold, hold, steps = self.changed, self.untold, self._hold, self._steps
+        changed, hold, steps = self.changed, self._hold, self._steps
         try:
             yield
         except Exception:
             self.record.status, self.record.params, self.stop_asked = status, params, stop_asked
-            self.changed, self.untold, self._hold, self._steps = changed, untold, hold, steps
+            self.changed, self._hold, self._steps = changed, hold, steps
             raise
-
-    def tell(self) -> dict[str, Any]:
-        """Called when its control is told to a script: the changes that it was told the last time and has not
-        confirmed. Who posts again has read the last answer, so they hold from now on."""
-        silent, self.told, self.untold = self.told, self.untold, {}
-        return silent
-
-    def confirm(self, params: dict[str, Any]) -> None:
-        """The run has said from which step on these hold."""
-        for waiting in (self.told, self.untold):
-            for name, value in params.items():
-                if name in waiting and waiting[name] == value:
-                    del waiting[name]
 
 
 class ActiveRuns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.errors import ConflictError, InvalidError
@@ -29,9 +30,11 @@ class Ingest:
         self._store = store
         self._active = active
 
-    async def add_points(self, run_id: str, batch: Batch) -> Accepted:
-        """Take in a batch. ConflictError if records before it are missing or the run has ended, GoneError if it was
-        deleted."""
+    async def add_points(self, run_id: str, batch: Batch, changes: Sequence[ChangeIn] = ()) -> Accepted:
+        """Take in a batch, and with it the parameters that were changed on the way.
+
+        ConflictError if records before it are missing or the run has ended, GoneError if it was deleted.
+        """
         async with self._active.lock(run_id):
             active = self._active.get(run_id)
             if active is None:
@@ -40,28 +43,15 @@ class Ingest:
                     raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
                 if record.method != EXTERNAL:  # its journal is being read: nothing goes on
                     await self._note_start(record, "interrupted")
-                    accepted = await self._append(record, batch)
+                    accepted = await self._append(record, batch, changes)
                     await self._store.save_run(record)
                     return Accepted(accepted=accepted, control=Control(stop=True))
                 active = await self._revive(record)
             active.heard_at = time.monotonic()
             record = active.record
             await self._note_start(record, "paused" if active.paused else "running")
-            if record.method == EXTERNAL and (silent := active.tell()):
-                await self._record_change(record, 0 if record.step is None else record.step + 1, silent)
-            next_seq = await self._append(record, batch)
+            next_seq = await self._append(record, batch, changes)
             return Accepted(accepted=next_seq, control=active.control)
-
-    async def note_change(self, run_id: str, change: ChangeIn) -> RunRecord:
-        """A run says from which step on changed parameters hold."""
-        async with self._active.lock(run_id):
-            active = self._active.get(run_id)
-            if active is None:
-                return await self._active.find(run_id)
-            active.confirm(change.params)
-            active.record.why = await why_of(self._store, active.record)
-            await self._record_change(active.record, change.step, change.params)
-            return active.record
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
         """A run says how it ended; one that has ended stays as it is, unless it was thought lost."""
@@ -94,28 +84,25 @@ class Ingest:
             await self._store.save_run(started)
             record.started_at, record.status = started.started_at, status
 
-    async def _append(self, record: RunRecord, batch: Batch) -> int:
+    async def _append(self, record: RunRecord, batch: Batch, changes: Sequence[ChangeIn]) -> int:
         if len(record.last.keys() | batch.names) > MAX_METRICS:
             raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
-        for part in batch.parts():
+        changed: dict[str, Any] = {}
+        if new := _unknown(changes, record.changes):
+            changed = {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
+        for part in batch.parts():  # the first one brings the changes: they are on disk no later than any of its points
             try:
-                appended = await self._store.append(record, part)
+                appended = await self._store.append(record, part, **changed)
             except GapError as gap:
                 raise ConflictError(
                     f"Records from {gap.wanted} are missing before this batch; send those first.",
                     field=("seq",),
                     wanted=gap.wanted,
                 ) from None
+            changed = {}
             if appended.new is not None and note_points(record, appended.new):
                 await self._store.save_run(record)
         return appended.next_seq
-
-    async def _record_change(self, record: RunRecord, step: float, params: dict[str, Any]) -> None:
-        known = {name: value for change in record.changes for name, value in change["params"].items()}
-        new = {name: value for name, value in params.items() if name not in known or known[name] != value}
-        if new and len(record.changes) < MAX_CHANGES:  # and not told again
-            record.changes = [*record.changes, {"step": int(step) if float(step).is_integer() else step, "params": new}]
-            await self._store.save_run(record)
 
     async def _revive(self, record: RunRecord) -> Active:
         record.status, record.ended_at, record.error = "running", None, None
@@ -123,3 +110,16 @@ class Ingest:
         active = Active(record, launched=True, heard_at=time.monotonic())
         self._active.add(active)
         return active
+
+
+def _unknown(told: Iterable[ChangeIn], known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the changes that a post tells of which the run does not have, as its record has them."""
+    new: list[dict[str, Any]] = []
+    for one in told:
+        step = int(one.step) if one.step.is_integer() else one.step
+        change = {"step": step, "params": one.params}
+        there = len(known) + len(new)
+        is_known = change in [*known, *new] if one.number is None else one.number < there
+        if not is_known and there < MAX_CHANGES:
+            new.append(change)
+    return new

@@ -1,8 +1,6 @@
 """Journals that scripts and workers left behind: a script that was killed, a board that was away.
 
-A journal is a folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
-how it ended, ``lock`` is held by a living script; each ``*.points`` holds a line of JSON and records, as
-``lossboard.py`` describes them for a post, then zeros.
+``lossboard.py`` says what a journal is, and reads it.
 """
 
 from __future__ import annotations
@@ -10,27 +8,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shutil
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import lossboard
-from app.storage.batch import Floats
-from lossboard import Board, RefusedError
+from lossboard import Connection, JournalError, RefusedError, SavedSegment
 
 log = logging.getLogger("lossboard.leftovers")
 
-_AT_ONCE = 4 << 20  # bytes in one post
-_LONGEST_HEAD = 1 << 22  # bytes of a segment's first line
-_EVERY = 10.0  # seconds between two looks of a board at its own folder
+_POST_BYTES = 4 << 20  # of records in one post
+_COLLECT_INTERVAL_S = 10.0  # between two looks of a board at its own folder
 
 
 @dataclass(frozen=True)
@@ -43,15 +35,6 @@ class Sent:
     refusal: str | None = None
     stays: bool = False
     lacking: str = ""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Consecutive records of a journal, the first numbered ``base``; per row the step and the metrics."""
-
-    base: int
-    names: list[str]
-    rows: Floats
 
 
 class Leftovers:
@@ -67,7 +50,7 @@ class Leftovers:
         """Collect what dead scripts and workers left behind: now, and from time to time; runs for ever."""
         while True:
             await self.collect()
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(_COLLECT_INTERVAL_S)
 
     async def collect(self, run_id: str = "*") -> None:
         """Collect the journal of this run, or every one, if no living process has it."""
@@ -92,65 +75,77 @@ def sync(folder: Path, url: str, run_id: str = "*") -> Iterator[Sent]:
     The journals of scripts that still run are left to them. OSError or http.client.HTTPException if the board cannot
     be reached.
     """
-    board = Board(url)
+    connection = Connection(url)
     try:
         # Before it holds its journal a script that begins has no run.json there.
         for introduction in sorted((folder / "journals").glob(f"{run_id}/run.json")):
-            journal = introduction.parent
+            folder_of_run = introduction.parent
             try:
-                held = lossboard.hold(journal)
+                held = lossboard.hold(folder_of_run)
             except OSError as error:
                 if not isinstance(error, BlockingIOError) and sys.platform != "win32":  # where that is a lock as well
-                    yield Sent(journal.name, "run", f"the journal in {journal} cannot be used ({error})", stays=True)
+                    refusal = f"the journal in {folder_of_run} cannot be used ({error})"
+                    yield Sent(folder_of_run.name, "run", refusal, stays=True)
                 continue  # its script lives, or somebody else sends it
             with held:
-                yield _send_and_remove(board, journal)
+                yield _send_and_remove(connection, folder_of_run, held.close)
     finally:
-        board.close()
+        connection.close()
 
 
-def send(board: Board, journal: Path) -> str:
-    """Send one journal; what the board has already is left out. RefusedError, OSError, HTTPException.
+def send(connection: Connection, journal: Path) -> str:
+    """Send the journal in a folder; what the board has already is left out. JournalError if it cannot be read;
+    RefusedError, OSError, HTTPException.
 
     What the board said of params or a result that it refused, while it took the rest; "" if it took all.
     """
     lacking: list[str] = []
     path = f"/api/runs/{journal.name}"
     introduction, ending = _read(journal / "run.json"), _read(journal / "ending.json")
-    segments = list(_segments(journal))
-    if not (introduction or ending or segments):
+    segments, changes = lossboard.read_journal(journal)
+    if not (introduction or ending or segments or changes):
         return ""  # its script ended before it could log anything
     if introduction and not (segments and segments[0].base):  # if the first points are gone, some board has them
-        board.tell("/api/runs", json.dumps(introduction).encode(), lambda _, what: lacking.append(what))
-    number = _post(board, path, 0, [], b"")
+        connection.tell("/api/runs", json.dumps(introduction).encode(), lambda _, what: lacking.append(what))
+    number = _post(connection, path, SavedSegment(0, (), memoryview(b"")), changes)  # before the points made with them
     for segment in segments:
         if number < segment.base:
             raise RefusedError(409, f"points {number} to {segment.base - 1} are at another board")
-        while number < segment.base + len(segment.rows):
-            rows = segment.rows[number - segment.base :][: max(1, _AT_ONCE // segment.rows[0].nbytes)]
-            accepted = _post(board, path, number, segment.names, rows.tobytes())
+        most = max(1, _POST_BYTES // segment.record_bytes)
+        while number < segment.end:
+            accepted = _post(connection, path, segment.between(number, number + most))
             if accepted == number:  # begun when the script ended, in one of several threads: nothing was written
-                filler = struct.pack(f"<{rows.shape[1]}d", number or -0.0, *[lossboard.MISSING] * len(segment.names))
-                accepted = _post(board, path, number, segment.names, filler)
+                accepted = _post(connection, path, _filler(number, segment.names))
             number = accepted
     if ending:
-        board.tell(f"{path}/finish", json.dumps(ending).encode(), lambda _, what: lacking.append(what))
+        connection.tell(f"{path}/finish", json.dumps(ending).encode(), lambda _, what: lacking.append(what))
     return "; ".join(lacking)
 
 
-def _send_and_remove(board: Board, journal: Path) -> Sent:
+def _filler(number: int, names: tuple[str, ...]) -> SavedSegment:
+    """A record without metrics."""
+    cells = struct.pack(f"<{1 + len(names)}d", number or -0.0, *[lossboard.MISSING] * len(names))
+    return SavedSegment(number, names, memoryview(cells))
+
+
+def _post(connection: Connection, path: str, segment: SavedSegment, changes: Sequence[Mapping[str, Any]] = ()) -> int:
+    """Post some records; the number that the board wants next."""
+    body = lossboard.post_head(segment.base, segment.names, changes) + segment.records
+    accepted: int = connection.post(f"{path}/points", body, lossboard.CONTENT_TYPE)["accepted"]
+    return accepted
+
+
+def _send_and_remove(connection: Connection, folder: Path, release: Callable[[], None]) -> Sent:
     name = "run"
     try:
-        name = _read(journal / "run.json").get("name", name)
-        sent = Sent(journal.name, name, lacking=send(board, journal))
+        name = _read(folder / "run.json").get("name", name)
+        sent = Sent(folder.name, name, lacking=send(connection, folder))
     except RefusedError as error:
-        sent = Sent(journal.name, name, _words_of(error), stays=not error.final)
-    except (ValueError, LookupError, TypeError) as error:
-        sent = Sent(journal.name, name, f"a file in {journal} cannot be read ({error})", stays=True)
-    if sent.stays:
-        return sent
-    (journal / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
-    shutil.rmtree(journal, ignore_errors=True)
+        sent = Sent(folder.name, name, _words_of(error), stays=not error.final)
+    except (ValueError, LookupError, TypeError) as error:  # JournalError is a ValueError
+        sent = Sent(folder.name, name, f"a file in {folder} cannot be read ({error})", stays=True)
+    if not sent.stays:
+        lossboard.remove_journal(folder, release)
     return sent
 
 
@@ -164,41 +159,13 @@ def _words_of(error: RefusedError) -> str:
     return f"{status} {sentence}"
 
 
-def _segments(journal: Path) -> Iterator[Segment]:
-    """The files of a journal, in order, without what was never written at the end of each."""
-    found = [segment for file in sorted(journal.glob("*.points")) if (segment := _segment(file))]
-    for segment, following in pairwise(found):
-        yield Segment(segment.base, segment.names, segment.rows[: following.base - segment.base])
-    if found:
-        newest = found[-1]
-        written = np.flatnonzero(newest.rows[:, 0].view(np.uint64))
-        yield Segment(newest.base, newest.names, newest.rows[: written[-1] + 1 if len(written) else 0])
-
-
-def _segment(file: Path) -> Segment | None:
-    with file.open("rb") as opened:
-        head = opened.readline(_LONGEST_HEAD)
-    if not head.endswith(b"\n"):
-        return None  # its making was cut short: it has no records yet
-    about = json.loads(head)
-    record = 1 + len(about["metrics"])
-    cells = np.memmap(file, "<f8", "r", offset=len(head))
-    return Segment(about["seq"], about["metrics"], cells[: len(cells) // record * record].reshape(-1, record))
-
-
-def _post(board: Board, path: str, number: int, names: list[str], records: bytes) -> int:
-    head = json.dumps({"seq": number, "metrics": names}).encode() + b"\n"
-    accepted: int = board.post(f"{path}/points", head + records, lossboard.CONTENT_TYPE)["accepted"]
-    return accepted
-
-
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON file of a journal; {} if it is not there, or was cut short by the end of its script. LookupError if it may
-    not be read."""
+    """A JSON file of a journal; {} if it is not there, or was cut short by the end of its script. JournalError if it
+    may not be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     except PermissionError as error:
-        raise LookupError(error) from None
+        raise JournalError(str(error)) from None
     return content if isinstance(content, dict) else {}

@@ -134,11 +134,25 @@ class StepIn(RequestModel):
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS, strict=True)] = 1
 
 
+def _bounded(params: dict[str, Any]) -> dict[str, Any]:
+    """Names as the parameters of a run may have them: a script's changes are among those."""
+    text = "".join(params)
+    if len(text) > MAX_PARAMS:
+        raise PydanticCustomError("too_long", f"The names should have at most {MAX_PARAMS} characters in all")
+    _check_text(text)
+    return params
+
+
 class ChangeIn(RequestModel):
     """Parameters that were changed while the run went on, and the step from which they hold."""
 
     step: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]
-    params: Annotated[dict[Name, Number | None], Field(min_length=1, max_length=100)]
+    params: Annotated[dict[str, Number | None], AfterValidator(_bounded), Field(min_length=1)]
+    number: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True)] | None = Field(
+        default=None,
+        description="Which of the run's changes it is, from 0; one that was sent before changes nothing."
+        " Without it, one of the same step and params was sent before.",
+    )
 
 
 class RaceIn(RequestModel):
@@ -181,6 +195,9 @@ class PointsIn(RequestModel):
         Field(fail_fast=True),
     ]
     metrics: Annotated[dict[Name, Column], Field(max_length=MAX_METRICS)]
+    changes: list[ChangeIn] = Field(
+        default_factory=list, description="Parameters that were changed, sent no later than the first point they made."
+    )
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> PointsIn:

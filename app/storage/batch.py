@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,8 +128,9 @@ def _concatenate(parts: list[Logged]) -> Logged:
     return np.concatenate([places for places, _ in parts]), np.concatenate([values for _, values in parts])
 
 
-def parse_binary(body: bytes) -> Batch:
-    """A batch in the client's binary form (see lossboard.py). ValueError says what is wrong with it."""
+def parse_binary(body: bytes) -> tuple[Batch, Any]:
+    """A batch in the client's binary form (see lossboard.py), and what its first line has as changes, which is not
+    checked. ValueError says what is wrong with the batch."""
     head, newline, blob = body.partition(b"\n")
     if not newline:
         raise ValueError("the body has no first line; send a line of JSON, then the records")
@@ -143,7 +145,7 @@ def parse_binary(body: bytes) -> Batch:
     batch = _written(from_blob(seq, names, blob))
     if not (np.abs(batch.rows[:, 0]) <= MAX_WHOLE).all():
         raise ValueError(f"every step must be a finite number from {-MAX_WHOLE} to {MAX_WHOLE}")
-    return batch
+    return batch, header.get("changes", [])
 
 
 def _check_names(names: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -159,12 +160,14 @@ class Store:
         query = "SELECT 1 FROM deleted WHERE id = ?"
         return await self._database.read(lambda db: db.execute(query, (run_id,)).fetchone() is not None)
 
-    async def append(self, record: RunRecord, batch: Batch) -> Appended:
-        """Store the records of a batch that are new. GapError if some before them are missing.
+    async def append(self, record: RunRecord, batch: Batch, **changed: Any) -> Appended:
+        """Store the records of a batch that are new, and fields of the run's record that have other values with them.
+        GapError if some records before the batch are missing; then nothing is stored.
 
         The sequence number is checked and advanced in the transaction that stores the records, so two posts of one
         batch at the same time store it once.
         """
+        changed_row = _row(dataclasses.replace(record, **changed)) if changed else None
 
         def work(db: sqlite3.Connection) -> Appended:
             row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
@@ -173,6 +176,8 @@ class Store:
             wanted: int = row[0]
             if batch.seq > wanted:
                 raise GapError(wanted)
+            if changed_row:
+                db.execute(_UPDATE, changed_row)
             new = batch.after(wanted)
             if not len(new):
                 return Appended(wanted, None)
@@ -182,6 +187,10 @@ class Store:
             return Appended(wanted, new)
 
         appended = await self._database.write(work)
+        if changed:
+            for name, value in changed.items():
+                setattr(record, name, value)
+            self._subscribers.notify(RunSaved(record))
         if appended.new is not None:
             self._subscribers.notify(PointsAdded(record, appended.new))
         return appended

@@ -137,7 +137,7 @@ def test_a_board_that_is_away_costs_the_script_nothing_and_loses_nothing(
 def test_no_board_at_all(tmp_path: Path) -> None:
     done = run_script(
         """
-        lossboard._GOODBYE = 0.3
+        lossboard._FINISH_TIMEOUT_S = 0.3
         run = lossboard.run("alone")
         run.log(loss=1)
         print(run.finish(), run.finish())
@@ -226,9 +226,9 @@ def test_what_was_refused_is_not_called_silence(board: BoardProcess) -> None:
     done = run_script(
         """
         import time
-        lossboard._GOODBYE = 1
+        lossboard._FINISH_TIMEOUT_S = 1
         run = lossboard.run("nobody", attach_to="0" * 32)
-        while not run._refused:
+        while not run.sender.refused:
             time.sleep(0.01)
         print(run.finish(), run.finish())
         """,

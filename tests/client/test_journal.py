@@ -65,8 +65,14 @@ def test_the_journal_of_a_living_script_is_left_to_it(board: BoardProcess, folde
 
 
 def test_an_ending_that_could_not_be_told_is_told_later(board: BoardProcess, folder: Path) -> None:
-    code = 'import lossboard\nlossboard._GOODBYE = 0.1\nrun = lossboard.run("late")\nprint(run.id, flush=True)\n'
-    code += 'run.log(loss=1)\nrun.finish(result={"best": float("nan")})'
+    code = """
+import lossboard
+lossboard._FINISH_TIMEOUT_S = 0.1
+run = lossboard.run("late")
+print(run.id, flush=True)
+run.log(loss=1)
+run.finish(result={"best": float("nan")})
+"""
     script = Script(code, "http://127.0.0.1:9", folder)
     _, errors = script.process.communicate()
     assert b"`lossboard sync` sends what is in" in errors
@@ -129,7 +135,7 @@ for i in range(50_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, resource.RLIM_INFINITY))
     if i == 40_000:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        run.journal._tried = -9
+        run.journal._disk_full_at = -9
     run.log(loss=i)
 assert run.finish()
 """
@@ -144,7 +150,7 @@ assert run.finish()
 def test_without_room_anywhere_training_goes_on_in_bounded_memory(folder: Path) -> None:
     code = """
 import lossboard, resource
-lossboard._GOODBYE = 0.1
+lossboard._FINISH_TIMEOUT_S = 0.1
 lossboard._MEMORY_BYTES = 8 << 20
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, resource.RLIM_INFINITY))
 run = lossboard.run("no room")
@@ -227,8 +233,8 @@ while not done:
             i += 1
     except KeyboardInterrupt:
         pass
-lossboard._GOODBYE = 30
-lossboard._STUCK = 20
+lossboard._FINISH_TIMEOUT_S = 30
+lossboard._MAX_STUCK_POSTS = 20
 assert run.finish()
 print(i)
 """

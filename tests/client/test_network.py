@@ -8,10 +8,10 @@ import signal
 import threading
 import urllib.parse
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import pytest
@@ -95,6 +95,7 @@ class Reporting(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.logged: dict[str, list[dict[str, float]]] = {}
+        self.taken: dict[str, list[Mapping[str, Any]]] = {}  # changes of parameters, as each script has taken them
         self.run: lossboard.Run | None = None
         self.number = 0.0
         self.restarts = 0
@@ -102,8 +103,9 @@ class Reporting(RuleBasedStateMachine):
     @rule(names=st.sets(st.sampled_from(["loss", "w", "acc"]), min_size=1), count=st.sampled_from([1, 30, 5000]))
     def a_script_logs(self, names: set[str], count: int) -> None:
         if self.run is None:
-            self.run = lossboard.run("script", url=self.network.url)
+            self.run = lossboard.run("script", params={"lr": 0.0}, url=self.network.url)
             self.logged[self.run.id] = []
+            self.taken[self.run.id] = self.run.journal.changes
         for _ in range(count):
             self.number += 1
             point = dict.fromkeys(sorted(names), self.number)
@@ -118,6 +120,18 @@ class Reporting(RuleBasedStateMachine):
         self.a_script_logs({"loss"}, 2)
         if through:
             wait_for(lambda: not self.network.fates, "the end of what the network does")
+
+    @precondition(lambda self: self.run)
+    @rule()
+    def a_parameter_is_changed(self) -> None:
+        """Where the run is known to the board; it reaches the script when an answer does."""
+        assert self.run
+        self.number += 1
+        path, asked = f"/api/runs/{self.run.id}", {"params": {"lr": self.number}}
+        if self.board.client.patch(path, json=asked).status_code == 200:
+            lr = self.number
+            wait_for(lambda: self.run and self.run.params["lr"] == lr, "the script's taking it")
+            self.done["change"] += 1
 
     @precondition(lambda self: self.network.late)
     @rule()
@@ -136,7 +150,7 @@ class Reporting(RuleBasedStateMachine):
     @rule()
     def the_script_dies(self) -> None:
         assert self.run
-        self.run._done.set()
+        self.run.sender.done.set()
         self.run.sender.join()
         self.run.journal.leave()  # as the end of its process would
         self.run = None
@@ -163,6 +177,8 @@ class Reporting(RuleBasedStateMachine):
             for name, values in points["metrics"].items():
                 assert values == [point.get(name) for point in logged]
             assert {name for point in logged for name in point} == set(points["metrics"])
+            taken = [{"step": change["step"], "params": change["params"]} for change in self.taken[run_id]]
+            assert self.board.get(f"/api/runs/{run_id}")["changes"] == taken
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # the client says that its board is away: it is
@@ -170,7 +186,7 @@ def test_the_board_has_what_was_logged(
     new_board: Callable[..., BoardProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path / "scripts"))
-    monkeypatch.setattr(lossboard, "_GOODBYE", PATIENCE)
+    monkeypatch.setattr(lossboard, "_FINISH_TIMEOUT_S", PATIENCE)
     Reporting.board = new_board().start()
     Reporting.network = BadNetwork(Reporting.board.url)
     machine = Reporting.TestCase
@@ -187,4 +203,4 @@ def test_the_board_has_what_was_logged(
     finally:
         Reporting.network.shutdown()
         Reporting.network.server_close()
-    assert Reporting.done.keys() >= {*FATES, "restart", "death", "end"}
+    assert Reporting.done.keys() >= {*FATES, "restart", "death", "end", "change"}

@@ -75,11 +75,12 @@ def test_a_new_name_and_an_end_are_both_kept(board: BoardProcess, cross: Crossin
 def test_a_change_that_is_told_at_the_end_leaves_the_run_ended(board: BoardProcess, cross: Crossing) -> None:
     x = [float(i) for i in range(50_000)]
     runs = [board.run("gd", data={"x": x, "y": x}, lr=1e-12, epochs=10_000_000)["id"] for _ in range(2)]
+    told = {"seq": 0, "step": [], "metrics": {}, "changes": [{"step": 1, "params": {"lr": 0.1}}]}
     for late, run_id in enumerate(runs):
         run = f"/api/runs/{run_id}"
         board.wait_until(run_id, "running")
         cross(
-            lambda client, run=run: client.post(f"{run}/changes", json={"step": 1, "params": {"lr": 0.1}}),
+            lambda client, run=run: client.post(f"{run}/points", json=told),
             lambda client, run=run: client.post(f"{run}/finish", json={"status": "finished"}),
             late,
         )

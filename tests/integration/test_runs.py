@@ -100,9 +100,9 @@ def test_params_and_changes_that_json_lacks_travel_as_strings(board: BoardProces
     made = post("/api/runs", {"method": "external", "params": params})
     assert made["params"] == told
     path = f"/api/runs/{made['id']}"
-    changed = post(f"{path}/changes", {"step": 3, "params": {"clip": math.nan}})
-    assert changed["changes"] == [{"step": 3, "params": {"clip": "NaN"}}]
-    again = {"params": told, "changes": changed["changes"]}
+    change = {"step": 3, "params": {"clip": math.nan}}
+    assert post(f"{path}/points", {"seq": 0, "step": [], "metrics": {}, "changes": [change]})["accepted"] == 0
+    again = {"params": told, "changes": [{"step": 3, "params": {"clip": "NaN"}}]}
     with board.client.stream("GET", "/api/events") as stream:
         assert board.client.patch(path, json={"name": "odd"}).json().items() >= again.items()
         (event,) = next(json.loads(line[5:]) for line in stream.iter_lines() if line.startswith('data: [{"id"'))
