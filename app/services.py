@@ -16,7 +16,7 @@ from app.events import EventStreams
 from app.runs.active import ActiveRuns
 from app.runs.control import RunControl
 from app.runs.ingest import Ingest
-from app.runs.journals import Leftovers
+from app.runs.journals import JournalCollector
 from app.runs.scheduler import Limits, Scheduler
 from app.runs.service import RunService
 from app.schemas.responses import VisdomState
@@ -81,7 +81,7 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     latest = LatestRuns(store, settings.overlay_runs, active.newest)
     latest.show_range(view_state.get().detail)
     publisher = Publisher(store, VisdomConnection(visdom), latest, view_state, lambda: visdom.state == "up")
-    journals = Leftovers(settings.data_dir, settings.url)
+    journals = JournalCollector(settings.data_dir, settings.url)
     scheduler = _make_scheduler(settings, active, journals)
     runs = RunService(store, active, scheduler, latest)
     ingest = Ingest(store, active)
@@ -119,7 +119,7 @@ def make_visdom(settings: Settings) -> AnyVisdom:
     return VisdomServer(assets=assets.VISDOM, folder=settings.data_dir / "visdom", style=style)
 
 
-def _make_scheduler(settings: Settings, active: ActiveRuns, journals: Leftovers) -> Scheduler:
+def _make_scheduler(settings: Settings, active: ActiveRuns, journals: JournalCollector) -> Scheduler:
     spawning = settings.workers == "spawn"
     executor = SpawningExecutor() if spawning else local_executor(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)

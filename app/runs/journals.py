@@ -19,7 +19,7 @@ from typing import Any
 import lossboard
 from lossboard import Connection, JournalError, RefusedError, SavedSegment
 
-log = logging.getLogger("lossboard.leftovers")
+log = logging.getLogger("lossboard.journals")
 
 _POST_BYTES = 4 << 20  # of records in one post
 _COLLECT_INTERVAL_S = 10.0  # between two looks of a board at its own folder
@@ -37,8 +37,8 @@ class Sent:
     lacking: str = ""
 
 
-class Leftovers:
-    """What was left behind in a board's own folder, sent to the board itself, on the road that all points take."""
+class JournalCollector:
+    """Sends the journals of dead scripts and workers in a board's own folder, on the road that all points take."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.runs.active import EXTERNAL, Active, ActiveRuns
-from app.runs.journals import Leftovers
+from app.runs.journals import JournalCollector
 from app.workers.executor import Executor, Job
 
 STOP_GRACE_S = 3.0  # that a worker has to stop by itself
@@ -38,7 +38,7 @@ class Scheduler:
         self,
         active: ActiveRuns,
         executor: Executor,
-        journals: Leftovers,
+        journals: JournalCollector,
         limits: Limits,
         *,
         url: str,
