@@ -1,0 +1,151 @@
+"""One run, shown by itself: its steps, its graph, its trainer's code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from playwright.sync_api import Page, expect
+
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.laboratory import look_closer
+from tests.harness.pages import BoardPage
+
+DATA = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
+
+
+def test_a_run_is_looked_at_step_by_step_by_everyone(
+    page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]
+) -> None:
+    run = board.wait_until(board.run(lr=0.2, epochs=60)["id"])
+    other = BoardPage(new_page(viewport={"width": 1400, "height": 800})).open(board.url)
+    look_closer(page, run)
+    expect(other.page.locator("#look-name")).to_contain_text(f"#{run['number']}")
+    slider = page.page.get_by_role("slider", name="Step shown")
+    expect(slider).to_have_value("59")
+
+    slider.fill("10")
+    slider.press("ArrowRight")
+    points = board.get(f"/api/runs/{run['id']}/points")
+    w, loss = points["metrics"]["w"][11], points["metrics"]["loss"][11]
+    for shown in (page, other):
+        expect(shown.page.locator("#look-values")).to_have_text(f"step 11  ·  loss {loss:.5g} → w {w:.5g}")
+        expect(shown.page.locator("#look-step")).to_have_value("11")
+
+        def ball(shown: BoardPage = shown) -> bool:
+            """Whether the ball lies on the cost curve at that w."""
+            return any(trace["x"] == [pytest.approx(w)] for trace in shown.plot("Cost curve")["traces"])
+
+        wait_for(ball, "the ball at that step")
+
+    page.page.get_by_role("button", name="Latest").click()
+    expect(slider).to_have_value("59")
+    assert board.get("/api/board")["at"] is None
+    page.page.get_by_role("button", name="All runs").click()
+    for shown in (page, other):
+        expect(shown.page.locator("#look")).to_be_hidden()
+        wait_for(lambda shown=shown: "Loss" in shown.plots(), "the shared windows")
+
+
+def test_a_step_that_a_script_left_out_is_not_looked_at(page: BoardPage, board: BoardProcess) -> None:
+    run = board.client.post("/api/runs", json={"method": "external", "name": "every tenth"}).json()
+    points = {"seq": 0, "step": [0, 10, 20], "metrics": {"loss": [3.0, 2.0, 1.0]}}
+    board.client.post(f"/api/runs/{run['id']}/points", json=points)
+    board.client.post(f"/api/runs/{run['id']}/finish", json={"status": "finished"})
+    board.client.patch("/api/board", json={"run": run["id"]})
+    expect(page.page.locator("#look-values")).to_have_text("step 20  ·  loss 1")
+    page.page.get_by_role("slider", name="Step shown").fill("4")
+    expect(page.page.locator("#look-values")).to_have_text("step 10  ·  loss 2")
+    wait_for(lambda: board.get("/api/board")["at"] == 10, "a step that there is")
+
+
+def test_a_selected_run_too_old_to_be_listed_is_kept_up_to_date(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page.page
+    body = {"method": "external", "name": "a script's run"}
+    oldest, *_ = [board.client.post("/api/runs", json=body).json()["id"] for _ in range(51)]  # one too many to list
+    form_page.open(board.url, curves=False)
+    board.client.patch("/api/board", json={"run": oldest})
+    expect(page.locator("#look-values")).to_have_text("step –")
+    points = {"seq": 0, "step": [0, 1], "metrics": {"loss": [3.0, 2.0]}}
+    board.client.post(f"/api/runs/{oldest}/points", json=points)
+    expect(page.locator("#look-values")).to_have_text("step 1  ·  loss 2")
+    expect(form_page.row(oldest)).to_have_count(0)
+    expect(page.locator("#runs-count")).to_have_text("51")
+
+
+def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProcess) -> None:
+    run = board.wait_until(board.run("backprop", lr=0.02, epochs=40)["id"])
+    look_closer(page, run)
+    page.page.get_by_label("Sample").select_option(index=1)
+    page.page.get_by_role("slider", name="Step shown").fill("12")
+    bar = page.curves.locator(".react-grid-item:has(.tracegraph) .bar")
+    expect(bar).to_contain_text("Graph for sample 2 of 3, with the parameters after step 12")
+
+    points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
+    values = {name: column[12] for name, column in points.items() if re.match(r"[wb]\d", name)}
+    wanted = gradients_by_torch(values, x=2.0, y=4.0)
+    graph = page.curves.locator(".react-grid-item:has(.tracegraph)")
+
+    def shown() -> dict[str, tuple[float, float]]:
+        hovers = graph.locator(".js-plotly-plot").evaluate(
+            "plot => plot.data.flatMap(({ hovertext }) => hovertext ?? [])"
+        )
+        return dict(node_of(text) for text in hovers)
+
+    assert set(wanted) <= set(shown())
+    # the title above it may change a moment before the graph does
+    wait_for(lambda: all(shown()[name] == pytest.approx(node) for name, node in wanted.items()), "the graph")
+    texts = " ".join(graph.locator(".textpoint").all_text_contents())
+    for name in ("y_hat", "loss"):
+        assert f"{wanted[name][0]:.3g}".replace("-", "−") in texts
+        assert f"∂ {wanted[name][1]:.3g}".replace("-", "−") in texts
+
+
+def gradients_by_torch(values: dict[str, float], x: float, y: float) -> dict[str, tuple[float, float]]:
+    """The value and the gradient of some nodes, by torch.autograd."""
+    leaves = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in values.items()}
+    units = sorted(name.rpartition("_")[2] for name in leaves if name.startswith("w1_"))
+    nodes = dict(leaves)
+    for unit in units:
+        nodes[f"h_{unit}"] = leaves[f"w1_{unit}"] * x + leaves[f"b1_{unit}"]
+    nodes["y_hat"] = sum(leaves[f"w2_{unit}"] * nodes[f"h_{unit}"] for unit in units) + leaves["b2"]
+    nodes["loss"] = (nodes["y_hat"] - y) ** 2
+    for node in nodes.values():
+        node.retain_grad()
+    nodes["loss"].backward()
+    return {name: (node.item(), node.grad.item()) for name, node in nodes.items() if node.grad is not None}
+
+
+def node_of(hover: str) -> tuple[str, tuple[float, float]]:
+    """A node from "h_1 (add)<br>value 0.5<br>gradient 1.25"."""
+    found = re.fullmatch(r"(\w+) \(\w+\)<br>value (\S+)<br>gradient (\S+)", hover)
+    assert found, hover
+    return found[1], (float(found[2]), float(found[3]))
+
+
+def test_the_trainers_code_stands_beside_the_curves(form_page: BoardPage, board: BoardProcess) -> None:
+    page = form_page
+    methods = {method["name"]: method for method in board.get("/api/methods")}
+    code = page.page.get_by_role("button", name="Code")
+    code.click()
+    panel = page.page.locator("#source")
+    for name in ("gd", "torch"):
+        page.page.select_option("#method", name)
+        expect(panel.locator("h2")).to_have_text(methods[name]["title"])
+        expect(panel.locator("math")).to_be_visible()
+        assert panel.locator("li").all_text_contents() == methods[name]["source"].rstrip().split("\n")
+        expect(panel.locator("mark")).to_contain_text(methods[name]["update_line"])
+        expect(panel.locator("mark")).to_be_in_viewport()
+        assert panel.locator("ol").evaluate("code => code.scrollWidth - code.clientWidth") == 0  # no line is cut
+        assert page.page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0
+    frame, beside = page.page.locator("#frame").bounding_box(), panel.bounding_box()
+    assert frame
+    assert beside
+    assert frame["x"] + frame["width"] <= beside["x"]
+    run = board.wait_until(board.run("sgd")["id"])
+    board.client.patch("/api/board", json={"run": run["id"]})
+    expect(panel.locator("h2")).to_have_text(methods["sgd"]["title"])
+    code.click()
+    expect(panel).to_be_hidden()
