@@ -118,10 +118,10 @@ class Run(contextlib.AbstractContextManager["Run"]):
                 at = self._next_step if step is None else _step(step)
                 cell = place = next(segment.places)  # StopIteration if the segment is full
                 cells = segment.cells
+                plain = segment.plain
                 for value in values:
                     cell += 1
-                    kind = type(value)
-                    cells[cell] = value if kind is float or kind is int else _detached(value)
+                    cells[cell] = value if plain or type(value) is float else _detached(value)
                 cells[place] = at or -0.0
                 self._next_step = at + 1.0
                 return
@@ -158,8 +158,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             raise ValueError(f"status: {status!r} is none; send finished, failed, stopped or diverged")
         if self.journal.closed:
             return self.sender.arrived
-        if status == "finished" and self.should_stop:
-            status = "stopped"
+        status = "stopped" if status == "finished" and self.should_stop else status
         ending = _json({"status": status, "result": result or {}, "error": error and str(error)[:10_000]})
         atexit.unregister(self._exit)
         self.journal.seal(ending)
@@ -215,9 +214,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """Called by the sender with all that the board asks for."""
         if control == self.control:
             return
-        before = self.control.get("params") or {}
-        asked = control.get("params") or {}
-        changed = {name: value for name, value in asked.items() if name not in before or before[name] != value}
+        before = (self.control.get("params") or {}).items()
+        changed = {name: value for name, value in (control.get("params") or {}).items() if (name, value) not in before}
         if changed and not self.journal.closed:
             self._take_params(changed)
         self.control = control
@@ -372,6 +370,7 @@ class _Segment:
         self.names = names
         self.base = base
         self.path = path
+        self.plain = "torch" not in sys.modules  # so no value is a tensor that requires its gradient
         self.width = len(names) or -1  # no log() has that many metrics
         self.record = 1 + len(names)
         self.pick: Any = operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[names[0]]]
@@ -531,6 +530,7 @@ class _Journal:
             if path := self.segments.pop(0).path:
                 with contextlib.suppress(OSError):  # it goes with the folder
                     path.unlink()
+        self.newest.plain = "torch" not in sys.modules  # it may be imported at any time
         segment = self.segments[0] if self.segments else _NOWHERE
         most = max(1, _SEGMENT_BYTES // (8 * segment.record))
         count = max(0, min(segment.taken - self.acknowledged, most))
