@@ -21,7 +21,9 @@ from app.api.error_handlers import SEND_JSON
 from app.errors import InvalidError, MediaError, message_of
 from app.schemas.requests import ChangeIn, PointsIn
 from app.schemas.responses import Accepted, Points
-from app.storage.batch import Batch, Floats, Logged, from_columns, is_missing, join, parse_binary
+from app.storage import binary_form
+from app.storage.batch import Floats, Logged, from_columns, is_missing, join
+from app.storage.binary_form import Post
 from app.storage.chunks import RangeOfRecords
 from app.storage.downsampling import keep_extremes
 from app.storage.records import RunRecord
@@ -58,8 +60,10 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     if parse is None:  # a browser lets any website post text: what is not declared is not read
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
-    batch, changes = await aside(len(body), parse, body)
-    return await services.ingest.add_points(run_id, batch, changes)
+    post, changes = await aside(len(body), parse, body)
+    return await services.ingest.add_points(
+        run_id, *post.batches, changes=changes, after_gap=post.after_gap, unchecked=post.unchecked
+    )
 
 
 @router.get("/runs/{run_id}/points", response_model=Points)
@@ -92,23 +96,23 @@ async def get_csv(run_id: str, services: ServicesDep) -> CsvResponse:
     return CsvResponse(_csv(services.store, record))
 
 
-def _parse_binary(body: bytes) -> tuple[Batch, list[ChangeIn]]:
+def _parse_binary(body: bytes) -> tuple[Post, list[ChangeIn]]:
     try:
-        batch, changes = parse_binary(body)
+        post = binary_form.parse(body)
     except ValueError as error:
         raise InvalidError(f"In the binary form, {error}.") from None
     try:
-        return batch, _CHANGES.validate_python(changes)
+        return post, _CHANGES.validate_python(post.changes)
     except ValidationError as error:
         raise _refusal(error, "changes") from None
 
 
-def _parse_json(body: bytes) -> tuple[Batch, list[ChangeIn]]:
+def _parse_json(body: bytes) -> tuple[Post, list[ChangeIn]]:
     try:
         points = PointsIn.model_validate_json(body)
     except ValidationError as error:
         raise _refusal(error) from None
-    return from_columns(points.seq, points.step, points.metrics), points.changes
+    return Post([from_columns(points.seq, points.step, points.metrics)]), points.changes
 
 
 def _refusal(error: ValidationError, *field: str) -> InvalidError:

@@ -30,6 +30,7 @@ class ChartCache:
         self._charts: dict[str, RunChart] = {}  # in the order in which they were opened last
         self._opening = asyncio.Lock()
         self._stale: set[str] = set()  # runs whose chart missed points
+        self._filled: set[str] = set()  # those whose chart has later points already
         self._catching_up: dict[str, asyncio.Task[None]] = {}
         self._subscribers = Subscribers[str]()
         self.subscribe = self._subscribers.subscribe
@@ -78,15 +79,7 @@ class ChartCache:
         async with self._opening:
             self.step_range = step_range
             for old in self.all():
-                run_id = old.run.id
-                with suppress(GoneError):  # deleted in the meantime
-                    new = await draw(self._store, old.run, self._names, step_range)
-                    if new.next_seq < old.next_seq:  # points came in the meantime
-                        await new.catch_up(self._store)
-                    new.run = old.run
-                    if run_id in self._charts:
-                        self._charts[run_id] = new
-                        self._subscribers.notify(run_id)
+                await self._redraw(old)
 
     def _follow(self, event: RunEvent) -> None:
         match event:
@@ -94,14 +87,37 @@ class ChartCache:
                 if chart := self._charts.get(run.id):
                     chart.run = run
                     self._subscribers.notify(run.id)
-            case PointsAdded(run, batch):
+            case PointsAdded(run, batch, fills_gap):
                 if chart := self._charts.get(run.id):
                     chart.run = run
-                    if not chart.append(batch):
+                    if fills_gap:
+                        self._filled.add(run.id)
+                        self._catch_up_soon(run.id)
+                    elif not chart.append(batch):
                         self._catch_up_soon(run.id)
                     self._subscribers.notify(run.id)
             case RunDeleted(run):
                 self.drop(run.id)
+
+    async def _redraw(self, old: RunChart) -> None:
+        """With ``_opening`` held: draw the chart of a run anew, from what is stored."""
+        run_id = old.run.id
+        with suppress(GoneError):  # deleted in the meantime
+            new = await draw(self._store, old.run, self._names, self.step_range)
+            if new.next_seq < old.next_seq:  # points came in the meantime
+                await new.catch_up(self._store)
+            new.run = old.run
+            if run_id in self._charts:
+                self._charts[run_id] = new
+                self._subscribers.notify(run_id)
+
+    async def _bring_up_to_date(self, chart: RunChart) -> None:
+        if chart.run.id not in self._filled:
+            await chart.catch_up(self._store)
+            return
+        self._filled.discard(chart.run.id)
+        async with self._opening:
+            await self._redraw(chart)
 
     def _catch_up_soon(self, run_id: str) -> None:
         self._stale.add(run_id)
@@ -113,7 +129,7 @@ class ChartCache:
             while run_id in self._stale:  # again, if more is missed while it catches up
                 self._stale.discard(run_id)
                 if chart := self._charts.get(run_id):
-                    await chart.catch_up(self._store)
+                    await self._bring_up_to_date(chart)
                     self._subscribers.notify(run_id)
         except UnavailableError as error:  # the next points find that some are missing, and try again
             log.info("the chart of run %s waits: %s", run_id, error)

@@ -30,28 +30,41 @@ class Ingest:
         self._store = store
         self._active = active
 
-    async def add_points(self, run_id: str, batch: Batch, changes: Sequence[ChangeIn] = ()) -> Accepted:
-        """Take in a batch, and with it the parameters that were changed on the way.
+    async def add_points(
+        self,
+        run_id: str,
+        *batches: Batch,
+        changes: Sequence[ChangeIn] = (),
+        after_gap: bool = False,
+        unchecked: bool = False,
+    ) -> Accepted:
+        """Take in batches that follow each other, and with them the parameters that were changed on the way.
 
-        ConflictError if records before it are missing or the run has ended, GoneError if it was deleted.
+        after_gap, unchecked: as in Store.append
+        ConflictError if records before them are missing or the run has ended, GoneError if it was deleted.
         """
         async with self._active.lock(run_id):
             active = self._active.get(run_id)
             if active is None:
                 record = await self._active.find(run_id)
                 if record.status != "interrupted":
-                    raise ConflictError(f"This run has ended ({record.status}); it takes no more points.")
+                    accepted = await self._store.count(record)
+                    raise ConflictError(
+                        f"This run has ended ({record.status}); it takes no more points than its {accepted}.",
+                        accepted=accepted,
+                        missing=record.missing,
+                    )
                 if record.method != EXTERNAL:  # its journal is being read: nothing goes on
                     await self._note_start(record, "interrupted")
-                    accepted = await self._append(record, batch, changes)
+                    accepted = await self._append(record, batches, changes, after_gap=after_gap, unchecked=unchecked)
                     await self._store.save_run(record)
-                    return Accepted(accepted=accepted, control=Control(stop=True))
+                    return Accepted(accepted=accepted, control=Control(stop=True), missing=record.missing)
                 active = await self._revive(record)
             active.heard_at = time.monotonic()
             record = active.record
             await self._note_start(record, "paused" if active.paused else "running")
-            next_seq = await self._append(record, batch, changes)
-            return Accepted(accepted=next_seq, control=active.control)
+            next_seq = await self._append(record, batches, changes, after_gap=after_gap, unchecked=unchecked)
+            return Accepted(accepted=next_seq, control=active.control, missing=record.missing)
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
         """A run says how it ended; one that has ended stays as it is, unless it was thought lost."""
@@ -84,15 +97,24 @@ class Ingest:
             await self._store.save_run(started)
             record.started_at, record.status = started.started_at, status
 
-    async def _append(self, record: RunRecord, batch: Batch, changes: Sequence[ChangeIn]) -> int:
-        if len(record.last.keys() | batch.names) > MAX_METRICS:
+    async def _append(
+        self,
+        record: RunRecord,
+        batches: Sequence[Batch],
+        changes: Sequence[ChangeIn],
+        *,
+        after_gap: bool,
+        unchecked: bool,
+    ) -> int:
+        if len(record.last.keys() | {name for batch in batches for name in batch.names}) > MAX_METRICS:
             raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
         changed: dict[str, Any] = {}
         if new := _unknown(changes, record.changes):
             changed = {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
-        for part in batch.parts():  # the first one brings the changes: they are on disk no later than any of its points
+        parts = (part for batch in batches for part in batch.parts())
+        for part in parts:  # the first one brings the changes: they are on disk no later than any of its points
             try:
-                appended = await self._store.append(record, part, **changed)
+                appended = await self._store.append(record, part, after_gap=after_gap, unchecked=unchecked, **changed)
             except GapError as gap:
                 raise ConflictError(
                     f"Records from {gap.wanted} are missing before this batch; send those first.",

@@ -48,6 +48,14 @@ class Run(ResponseModel):
     changes: list[dict[str, Any]]
     result: dict[str, Any]
     error: str | None
+    missing: Annotated[
+        list[list[int]],
+        Field(description="Numbers of records that never came, [first, one after the last]: their points are missing."),
+    ]
+    unchecked: Annotated[
+        list[list[int]],
+        Field(description="Numbers of records, as in missing, that came from a journal without checksums."),
+    ]
     why: Annotated[str | None, Field(description="Why it diverges, oscillates or creeps, where that can be said.")]
     group: str | None
     varied: dict[str, Any]
@@ -86,6 +94,9 @@ class Accepted(ResponseModel):
 
     accepted: int
     control: Control
+    missing: list[list[int]] = Field(
+        default_factory=list, description="Of the run's records, as it has them: those that may come yet."
+    )
 
 
 class Points(ResponseModel):

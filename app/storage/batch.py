@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import lossboard
-from app.schemas.limits import MAX_METRICS, MAX_WHOLE
+from app.schemas.limits import MAX_METRICS
 
 type Floats = NDArray[np.float64]
 type Logged = tuple[NDArray[np.intp], Floats]  # the places of records that have a metric, and its values there
@@ -65,6 +63,11 @@ class Batch:
         """The records numbered ``seq`` and later."""
         skipped = max(0, seq - self.seq)
         return Batch(self.seq + skipped, self.names, self.rows[skipped:])
+
+    def between(self, begin: int, end: int) -> Batch:
+        """The records numbered from ``begin`` to before ``end``."""
+        later = self.after(begin)
+        return Batch(later.seq, self.names, later.rows[: max(0, end - later.seq)])
 
     def parts(self) -> Iterator[Batch]:
         """The batch in parts of a bounded size, at least one: whoever reads them back need not hold a big one."""
@@ -128,27 +131,8 @@ def _concatenate(parts: list[Logged]) -> Logged:
     return np.concatenate([places for places, _ in parts]), np.concatenate([values for _, values in parts])
 
 
-def parse_binary(body: bytes) -> tuple[Batch, Any]:
-    """A batch in the client's binary form (see lossboard.py), and what its first line has as changes, which is not
-    checked. ValueError says what is wrong with the batch."""
-    head, newline, blob = body.partition(b"\n")
-    if not newline:
-        raise ValueError("the body has no first line; send a line of JSON, then the records")
-    try:
-        header = json.loads(head)
-        seq, names = header["seq"], header["metrics"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError('the first line must be JSON like {"seq": 0, "metrics": ["loss"]}') from None
-    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= MAX_WHOLE:
-        raise ValueError(f"seq must be a whole number from 0 to {MAX_WHOLE}")
-    _check_names(names)
-    batch = _written(from_blob(seq, names, blob))
-    if not (np.abs(batch.rows[:, 0]) <= MAX_WHOLE).all():
-        raise ValueError(f"every step must be a finite number from {-MAX_WHOLE} to {MAX_WHOLE}")
-    return batch, header.get("changes", [])
-
-
-def _check_names(names: object) -> None:
+def check_names(names: object) -> None:
+    """ValueError unless these are names of metrics as a batch may have them."""
     if not isinstance(names, list) or not all(isinstance(name, str) and 1 <= len(name) <= 200 for name in names):
         raise ValueError("metrics must be a list of names of 1 to 200 characters")
     if len(names) > MAX_METRICS:
@@ -159,14 +143,3 @@ def _check_names(names: object) -> None:
         "".join(names).encode()
     except UnicodeEncodeError:
         raise ValueError("metrics must be names in Unicode; half of a surrogate pair is no character") from None
-
-
-def _written(batch: Batch) -> Batch:
-    """The records up to the first that begins with zeros: that one was still being written. Step -0.0 becomes 0.0."""
-    unwritten = np.flatnonzero(batch.rows[:, 0].view(np.uint64) == 0)
-    rows = batch.rows[: unwritten[0]] if len(unwritten) else batch.rows
-    zero = np.flatnonzero(rows[:, 0] == 0)
-    if len(zero):
-        rows = rows.copy()
-        rows[zero, 0] = 0.0
-    return Batch(batch.seq, batch.names, rows)

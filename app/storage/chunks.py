@@ -55,7 +55,8 @@ def append(db: sqlite3.Connection, run: int, batch: Batch, now: float) -> None:
     while (last := _last(db, run)) is not None:
         first, count, names = last
         fits = 8 * batch.rows.shape[1] * (count + len(batch)) <= MAX_PART_BYTES
-        if count > len(batch) or not fits or tuple(json.loads(names)) != batch.names:
+        follows = first + count == batch.seq  # otherwise records between them are missing
+        if count > len(batch) or not fits or not follows or tuple(json.loads(names)) != batch.names:
             break
         blob, earlier = db.execute(
             "SELECT rows, times FROM points WHERE run = ? AND first = ?", (run, first)
@@ -64,10 +65,12 @@ def append(db: sqlite3.Connection, run: int, batch: Batch, now: float) -> None:
         batch = Batch(first, batch.names, np.concatenate([before.rows, batch.rows]))
         times = [*json.loads(earlier), *times]
         db.execute("DELETE FROM points WHERE run = ? AND first = ?", (run, first))
-    steps = batch.rows[:, 0]
-    low, high = float(steps.min()), float(steps.max())
-    head = (run, batch.seq, len(batch), json.dumps(batch.names), low, high, json.dumps(_thinned(times)))
-    db.execute("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, _extremes(batch), batch.blob()))
+    _insert(db, run, batch, times)
+
+
+def insert(db: sqlite3.Connection, run: int, batch: Batch) -> None:
+    """Add records whose place between others is empty. When they were made is not known: they have no times."""
+    _insert(db, run, batch, [])
 
 
 def read(db: sqlite3.Connection, run: int, low: float, high: float, enough: int) -> RangeOfRecords:
@@ -129,6 +132,13 @@ def times(db: sqlite3.Connection, run: int) -> Times:
     """Some steps and when they came in, in the order in which they did."""
     rows = db.execute("SELECT times FROM points WHERE run = ? ORDER BY first", (run,))
     return [(step, time) for row in rows for step, time in json.loads(row[0])]
+
+
+def _insert(db: sqlite3.Connection, run: int, batch: Batch, times: Times) -> None:
+    steps = batch.rows[:, 0]
+    low, high = float(steps.min()), float(steps.max())
+    head = (run, batch.seq, len(batch), json.dumps(batch.names), low, high, json.dumps(_thinned(times)))
+    db.execute("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, _extremes(batch), batch.blob()))
 
 
 def _last(db: sqlite3.Connection, run: int) -> tuple[int, int, str] | None:

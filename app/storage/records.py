@@ -11,6 +11,8 @@ from typing import Any, Self
 from app.schemas.responses import Status
 from app.storage.batch import Batch
 
+MAX_RANGES = 1000  # of record numbers: every open page is sent all of them
+
 
 @dataclass
 class RunRecord:
@@ -39,6 +41,8 @@ class RunRecord:
     shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
     first_loss: float | None = None
     steps_to_1_percent: int | None = None  # the first step with at most that much of the first loss
+    missing: list[list[int]] = field(default_factory=list)  # [begin, end) of the numbers of records that never came
+    unchecked: list[list[int]] = field(default_factory=list)  # of those that came from a journal without checksums
 
     @property
     def final_loss(self) -> float | None:
@@ -64,6 +68,19 @@ class RunRecord:
         return cls(**(_REQUIRED | known))
 
 
+def without_range(ranges: list[list[int]], begin: int, end: int) -> list[list[int]]:
+    """What is left of ascending ranges [begin, end) without the numbers of one."""
+    left = [part for first, last in ranges for part in ([first, min(last, begin)], [max(first, end), last])]
+    return [part for part in left if part[0] < part[1]]
+
+
+def with_range(ranges: list[list[int]], begin: int, end: int) -> list[list[int]]:
+    """Ascending ranges [begin, end), with one more at their end; beyond ``MAX_RANGES`` the last one is stretched."""
+    if ranges and (ranges[-1][1] == begin or len(ranges) >= MAX_RANGES):
+        return [*ranges[:-1], [ranges[-1][0], end]]
+    return [*ranges, [begin, end]]
+
+
 @dataclass(frozen=True)
 class RunSaved:
     """A run is new, or has another state."""
@@ -73,10 +90,11 @@ class RunSaved:
 
 @dataclass(frozen=True)
 class PointsAdded:
-    """A run has new points."""
+    """A run has new points; ``fills_gap``: they come before others that it has."""
 
     run: RunRecord
     batch: Batch
+    fills_gap: bool = False
 
 
 @dataclass(frozen=True)

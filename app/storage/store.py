@@ -22,15 +22,26 @@ from app.storage import chunks
 from app.storage.batch import Batch, Floats, Point
 from app.storage.chunks import RangeOfRecords, Times
 from app.storage.database import Database
-from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
+from app.storage.records import (
+    MAX_RANGES,
+    PointsAdded,
+    RunDeleted,
+    RunEvent,
+    RunRecord,
+    RunSaved,
+    with_range,
+    without_range,
+)
 
 
 @dataclass(frozen=True)
 class Appended:
-    """What became of a batch: the next sequence number wanted, and the records that were new."""
+    """What became of a batch: the next sequence number wanted, the records that were new, and those among them that
+    had been missing."""
 
     next_seq: int
     new: Batch | None
+    filled: Sequence[Batch] = ()
 
 
 class GapError(Exception):
@@ -160,37 +171,41 @@ class Store:
         query = "SELECT 1 FROM deleted WHERE id = ?"
         return await self._database.read(lambda db: db.execute(query, (run_id,)).fetchone() is not None)
 
-    async def append(self, record: RunRecord, batch: Batch, **changed: Any) -> Appended:
+    async def append(
+        self, record: RunRecord, batch: Batch, *, after_gap: bool = False, unchecked: bool = False, **changed: Any
+    ) -> Appended:
         """Store the records of a batch that are new, and fields of the run's record that have other values with them.
         GapError if some records before the batch are missing; then nothing is stored.
 
-        The sequence number is checked and advanced in the transaction that stores the records, so two posts of one
-        batch at the same time store it once.
+        after_gap: those that are missing never come; the run notes which, and no error is raised
+        unchecked: the run notes that no checksum has vouched for these records
+
+        Records that had been missing take their place. The sequence number is checked and advanced in the transaction
+        that stores the records, so two posts of one batch at the same time store it once.
         """
-        changed_row = _row(dataclasses.replace(record, **changed)) if changed else None
+        before = dataclasses.replace(record)  # before anyone changes it again
 
         def work(db: sqlite3.Connection) -> Appended:
             row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
             if row is None:  # it was deleted while this batch was on its way
                 raise GoneError(f"The run {record.id} was deleted.")
             wanted: int = row[0]
-            if batch.seq > wanted:
+            if batch.seq > wanted and not (after_gap and len(before.missing) < MAX_RANGES):
                 raise GapError(wanted)
-            if changed_row:
-                db.execute(_UPDATE, changed_row)
             new = batch.after(wanted)
-            if not len(new):
-                return Appended(wanted, None)
-            chunks.append(db, record.number, new, time.time())
-            wanted = new.seq + len(new)
-            db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, record.number))
-            return Appended(wanted, new)
+            filled = [found for first, last in before.missing if len(found := batch.between(first, last))]
+            changed.update(_ranges(before, wanted, new, filled, unchecked=unchecked))
+            if changed:
+                db.execute(_UPDATE, _row(dataclasses.replace(before, **changed)))
+            return _store_records(db, record.number, wanted, new, filled)
 
         appended = await self._database.write(work)
         if changed:
             for name, value in changed.items():
                 setattr(record, name, value)
             self._subscribers.notify(RunSaved(record))
+        for found in appended.filled:
+            self._subscribers.notify(PointsAdded(record, found, fills_gap=True))
         if appended.new is not None:
             self._subscribers.notify(PointsAdded(record, appended.new))
         return appended
@@ -264,6 +279,30 @@ class Store:
 
 
 _UPDATE = "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?"
+
+
+def _store_records(db: sqlite3.Connection, run: int, wanted: int, new: Batch, filled: Sequence[Batch]) -> Appended:
+    for found in filled:
+        chunks.insert(db, run, found)
+    if not len(new):
+        return Appended(wanted, None, filled)
+    chunks.append(db, run, new, time.time())
+    wanted = new.seq + len(new)
+    db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, run))
+    return Appended(wanted, new, filled)
+
+
+def _ranges(record: RunRecord, wanted: int, new: Batch, filled: Sequence[Batch], *, unchecked: bool) -> dict[str, Any]:
+    """What a run's record notes of new records, where record ``wanted`` was the next one to come, and of those that had
+    been missing."""
+    noted: dict[str, Any] = {}
+    for found in filled:
+        noted["missing"] = without_range(noted.get("missing", record.missing), found.seq, found.seq + len(found))
+    if len(new) and new.seq > wanted:
+        noted["missing"] = with_range(record.missing, wanted, new.seq)
+    if len(new) and unchecked:
+        noted["unchecked"] = with_range(record.unchecked, new.seq, new.seq + len(new))
+    return noted
 
 
 def _row(record: RunRecord) -> tuple[Any, ...]:

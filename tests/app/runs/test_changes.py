@@ -22,7 +22,7 @@ def change(step: float, lr: float, number: int | None = None) -> ChangeIn:
 
 
 async def post(runs: Runs, run_id: str, seq: int, losses: list[float], *changes: ChangeIn) -> Accepted:
-    return await runs.ingest.add_points(run_id, losses_from(seq, *losses), changes)
+    return await runs.ingest.add_points(run_id, losses_from(seq, *losses), changes=changes)
 
 
 async def changes_of(runs: Runs, run_id: str) -> list[tuple[float, float]]:
