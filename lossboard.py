@@ -20,9 +20,8 @@ not written yet, and the batch ends before it. Where parameters were changed on 
 [{"step": 7, "params": {"lr": 0.2}, "number": 0}]``: they hold from that step on. ``number`` counts the run's changes;
 one that was sent before changes nothing.
 
-A journal is the folder ``journals/<run id>`` in the data folder: ``run.json`` introduces the run, ``ending.json`` says
-how it ended, ``lock`` is held while the script lives. Each ``*.points`` has a head and records as a post, then zeros;
-``changes.jsonl`` a line for each change, written before the first record that was made with it.
+A journal is the folder ``journals/<run id>`` in the data folder, held while its script lives; docs/client.md says what
+its files are, and docs/rest.md what else a post may have.
 """
 
 from __future__ import annotations
@@ -43,12 +42,14 @@ import time
 import urllib.parse
 import warnings
 import weakref
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
+DONE = ".done"  # of the name of a journal that is being removed
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
@@ -61,7 +62,9 @@ _SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of re
 _MAX_GROWTH = 4  # doublings of _SEGMENT_BYTES when there are many files
 _MEMORY_BYTES = 64 << 20  # of records that are kept in memory where no file can be made
 
+_SUM_BYTES = 64 << 10  # of records that share a checksum, at most
 _POLL_S = 0.05  # between two looks for new records
+_PROTECT_S = 1.0  # between two times that checksums are written
 _POST_INTERVAL_S = 0.1  # between two posts while there are few records
 _HEARTBEAT_S = 0.2  # between two posts without records; the longest interval where posts take long
 _FIRST_RETRY_S = 0.1  # after a failed post; twice that after the next one, and so on
@@ -249,6 +252,7 @@ class _Sender(threading.Thread):
         self._run = run
         self._path = f"/api/runs/{run.id}"
         self._introduction = introduction
+        self._introduced = False
         self._ending = b""
         self._ending_given = threading.Event()
         self._stuck_posts = 0  # since a record was last acknowledged
@@ -270,6 +274,7 @@ class _Sender(threading.Thread):
                 self._ending_given.wait(_POLL_S)
                 continue
             try:
+                self._run.journal.protect(began)
                 sent = self._post()
             except Exception as error:  # whatever it is, the next try may succeed
                 self._note_failure(error)
@@ -284,9 +289,9 @@ class _Sender(threading.Thread):
 
     def _post(self) -> int:
         """One post; how many bytes of records were in it."""
-        if self._introduction:
+        if self._introduction and not self._introduced:
             self.connection.tell("/api/runs", self._introduction, self._run._warn)
-            self._introduction = b""
+            self._introduced = True
         journal = self._run.journal
         names, records, changes = journal.unsent()
         body = post_head(journal.acknowledged, names, changes) + records
@@ -312,15 +317,18 @@ class _Sender(threading.Thread):
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
         self.connection.close()
         self.refused = isinstance(error, RefusedError)
-        if not isinstance(error, RefusedError):
+        journal = self._run.journal
+        if not isinstance(error, RefusedError) or journal.go_back(error.body.get("wanted")):
             return
-        has_ended = error.final and error.status == 409 and self._ending != b""  # only the answer to it was lost
-        self.arrived = has_ended and self._run.journal.unacknowledged <= 0
+        self._introduced &= error.status != 404  # a board that was put back to an older state may not know the run
+        has_all = error.body.get("accepted", journal.acknowledged) >= journal.newest.taken
+        self.arrived = error.final and error.status == 409 and self._ending != b"" and has_all  # its answer was lost
         if error.status != 410 and not self.arrived:
-            self._run._warn("refused", f"the board does not take this run's points: {error}")
+            kept = f"; what it lacks stays in {journal.folder}" if journal.folder else ""
+            self._run._warn("refused", f"the board does not take this run's points: {error}{kept}")
         if error.final:
             self._run._take_control({"stop": True})
-            self._run.journal.leave(remove=True)
+            journal.leave(remove=error.status == 410 or has_all)
             self.done.set()
 
 
@@ -375,7 +383,7 @@ class _Segment:
         self.record = 1 + len(names)
         self.pick: Any = operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[names[0]]]
         count = max(1, size // (8 * self.record)) if size else 0
-        head = post_head(base, names)
+        head = _json({"version": 2, "seq": base, "metrics": names}) + b"\n"
         head = head[:-1] + b" " * (-len(head) % 8) + b"\n"  # so that the cells are aligned
         total = len(head) + 8 * count * self.record
         self.buffer = memoryview(bytearray(total) if path is None else _allocate(path, total))
@@ -385,6 +393,7 @@ class _Segment:
         self.places = iter(range(self.start, self.start + count * self.record, self.record))
         self._count = count
         self._unused: list[int] = []  # places that no record gets any more
+        self._summed = base  # up to before which number checksums were written, or are not needed
 
     @property
     def end(self) -> int:
@@ -398,6 +407,25 @@ class _Segment:
     def close(self) -> None:
         """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
         self._unused.extend(self.places)
+
+    def add_sums(self, begin: int, end: int) -> None:
+        """Write checksums of the records from ``begin`` to before ``end`` beside the file, but of no block in which one
+        is not written yet. OSError."""
+        begin, end = max(begin, self._summed), min(end, self.end)
+        if not self.path or begin >= end:
+            return
+        lines = b"" if self._summed > self.base else bytes(self.buffer[: 8 * self.start])
+        bits = self.buffer.cast("Q")
+        while begin < end:
+            some = min(end - begin, max(1, _SUM_BYTES // (8 * self.record)))
+            cell = self.start + (begin - self.base) * self.record
+            steps = bits[cell : cell + some * self.record : self.record].tolist()
+            crc = zlib.crc32(self.buffer[8 * cell : 8 * (cell + some * self.record)])
+            lines += b"" if 0 in steps else _json([begin - self.base, begin - self.base + some, crc]) + b"\n"
+            begin += some
+        with self.path.with_suffix(".sums").open("ab") as file:
+            file.write(lines)
+        self._summed = begin
 
     def write(self, place: int, step: float, values: Mapping[str, float]) -> None:
         """Write a record; what it lacks is MISSING."""
@@ -435,6 +463,8 @@ class _Journal:
         self._held = contextlib.ExitStack()
         self._warn = warn
         self._disk_full_at = -_DISK_RETRY_S
+        self._protected_at = 0.0
+        self._seen = 0  # how many records there were then
         try:
             folder = data_folder() / "journals" / run_id
             folder.mkdir(parents=True, exist_ok=True)
@@ -524,12 +554,13 @@ class _Journal:
                     segment.write(place, number, {})
 
     def unsent(self) -> tuple[tuple[str, ...], memoryview, list[Mapping[str, Any]]]:
-        """Names and bytes of the oldest records that are not acknowledged, and all such changes: also those that came
-        before these records. Segments that are acknowledged go."""
+        """Names and bytes of the oldest records that are not acknowledged, and all such changes, also earlier ones.
+        Segments that are acknowledged go."""
         while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
             if path := self.segments.pop(0).path:
-                with contextlib.suppress(OSError):  # it goes with the folder
+                with contextlib.suppress(OSError):  # they go with the folder
                     path.unlink()
+                    path.with_suffix(".sums").unlink()
         self.newest.plain = "torch" not in sys.modules  # it may be imported at any time
         segment = self.segments[0] if self.segments else _NOWHERE
         most = max(1, _SEGMENT_BYTES // (8 * segment.record))
@@ -537,6 +568,27 @@ class _Journal:
         begin = 8 * (segment.start + (self.acknowledged - segment.base) * segment.record)
         records = segment.buffer[begin : begin + 8 * count * segment.record]
         return segment.names, records, self.changes[self.acknowledged_changes :]  # read last: none of theirs is missing
+
+    def go_back(self, wanted: int | None) -> bool:
+        """The board wants records that it had acknowledged: whether they are still here, and are sent again."""
+        if wanted is None or not self.segments or not self.segments[0].base <= wanted < self.acknowledged:
+            return False
+        self.acknowledged, self.acknowledged_changes = wanted, 0
+        return True
+
+    def protect(self, now: float) -> None:
+        """Once a second, write checksums of what was there a second ago and is not acknowledged. With LOSSBOARD_SYNC,
+        bring the files to the disk as well; else the system does so when it likes."""
+        if now - self._protected_at < _PROTECT_S or not self.folder or self.unacknowledged <= 0:
+            return
+        self._protected_at = now
+        seen, self._seen = self._seen, self.newest.taken
+        with contextlib.suppress(OSError):  # records without a checksum are sent all the same, and marked
+            for segment in self.segments:
+                segment.add_sums(self.acknowledged, self._seen if self.closed else seen)
+            for path in self.folder.iterdir() if (os.environ.get("LOSSBOARD_SYNC") or "0") != "0" else ():
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())  # also of what was written through a mapping
 
     def seal(self, ending: bytes) -> None:
         """Let nothing more be begun, and keep how the run ended."""
@@ -566,79 +618,27 @@ if hasattr(os, "register_at_fork"):  # a fork of the training process (a data lo
     os.register_at_fork(after_in_child=lambda: [*map(_Journal.leave, _journals)])
 
 
-class SavedSegment(NamedTuple):
-    """Records of a journal that nobody writes any more, numbered from ``base`` to before ``end``."""
-
-    base: int
-    names: tuple[str, ...]
-    records: memoryview  # their bytes, as a post has them
-
-    @property
-    def record_bytes(self) -> int:
-        return 8 * (1 + len(self.names))
-
-    @property
-    def end(self) -> int:
-        return self.base + len(self.records) // self.record_bytes
-
-    def between(self, begin: int, end: int) -> SavedSegment:
-        """Those of its records that are numbered from ``begin`` to before ``end``."""
-        first, last = (self.record_bytes * max(0, number - self.base) for number in (begin, end))
-        return self._replace(base=max(begin, self.base), records=self.records[first:last])
-
-
-class JournalError(ValueError):
-    """A file of a journal cannot be read."""
-
-
-def read_journal(folder: Path) -> tuple[list[SavedSegment], list[Mapping[str, Any]]]:
-    """The records and the changes in a folder. JournalError if a file is damaged, or may not be read."""
-    changes = folder / "changes.jsonl"
-    try:
-        segments = [segment for path in sorted(folder.glob("*.points")) if (segment := _read_segment(path))]
-        for place, following in enumerate(segments[1:]):
-            segments[place] = segments[place].between(0, following.base)
-        segments[-1:] = map(_without_unwritten, segments[-1:])
-        lines = changes.read_bytes().split(b"\n")[:-1] if changes.exists() else []  # the last is empty, or cut short
-        return segments, [json.loads(line) for line in lines]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise JournalError(str(error)) from error
-
-
-def _read_segment(path: Path) -> SavedSegment | None:
-    """All that a file has room for; None if its making was cut short, before it had any record."""
-    with path.open("rb") as file:
-        head = file.readline()
-        if not head.endswith(b"\n"):
-            return None
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    about = json.loads(head)
-    record_bytes = 8 * (1 + len(about["metrics"]))
-    whole = (len(content) - len(head)) // record_bytes * record_bytes
-    return SavedSegment(about["seq"], tuple(about["metrics"]), content[len(head) : len(head) + whole])
-
-
-def _without_unwritten(segment: SavedSegment) -> SavedSegment:
-    """The records up to the last that was written."""
-    steps = segment.records.cast("Q")[:: 1 + len(segment.names)]
-    written = next((count for count in range(len(steps), 0, -1) if steps[count - 1]), 0)
-    return segment.between(0, segment.base + written)
-
-
 def remove_journal(folder: Path, release: Callable[[], None]) -> None:
     """Remove a journal of which everything has arrived, or nothing is wanted; ``release`` lets go of its folder."""
-    (folder / "run.json").unlink(missing_ok=True)  # first: from now on it is no journal
-    release()  # Windows removes no file that is open
+    if sys.platform == "win32":
+        release()  # it renames no folder in which a file is open
+    with contextlib.suppress(OSError):  # in one step: a kill leaves a journal, or what the next board clears away
+        folder = folder.rename(folder.with_suffix(DONE))
+    release()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 class RefusedError(Exception):
-    """The board answered with something other than success; ``final`` if the run has ended or was deleted."""
+    """The board answered with no success; ``final`` if the run has ended or was deleted; ``body`` is its JSON."""
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status} {text}")
         self.status = status
-        self.final = status == 410 or (status == 409 and '"wanted"' not in text)
+        self.body: dict[str, Any] = {}
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            self.body = dict(json.loads(text))
+            text = self.body["detail"][0]["msg"]
+        super().__init__(f"{status} {text[:500]}")
+        self.final = status == 410 or (status == 409 and "wanted" not in self.body)
 
 
 class Connection:
@@ -659,7 +659,7 @@ class Connection:
         response = self._connection.getresponse()
         text = response.read()
         if response.status >= 300:
-            raise RefusedError(response.status, text[:500].decode(errors="replace"))
+            raise RefusedError(response.status, text.decode(errors="replace"))
         return json.loads(text)
 
     def tell(self, path: str, content: bytes, warn: Callable[[str, str], None]) -> None:

@@ -89,20 +89,35 @@ def sync(
         Path | None, typer.Option(help="Folder of the journals.", show_default="the user's data folder")
     ] = None,
     url: Annotated[str | None, typer.Option(help="Address of the board.", show_default="http://127.0.0.1:8000")] = None,
+    from_here: Annotated[
+        bool, typer.Option("--from-here", help="Send what a journal has, though the board lacks what came before it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --from-here: do not ask.")] = False,
 ) -> None:
     """Send a board what dead scripts have left in their journals.
 
     Scripts that still run are left to send theirs. LOSSBOARD_DIR (the folder) and LOSSBOARD_URL (the board) are used
-    where an option is not given.
+    where an option is not given. Ends with 1 if a journal stays where it is.
     """
+    if from_here and not (yes or sys.stdin.isatty()):
+        _give_up("--from-here asks before it sends; without a terminal, send --yes with it.")
+
+    def may_skip(gap: journals.Gap) -> bool:
+        question = (
+            f"{gap.name} ({gap.run_id}): the board lacks records {gap.wanted} to {gap.first - 1}. Send those from"
+            f" {gap.first} on? The run will say that these are missing."
+        )
+        return from_here and (yes or typer.confirm(question))
+
     folder = data_dir or lossboard.data_folder()
     if not folder.is_dir():
         _give_up(f"There is no folder {folder}. Name the one that has the journals with --data-dir.")
-    found = False
+    found = stays = False
     try:
         url = lossboard.Connection(url).url
-        for sent in journals.sync(folder, url):
+        for sent in journals.sync(folder, url, may_skip=may_skip):
             found = True
+            stays |= sent.stays
             verdict = "stays here" if sent.stays else "is given up"
             arrived = f"has arrived at {url}" + (f", but {sent.lacking}" if sent.lacking else ".")
             what = f"{verdict}: {sent.refusal}" if sent.refusal else arrived
@@ -113,6 +128,8 @@ def sync(
         _give_up(f"No board answers at {url} ({error}). Start one, or name another with --url.")
     if not found:
         typer.echo(f"Nothing was left behind in {folder}.")
+    if stays:
+        raise typer.Exit(1)
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:

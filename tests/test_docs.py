@@ -19,7 +19,7 @@ LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
 PATH_OF_OURS = re.compile(r"`((?:app|benchmarks|docs|static|tests|trainers)/[\w./]*)`")
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 VERBS = {"get", "post", "put", "patch", "delete"}
-VARIABLES_OF_SCRIPTS = {"LOSSBOARD_URL", "LOSSBOARD_DIR"}
+VARIABLES_OF_SCRIPTS = {"LOSSBOARD_URL", "LOSSBOARD_DIR", "LOSSBOARD_SYNC"}
 
 
 def text_of(name: str) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,56 +16,15 @@ import pytest
 
 import lossboard
 from app.runs import journals
+from app.runs.journal_reader import read_journal
 from app.workers.executor import Job
 from app.workers.reporter import WorkerRun
 from tests.harness.boards import BoardProcess, running, wait_for
+from tests.harness.fake_board import FakeBoard
 from trainers import METHODS
 from trainers.problem import TEXTBOOK
 
 ROOT = Path(__file__).parents[2]
-
-
-class FakeBoard(ThreadingHTTPServer):
-    """Takes every post, but answers the next ones with ``statuses``; asks for ``params``; remembers the posts' heads
-    and how many bytes of records came with each."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.statuses: list[int] = []
-        self.params: dict[str, Any] = {}
-        self.heads: list[dict[str, Any]] = []
-        self.accepted = 0
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def changes(self) -> list[tuple[int, dict[str, Any]]]:
-        """Each change that came, with the number of the first record of its post."""
-        return [(head["seq"], change) for head in self.heads for change in head.get("changes", [])]
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: FakeBoard
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = 200
-        if self.path.endswith("/points"):
-            line, _, records = body.partition(b"\n")
-            head = json.loads(line)
-            self.server.heads.append(head)
-            status = self.server.statuses.pop(0) if self.server.statuses else 200
-            if status == 200:
-                self.server.accepted = head["seq"] + len(records) // (8 * (1 + len(head["metrics"])))
-        self.send_response(status)
-        self.end_headers()
-        answer = {"accepted": self.server.accepted, "control": {"params": self.server.params}}
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
 
 
 @pytest.fixture
@@ -92,7 +48,7 @@ def worker_run(url: str, folder: Path) -> WorkerRun:
 
 
 def test_a_change_is_sent_until_it_is_acknowledged_and_then_no_more(fake: FakeBoard, folder: Path) -> None:
-    fake.statuses = [503, 500, 503]
+    fake.answers = [(503, {}), (500, {}), (503, {})]
     run = worker_run(fake.url, folder)
     run.report_change(3, {"lr": 0.2})
     wait_for(lambda: run.journal.acknowledged_changes == 1)
@@ -121,7 +77,7 @@ def test_a_script_keeps_a_change_before_its_parameters_have_it(fake: FakeBoard, 
 
     class Params(dict[str, Any]):
         def update(self, *args: Any, **kwargs: Any) -> None:
-            found.append(lossboard.read_journal(folder / "journals" / run.id)[1])
+            found.append(read_journal(folder / "journals" / run.id).changes)
             super().update(*args, **kwargs)
 
     run = lossboard.run("script", params={"lr": 0.1}, url=fake.url)

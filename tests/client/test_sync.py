@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,29 +85,129 @@ def test_a_first_record_that_was_begun_and_never_written_holds_nothing_up(board:
     file.write_bytes(head + newline + bytes(16) + records[16:])
     done = sync("--data-dir", str(tmp_path), "--url", board.url)
     assert f"killed ({run_id}) has arrived" in done.stdout
-    assert losses(board, run_id) == [None, *range(1, 1000)]
+    assert losses(board, run_id) == list(range(1, 1000))
+    assert board.get(f"/api/runs/{run_id}")["missing"] == [[0, 1]]
 
 
-def test_a_damaged_journal_stays_and_is_named(board: BoardProcess, tmp_path: Path) -> None:
+def test_what_is_damaged_stays_and_is_named_and_the_rest_arrives(board: BoardProcess, tmp_path: Path) -> None:
     damaged, sound = leave_behind(tmp_path), leave_behind(tmp_path)
-    (file,) = (tmp_path / "journals" / damaged).glob("*.points")
-    file.write_bytes(b"nonsense\n" + bytes(100))
-    done = sync("--data-dir", str(tmp_path), "--url", board.url)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"killed ({damaged}) stays here: a file in" in done.stdout
-    assert file.exists()
+    journal = tmp_path / "journals" / damaged
+    (file,) = journal.glob("*.points")
+    head, _, content = file.read_bytes().partition(b"\n")
+    (journal / "000000000000500.points").write_bytes(
+        head.replace(b'"seq": 0', b'"seq": 500') + b"\n" + content[16 * 500 :]
+    )
+    garbled = b"nonsense" + head[8:] + b"\n" + content[: 16 * 500]
+    file.write_bytes(garbled)
+    for _ in range(2):  # a person may try again
+        done = sync("--data-dir", str(tmp_path), "--url", board.url)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert (
+            f"killed ({damaged}) stays here: a part of it is damaged (000000000000000.points: its first line"
+            in done.stdout
+        )
+        assert file.read_bytes() == garbled
+        assert losses(board, damaged) == list(range(500, 1000))
+        assert board.get(f"/api/runs/{damaged}")["missing"] == [[0, 500]]
+    assert "its first line cannot be read" in (journal / "damaged").read_text()
     assert losses(board, sound) == list(range(1000))
+    assert [one.name for one in (tmp_path / "journals").iterdir()] == [damaged]
+    file.write_bytes(head + b"\n" + content[: 16 * 500])  # somebody mends it
+    assert sync("--data-dir", str(tmp_path), "--url", board.url).returncode == 0
+    assert (losses(board, damaged), board.get(f"/api/runs/{damaged}")["missing"]) == (list(range(1000)), [])
+    assert list((tmp_path / "journals").iterdir()) == []
 
 
-def test_a_journal_whose_beginning_another_board_has_stays(board: BoardProcess, tmp_path: Path) -> None:
+def with_head(journal: Path, base: int) -> None:
+    """Take the records before ``base`` out of a journal, as if a board had acknowledged them."""
+    (file,) = journal.glob("*.points")
+    head, _, content = file.read_bytes().partition(b"\n")
+    first_line = head.replace(b'"seq": 0', f'"seq": {base}'.encode())
+    (journal / f"{base:015d}.points").write_bytes(first_line + b"\n" + content[16 * base :])
+    file.unlink()
+
+
+def test_a_journal_whose_beginning_another_board_has_stays_until_it_may_be_sent(
+    board: BoardProcess, tmp_path: Path
+) -> None:
     run_id = leave_behind(tmp_path)
-    journal = tmp_path / "journals" / run_id
-    first = next(journal.glob("*.points"))
-    first.write_bytes(first.read_bytes().replace(b'"seq": 0', b'"seq": 7', 1))
+    with_head(tmp_path / "journals" / run_id, 700)
+    options = ["--data-dir", str(tmp_path), "--url", board.url]
+    done = sync(*options)
+    assert done.returncode == 1
+    assert (
+        f"killed ({run_id}) stays here: this board lacks records 0 to 699, which a board had acknowledged;"
+        in done.stdout
+    )
+    assert "`lossboard sync --from-here` sends those from 700 on" in done.stdout
+    assert board.client.get(f"/api/runs/{run_id}").status_code == 404
+    refused = sync(*options, "--from-here")
+    assert (refused.returncode, "without a terminal, send --yes" in refused.stderr) == (1, True)
+    assert len(list((tmp_path / "journals" / run_id).glob("*.points"))) == 1
+    done = sync(*options, "--from-here", "--yes")
+    assert (done.returncode, done.stdout) == (0, f"killed ({run_id}) has arrived at {board.url}.\n")
+    assert losses(board, run_id) == list(range(700, 1000))
+    assert board.get(f"/api/runs/{run_id}")["missing"] == [[0, 700]]
+    assert list((tmp_path / "journals").iterdir()) == []
+
+
+def test_a_journal_of_a_run_that_has_ended_otherwise_stays(board: BoardProcess, tmp_path: Path) -> None:
+    run_id = leave_behind(tmp_path)
+    board.client.post("/api/runs", json={"method": "external", "id": run_id})
+    points = {"seq": 0, "step": list(range(10)), "metrics": {"loss": list(range(10))}}
+    assert board.client.post(f"/api/runs/{run_id}/points", json=points).status_code == 200
+    board.client.post(f"/api/runs/{run_id}/finish", json={"status": "failed"})
     done = sync("--data-dir", str(tmp_path), "--url", board.url)
-    assert done.returncode == 0
-    assert f"killed ({run_id}) stays here: 404" in done.stdout
-    assert journal.exists()
+    assert done.returncode == 1
+    assert (
+        f"killed ({run_id}) stays here: 409 This run has ended (failed); it takes no more points than its 10."
+        in done.stdout
+    )
+    assert (tmp_path / "journals" / run_id / "run.json").exists()
+
+
+def test_a_journal_of_which_an_ended_run_has_everything_goes(board: BoardProcess, tmp_path: Path) -> None:
+    run_id = leave_behind(tmp_path)
+    copied = tmp_path / "copy" / "journals" / run_id
+    shutil.copytree(tmp_path / "journals" / run_id, copied)
+    for journal in (tmp_path / "journals" / run_id, copied):
+        (journal / "ending.json").write_text('{"status": "finished"}')
+    for folder in (tmp_path, tmp_path / "copy"):
+        done = sync("--data-dir", str(folder), "--url", board.url)
+        assert (done.returncode, done.stdout) == (0, f"killed ({run_id}) has arrived at {board.url}.\n")
+        assert list((folder / "journals").iterdir()) == []
+
+
+def test_odd_things_among_the_journals_hold_none_up(board: BoardProcess, tmp_path: Path) -> None:
+    journals = tmp_path / "journals"
+    first = leave_behind(tmp_path)
+    shutil.copytree(journals / first, journals / f"0 copy of {first}")
+    (journals / ("0" * 32)).write_text("a file with a run's name")
+    (journals / "0.DS_Store").write_text("a file")
+    (journals / f"{'1' * 32}").mkdir()
+    (journals / f"{'1' * 32}" / "run.json").mkdir()
+    (journals / f"{'2' * 32}.done").mkdir()  # its removal was cut short
+    (journals / f"{'2' * 32}.done" / "run.json").write_text("{}")
+    second = leave_behind(tmp_path)
+    done = sync("--data-dir", str(tmp_path), "--url", board.url)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (losses(board, first), losses(board, second)) == (list(range(1000)), list(range(1000)))
+    stays = [line.partition(" stays here: ")[::2] for line in done.stdout.splitlines() if " stays here: " in line]
+    assert [(name, why.partition(",")[0].partition(" (")[0]) for name, why in sorted(stays)] == [
+        (f"no run (0 copy of {first})", "its name is not that of a run"),
+        (f"run ({'0' * 32})", "it cannot be used"),
+        (f"run ({'1' * 32})", "it cannot be used"),
+    ]
+    left = {"0" * 32, f"0 copy of {first}", "0.DS_Store", "1" * 32}
+    assert {one.name for one in journals.iterdir()} == left
+
+
+def test_a_journal_without_its_introduction_arrives(board: BoardProcess, tmp_path: Path) -> None:
+    run_id = leave_behind(tmp_path)
+    (tmp_path / "journals" / run_id / "run.json").unlink()
+    done = sync("--data-dir", str(tmp_path), "--url", board.url)
+    assert (done.returncode, done.stdout) == (0, f"run ({run_id}) has arrived at {board.url}.\n")
+    assert (board.get(f"/api/runs/{run_id}")["name"], losses(board, run_id)) == ("run", list(range(1000)))
 
 
 def test_a_run_deleted_meanwhile_leaves_no_journal(board: BoardProcess, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import lossboard
+from app.runs.journal_reader import JournalError, read_journal
 from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.calls import external
 from trainers import METHODS
@@ -61,10 +62,10 @@ def still(board: BoardProcess, run_id: str) -> int:
 def written(board: BoardProcess, run_id: str) -> int | None:
     """How many points a run's worker has written into its journal; None while a file of it goes away."""
     try:
-        segments, _ = lossboard.read_journal(board.folder / "journals" / run_id)
-    except lossboard.JournalError:  # a file that has arrived is removed
+        parts = list(read_journal(board.folder / "journals" / run_id).parts(0))
+    except JournalError:  # a file that has arrived is removed
         return None
-    return segments[-1].end if segments else None
+    return parts[-1].end if parts else None
 
 
 @pytest.fixture

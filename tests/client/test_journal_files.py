@@ -8,9 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import lossboard
+from app.runs.journal_reader import read_journal
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,11 +34,12 @@ def records(folder: Path) -> list[tuple[int, dict[str, float]]]:
     """The number of each record, and its step and metrics by name; in order."""
     (journal,) = (folder / "journals").iterdir()
     found = []
-    for segment in lossboard.read_journal(journal)[0]:
-        names = ("step", *segment.names)
-        rows = struct.iter_unpack(f"<{len(names)}d", segment.records)
-        found += [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, segment.base)]
-    return found
+    for part in read_journal(journal).parts(0):
+        for block in part.blocks:
+            names = ("step", *block.names)
+            for step, number, *values in block.rows.tolist():
+                found.append((int(number), dict(zip(names, (step, *values), strict=True))))
+    return sorted(found, key=lambda record: record[0])
 
 
 def points(folder: Path) -> list[dict[str, float]]:
@@ -85,38 +85,17 @@ def test_a_file_without_a_whole_head_has_no_records(tmp_path: Path) -> None:
     assert points(tmp_path) == [{"step": 0, "loss": 1}]
 
 
-@pytest.mark.parametrize("head", [b"nonsense\n", b"[]\n", b'{"seq": 0}\n', b'{"seq": 0, "metrics": 5}\n'])
-def test_a_damaged_head_is_an_error_of_one_kind(tmp_path: Path, head: bytes) -> None:
-    (tmp_path / "000000000000000.points").write_bytes(head + bytes(16))
-    with pytest.raises(lossboard.JournalError):
-        lossboard.read_journal(tmp_path)
-
-
 def test_changes_are_read_as_they_were_noted(tmp_path: Path) -> None:
     write_journal(
         tmp_path, 'run.journal.note_change(3.0, {"lr": 0.5})\nrun.journal.note_change(7.0, {"lr": 0.1, "b": 2})'
     )
     (journal,) = (tmp_path / "journals").iterdir()
     noted = [{"step": 3, "params": {"lr": 0.5}, "number": 0}, {"step": 7, "params": {"lr": 0.1, "b": 2}, "number": 1}]
-    assert lossboard.read_journal(journal) == ([], noted)
+    assert read_journal(journal).changes == noted
     with (journal / "changes.jsonl").open("ab") as file:
         file.write(b'{"step": 9, "par')  # cut short by the end of its script
-    assert lossboard.read_journal(journal) == ([], noted)
-
-
-def test_damaged_changes_are_an_error_of_the_same_kind(tmp_path: Path) -> None:
-    (tmp_path / "changes.jsonl").write_bytes(b"nonsense\n")
-    with pytest.raises(lossboard.JournalError):
-        lossboard.read_journal(tmp_path)
-
-
-def test_part_of_a_segment() -> None:
-    segment = lossboard.SavedSegment(10, ("loss",), memoryview(struct.pack("<8d", 1, 2, 3, 4, 5, 6, 7, 8)))
-    assert (segment.record_bytes, segment.end) == (16, 14)
-    part = segment.between(11, 13)
-    assert (part.base, part.end, bytes(part.records)) == (11, 13, struct.pack("<4d", 3, 4, 5, 6))
-    assert segment.between(0, 99) == segment
-    assert len(segment.between(14, 20).records) == 0
+    assert read_journal(journal).changes == noted
+    assert read_journal(journal).damage == []
 
 
 def test_a_tensor_that_needs_its_gradient_is_logged_without_a_warning(tmp_path: Path) -> None:

@@ -1,0 +1,318 @@
+"""A journal as it lies in its folder: what can be read of it, in the order of its records' numbers, and what cannot.
+
+docs/client.md says what the files of a journal are. They are read and not mapped: where a disk fails, a read is an
+error, and access to a mapping ends the process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from app.schemas.limits import MAX_WHOLE
+from app.schemas.requests import ChangeIn
+from app.storage.batch import Floats, check_names
+from app.storage.binary_form import Block, index
+
+VERSION = 2  # the newest that is read here
+MAX_HEAD_BYTES = 8 << 20  # a thousand names of 200 characters, each escaped
+READ_BYTES = 1 << 20  # at once, of a file whose head says nothing
+POST_BYTES = 4 << 20  # of records in one post
+
+GOOD, UNKNOWN, BAD = 1, 0, -1  # what checksums say of a record
+
+_CHANGE = TypeAdapter(ChangeIn)
+
+
+class JournalError(Exception):
+    """A journal cannot be used at present, and nothing is wrong with what it says; the text says why."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Records whose numbers follow each other, from ``seq`` to before ``end``, for one post."""
+
+    seq: int
+    end: int
+    blocks: list[Block]
+    checked: bool  # checksums vouch for them
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What cannot be read; it concerns no record from number ``before`` on."""
+
+    what: str
+    before: float = math.inf
+
+
+@dataclass
+class JournalFile:
+    """One ``*.points`` with a head that can be read, and room for records numbered from ``base`` to before ``end``."""
+
+    path: Path
+    names: tuple[str, ...]
+    numbered: bool  # each record has its number after its step
+    start: int  # byte at which the first record begins
+    base: int
+    end: int
+    numbers: Floats  # of a numbered file: the number in each place, NaN where no record is, -1 where it can be none
+    sums: NDArray[np.int8]  # of each place: GOOD, UNKNOWN or BAD
+
+    def between(self, begin: int, end: int) -> tuple[Block, NDArray[np.bool_], Floats]:
+        """Its records with these numbers, whether each is checked, and the numbers of those that are not as they were
+        written. OSError."""
+        if self.numbered:
+            places = np.flatnonzero((self.numbers >= begin) & (self.numbers < end))
+        else:
+            places = np.arange(max(begin, self.base) - self.base, max(min(end, self.end), self.base) - self.base)
+        if not len(places):
+            return Block(self.names, np.empty((0, 2 + len(self.names)))), np.empty(0, np.bool_), np.empty(0)
+        first = int(places[0])
+        rows = self._rows(first, int(places[-1]) + 1)[places - first]
+        if not self.numbered:
+            rows = np.insert(rows, 1, self.base + places, axis=1)
+        written = rows[:, 0].view(np.uint64) != 0
+        sound = (np.abs(rows[:, 0]) <= MAX_WHOLE) & (self.sums[places] != BAD)
+        kept = written & sound
+        return Block(self.names, rows[kept]), self.sums[places][kept] == GOOD, rows[~sound, 1]
+
+    def _rows(self, first: int, last: int) -> Floats:
+        width = 1 + self.numbered + len(self.names)
+        offset = self.start + 8 * width * first
+        return np.fromfile(self.path, "<f8", (last - first) * width, offset=offset).reshape(-1, width)
+
+
+@dataclass
+class Journal:
+    """What a folder says of a run.
+
+    introduction, ending: as they are posted; empty if there is none
+    changes: of parameters, as a post has them
+    first: the smallest number that a file was made for; None if there is no file
+    """
+
+    folder: Path
+    introduction: dict[str, Any] = field(default_factory=dict)
+    ending: dict[str, Any] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    files: list[JournalFile] = field(default_factory=list)
+    first: int | None = None
+    damage: list[Damage] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether its script ended before it could log anything."""
+        return not (self.introduction or self.ending or self.changes or self.files or self.damage)
+
+    def parts(self, number: int) -> Iterator[Part]:
+        """Every record that can be read, once, from this number on, in the order of the numbers. JournalError.
+
+        What cannot be read is noted in ``damage`` on the way.
+        """
+        width = max((2 + len(file.names) for file in self.files), default=2)
+        window = max(1, POST_BYTES // (8 * width))
+        try:
+            while (begin := self._next(number)) is not None:
+                number = begin + window
+                yield from self._parts(begin, number)
+        except OSError as error:
+            raise JournalError(str(error)) from error
+
+    def _next(self, number: int) -> int | None:
+        """The smallest number from this one on that some file has room for."""
+        return min((max(number, file.base) for file in self.files if file.end > number), default=None)
+
+    def _parts(self, begin: int, end: int) -> Iterator[Part]:
+        blocks: list[Block] = []
+        checks: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)]
+        lost: dict[str, Floats] = {}
+        for file in self.files:
+            block, sure, lost[file.path.name] = file.between(begin, end)
+            blocks.append(block)
+            checks.append(sure)
+        numbers, source, place = index(blocks)
+        checked = np.concatenate(checks)
+        for name, gone in lost.items():
+            if len(gone := np.setdiff1d(gone, numbers)):  # no other file has them
+                what = f"{len(gone)} of its records, from number {gone.min():.0f} on, are not as they were written"
+                self.damage.append(Damage(f"{name}: {what}"))
+        order = np.lexsort((~checked, numbers))  # where files overlap, a checked record comes first, and counts
+        order = order[np.diff(numbers[order], prepend=-1) != 0]
+        new = (np.diff(numbers[order]) != 1) | (checked[order][1:] != checked[order][:-1])
+        for some in np.split(order, np.flatnonzero(new) + 1):
+            if len(some):
+                seq = int(numbers[some[0]])
+                used = np.unique(source[some]).tolist()
+                mine = [blocks[one].rows[place[some[source[some] == one]]] for one in used]
+                found = [Block(blocks[one].names, rows) for one, rows in zip(used, mine, strict=True)]
+                yield Part(seq, seq + len(some), found, bool(checked[some[0]]))
+
+
+def read_journal(folder: Path) -> Journal:
+    """What a journal's folder says. JournalError if it cannot be used at present, as where it may not be read, or was
+    written by a newer client; what is damaged stands in the result."""
+    journal = Journal(folder)
+    try:
+        journal.introduction = _read_json(journal, "run.json")
+        journal.ending = _read_json(journal, "ending.json")
+        journal.changes = list(_read_changes(journal))
+        _open_files(journal)
+    except OSError as error:
+        raise JournalError(str(error)) from error
+    return journal
+
+
+def _read_json(journal: Journal, name: str) -> dict[str, Any]:
+    path = journal.folder / name
+    content = path.read_bytes() if path.exists() else b""
+    if not content:
+        return {}
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError, RecursionError) as error:
+        journal.damage.append(Damage(f"{name}: {error}"))
+        return {}
+
+
+def _read_changes(journal: Journal) -> Iterator[dict[str, Any]]:
+    path = journal.folder / "changes.jsonl"
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    for line in lines[:-1]:  # the last is empty, or was cut short by the end of the script
+        try:
+            yield _CHANGE.validate_json(line).model_dump(mode="json", exclude_none=True)
+        except ValidationError:
+            journal.damage.append(Damage(f"{path.name}: a line of it is no change of parameters"))
+
+
+def _open_files(journal: Journal) -> None:
+    paths = sorted(journal.folder.glob("*.points"))
+    named = [base for path in paths if (base := _base_of(path)) is not None]
+    known: list[int] = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                opened = _open(path, file)
+        except ValueError as error:
+            base = _base_of(path)
+            following = math.inf if base is None else min((one for one in named if one > base), default=math.inf)
+            journal.damage.append(Damage(f"{path.name}: {error}", following))
+            known += [] if base is None else [base]
+        else:
+            if opened is not None:
+                journal.files.append(opened)
+                known.append(opened.base)
+                if lost := int((opened.numbers == -1).sum()):
+                    journal.damage.append(Damage(f"{path.name}: {lost} of its records have no number that can be"))
+    journal.first = min(known, default=None)
+
+
+def _base_of(path: Path) -> int | None:
+    """The number of its first record that a file is named for; None if it has another name, as of a copy."""
+    return int(path.stem) if path.stem.isdecimal() and path.stem.isascii() else None
+
+
+def _open(path: Path, file: BinaryIO) -> JournalFile | None:
+    """A file of records; None if its making was cut short, before it could have any. ValueError says what is wrong."""
+    copy, sums = _read_sums(path)
+    line = file.readline(MAX_HEAD_BYTES)
+    try:
+        about = _parse_head(line)
+    except ValueError as error:
+        if _has_nothing(line, file):
+            return None
+        if not copy:
+            raise ValueError(f"its first line cannot be read: {error}") from None
+        line = copy
+        about = _parse_head(copy)
+    numbered = "numbered" in about
+    names = about["numbered" if numbered else "metrics"]
+    if not numbered and _base_of(path) not in (about["seq"], None):
+        raise ValueError(f"its first line says that its records begin with {about['seq']}")
+    width = 1 + numbered + len(names)
+    room = max(0, path.stat().st_size - len(line)) // (8 * width)
+    states = _check(file, len(line), 8 * width, room, sums)
+    numbers = np.empty(0)
+    base, end = about["seq"], about["seq"] + room
+    if numbered:
+        numbers = _read_numbers(path, len(line), width, room)
+        there = numbers[numbers >= 0]
+        base, end = (int(there.min()), int(there.max()) + 1) if len(there) else (base, base)
+    return JournalFile(path, tuple(names), numbered, len(line), base, end, numbers, states)
+
+
+def _parse_head(line: bytes) -> dict[str, Any]:
+    """The first line of a file of records. ValueError if it is none; JournalError if it is that of a newer version."""
+    try:
+        about = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON") from None
+    if not isinstance(about, dict) or not line.endswith(b"\n"):
+        raise ValueError("it is no line with a JSON object")
+    version = about.get("version", 1)
+    if isinstance(version, int) and version > VERSION:
+        raise JournalError(f"it is of version {version}, and this board reads up to {VERSION}: use a newer Lossboard")
+    check_names(about.get("numbered", about.get("metrics")))
+    if not isinstance(about.get("seq"), int) or not 0 <= about["seq"] <= MAX_WHOLE:
+        raise ValueError("seq is no number of a record")
+    return about
+
+
+def _has_nothing(line: bytes, file: BinaryIO) -> bool:
+    """Whether a file without a head that can be read was only just begun: at most a part of its head, then zeros."""
+    begun = line.rstrip(b"\0")
+    is_part = not begun or (begun.startswith(b'{"') and not begun.endswith(b"\n") and b"\0" not in begun)
+    return is_part and not any(any(some) for some in iter(lambda: file.read(READ_BYTES), b""))
+
+
+def _read_sums(path: Path) -> tuple[bytes, list[tuple[int, int, int]]]:
+    """The copy of a file's head, b"" if there is none, and its checksums: places, and the CRC-32 of what is there."""
+    try:
+        copy, *lines = path.with_suffix(".sums").read_bytes().splitlines(keepends=True)
+    except (FileNotFoundError, ValueError):
+        return b"", []
+    sums: list[tuple[int, int, int]] = []
+    for line in lines:
+        try:
+            begin, end, crc = json.loads(line)
+        except (
+            ValueError,
+            TypeError,
+        ):  # the end of its script cut it short, or it is damaged: then its records have none
+            continue
+        if all(isinstance(one, int) for one in (begin, end, crc)) and 0 <= begin < end:
+            sums.append((begin, end, crc))
+    try:
+        _parse_head(copy)
+    except ValueError:
+        return b"", sums
+    return copy, sums
+
+
+def _check(
+    file: BinaryIO, start: int, record_bytes: int, room: int, sums: Sequence[tuple[int, int, int]]
+) -> NDArray[np.int8]:
+    """Of each place in a file what the checksums say of its record."""
+    states = np.zeros(room, np.int8)
+    for begin, end, crc in sums:
+        file.seek(start + begin * record_bytes)
+        content = file.read((end - begin) * record_bytes) if end <= room else b""
+        states[begin:end] = GOOD if zlib.crc32(content) == crc else BAD
+    return states
+
+
+def _read_numbers(path: Path, start: int, width: int, room: int) -> Floats:
+    """What JournalFile.numbers has."""
+    rows = np.fromfile(path, "<f8", room * width, offset=start).reshape(-1, width)
+    numbers = rows[:, 1]
+    known = (numbers >= 0) & (numbers <= MAX_WHOLE) & (numbers == np.floor(numbers))
+    return np.where(rows[:, 0].view(np.uint64) == 0, np.nan, np.where(known, numbers, -1))

@@ -1,0 +1,55 @@
+"""A board that takes what clients post, and answers as a test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class FakeBoard(ThreadingHTTPServer):
+    """Takes every post, but answers the next ones of points with ``answers``: status and body.
+
+    It asks for ``params``, and remembers the paths of all posts, and the heads of those of points.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.params: dict[str, Any] = {}
+        self.paths: list[str] = []
+        self.heads: list[dict[str, Any]] = []
+        self.accepted = 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def changes(self) -> list[tuple[int, dict[str, Any]]]:
+        """Each change that came, with the number of the first record of its post."""
+        return [(head["seq"], change) for head in self.heads for change in head.get("changes", [])]
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: FakeBoard
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.paths.append(self.path.rpartition("/")[2])
+        status, answer = 200, {}
+        if self.path.endswith("/points"):
+            line, _, records = body.partition(b"\n")
+            head = json.loads(line)
+            self.server.heads.append(head)
+            status, answer = self.server.answers.pop(0) if self.server.answers else (200, {})
+            if status == 200:
+                self.server.accepted = head["seq"] + len(records) // (8 * (1 + len(head["metrics"])))
+        self.send_response(status)
+        self.end_headers()
+        taken = {"accepted": self.server.accepted, "control": {"params": self.server.params}}
+        self.wfile.write(json.dumps(answer or taken).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
