@@ -4,6 +4,7 @@
 
 /** @type {Record<string, string>} */
 const INFINITIES = { Infinity: "∞", "-Infinity": "-∞" };
+const MAX_RANGES = 3; // of missing points that are named
 
 /**
  * A number in five digits; "NaN" and "Infinity" come from the board as text, since JSON lacks them. Other text stays.
@@ -76,6 +77,26 @@ export function explanationOf(run) {
     return `Stopped after step ${whole(run.step)}.`;
   }
   return run.status !== "queued" && !run.why && isFlyingOff(run) ? `The loss grows instead of shrinking.${advice}` : "";
+}
+
+/**
+ * What is known to be missing of a run, in words; "" if it is whole.
+ *
+ * @param {Run} run
+ * @returns {string}
+ */
+export function flawsOf(run) {
+  const { missing } = run;
+  if (!missing.length) {
+    return "";
+  }
+  const count = missing.reduce((sum, [begin, end]) => sum + end - begin, 0);
+  const ranges = missing.slice(0, MAX_RANGES).map(([begin, end]) =>
+    end - begin === 1 ? whole(begin) : `${whole(begin)} to ${whole(end - 1)}`,
+  );
+  const more = missing.length > MAX_RANGES ? ", …" : "";
+  const are = count === 1 ? "1 point is" : `${whole(count)} points are`;
+  return `${are} missing (number ${ranges.join(", ")}${more}): lost on the way, or at another board.`;
 }
 
 /**

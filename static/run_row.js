@@ -6,7 +6,7 @@ import { deleteRun } from "./actions.js";
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
 import { fillForm } from "./form.js";
-import { explanationOf, figure, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
+import { explanationOf, figure, flawsOf, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
 import { attempt, showMessage } from "./messages.js";
 import { RunControl } from "./run_control.js";
 import { scrollToSelectedRun } from "./selected_run.js";
@@ -62,7 +62,7 @@ export class RunRow {
     this.renderHead();
     this.renderProgress();
     this.part("figures").replaceChildren(...figuresOf(run));
-    for (const [name, text] of [["words", explanationOf(run)], ["why", run.why ?? ""]]) {
+    for (const [name, text] of [["words", explanationOf(run)], ["why", run.why ?? ""], ["flaws", flawsOf(run)]]) {
       this.part(name).textContent = text;
       this.part(name).hidden = !text;
     }

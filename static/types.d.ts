@@ -19,6 +19,7 @@ export interface Run {
   result: Record<string, any>;
   error: string | null;
   why: string | null;
+  missing: [number, number][];
   group: string | null;
   /** What a race varies, and the value that this run has of it; empty outside of races. */
   varied: Record<string, any>;

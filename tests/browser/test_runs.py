@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+import lossboard
 from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.pages import BoardPage, number_of
 
@@ -161,3 +163,17 @@ def test_the_list_goes_on_after_all_that_it_showed_was_deleted(form_page: BoardP
     expect(page.row(runs[1])).to_be_visible()
     expect(count).to_have_text(str(before - listed - 1))
     expect(page.row(board.client.post("/api/runs", json=body).json()["id"])).to_be_visible()
+
+
+def test_a_run_of_which_points_are_missing_says_so(page: BoardPage, board: BoardProcess) -> None:
+    made = board.client.post("/api/runs", json={"method": "external", "name": "with a gap"}).json()["id"]
+    row = page.row(made)
+    expect(row.locator(".flaws")).to_be_hidden()
+    for seq in (1, 5, 10):  # after the first, each leaves out what came before it
+        post_head = f'{{"seq": {seq}, "metrics": ["loss"], "after_gap": true}}\n'.encode()
+        records = struct.pack("<2d", seq, 0.5)
+        kind = {"Content-Type": lossboard.CONTENT_TYPE}
+        answer = board.client.post(f"/api/runs/{made}/points", content=post_head + records, headers=kind)
+        assert answer.status_code == 200
+    words = "8 points are missing (number 0, 2 to 4, 6 to 9): lost on the way, or at another board."
+    expect(row.locator(".flaws")).to_have_text(words)
