@@ -88,16 +88,17 @@ class JournalCollector:
         """Collect the journal of this run, or every one, if no living process has it.
 
         Whether nothing more can be done for them now: all has arrived, or somebody has to see to what stays. If not,
-        as while the board cannot store anything, try again later.
+        as while the board cannot store anything, or a living process has the journal of this run, try again later.
         """
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._collect, run_id)
 
     def _collect(self, run_id: str) -> bool:
-        done = True
+        done, seen = True, set()
         try:
             for sent in sync(self._folder, self._url, run_id, again=False):
                 done &= not sent.try_again
+                seen.add(sent.run_id)
                 if sent.stays and not sent.try_again and sent.run_id not in self._named:
                     self._named.add(sent.run_id)
                     where = self._folder / "journals" / sent.run_id
@@ -112,7 +113,9 @@ class JournalCollector:
         ) as error:  # this board is ending, or has no file to open: the next look finds it
             log.info("what was left behind stays for now: %s", error)
             return False
-        return done
+        journal = self._folder / "journals" / run_id
+        is_held = (journal / "run.json").exists() and run_id not in seen and not (journal / DAMAGED_FILE).exists()
+        return done and not is_held
 
 
 def sync(
