@@ -169,12 +169,16 @@ class BoardServer(uvicorn.Server):
     def serve_on(self, listener: socket.socket) -> int:
         """Serve until a signal ends it; the exit code."""
         self.run(sockets=[listener])
+        if failure := getattr(self._app.state, "failure", None):
+            _give_up(failure)
         return 0 if self.started else 1
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; then says where the board is."""
         await super().startup(sockets)
-        if not self.started:
+        if not hasattr(self._app.state, "services"):  # it could not start, or was ended before it had
+            self.should_exit = True
+        if self.should_exit:
             return
         url = self._settings.url
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
@@ -192,7 +196,14 @@ class BoardServer(uvicorn.Server):
         services: Any = getattr(self._app.state, "services", None)
         if services:
             services.begin_to_end()
+        elif starting := getattr(self._app.state, "starting", None):
+            starting.get_loop().call_soon_threadsafe(self._abandon)
         super().handle_exit(sig, frame)
+
+    def _abandon(self) -> None:
+        """End the start, which may wait for long, unless it has ended meanwhile."""
+        if starting := self._app.state.starting:
+            starting.cancel()
 
 
 def _open(url: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
 from app.middleware.host_check import HostCheck
-from app.services import make_visdom, run_services
+from app.services import StartError, make_visdom, run_services
 from app.settings import Settings
 from app.visdom.proxy import visdom_routes
 
@@ -40,8 +41,17 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with run_services(settings, visdom) as services:
-            app.state.services = services
+        # What went wrong is said by the command, in a sentence: of an exception here uvicorn would show a traceback.
+        async with AsyncExitStack() as parts:
+            app.state.starting = starting = asyncio.current_task()
+            try:
+                app.state.services = await parts.enter_async_context(run_services(settings, visdom))
+            except StartError as error:
+                app.state.failure = str(error)
+            except asyncio.CancelledError:  # Ctrl-C
+                if starting is not None:
+                    starting.uncancel()
+            app.state.starting = None
             yield
 
     app = FastAPI(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from app import assets
 from app.charts.latest import LatestRuns
 from app.charts.view_state import ViewState
+from app.errors import UnavailableError
 from app.events import EventStreams
 from app.runs.active import ActiveRuns
 from app.runs.control import RunControl
@@ -21,7 +22,15 @@ from app.runs.scheduler import Limits, Scheduler
 from app.runs.service import RunService
 from app.schemas.responses import VisdomState
 from app.settings import Settings
-from app.storage.database import DATABASE_FILE, Database
+from app.storage.database import (
+    DATABASE_FILE,
+    POLL_S,
+    Database,
+    DatabaseError,
+    DatabaseLockedError,
+    is_locked,
+    waiting_for,
+)
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunSaved
 from app.storage.store import Store
 from app.visdom.connection import AnyVisdom, VisdomConnection
@@ -33,6 +42,10 @@ from app.workers.local import SpawningExecutor, local_executor
 log = logging.getLogger("lossboard.services")
 
 _STYLE = Path(__file__).parent / "visdom" / "style.css"
+
+
+class StartError(Exception):
+    """The board cannot start; the text says why and what to do."""
 
 
 @dataclass
@@ -72,14 +85,23 @@ class Services:
 
 @asynccontextmanager
 async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[Services]:
-    """The parts of a board, for as long as the block runs."""
-    store = Store(Database(settings.data_dir / DATABASE_FILE))
+    """The parts of a board, for as long as the block runs. Before it begins, waits while another program holds the
+    database. StartError if the board cannot start, as on a full disk."""
+    path = settings.data_dir / DATABASE_FILE
+    store = await _when_free(path, lambda: _open(path))
+    try:
+        async with _run_on(store, settings, visdom) as services:
+            yield services
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncIterator[Services]:
     active = ActiveRuns(store)
     streams = EventStreams()
     view_state = ViewState(store)
-    await view_state.load()
     latest = LatestRuns(store, settings.overlay_runs, active.newest)
-    latest.show_range(view_state.get().detail)
     publisher = Publisher(store, VisdomConnection(visdom), latest, view_state, lambda: visdom.state == "up")
     journals = JournalCollector(settings.data_dir, settings.url)
     scheduler = _make_scheduler(settings, active, journals)
@@ -93,8 +115,14 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     view_state.subscribe(lambda *_: streams.view_changed())
     visdom.on_change(lambda state: publisher.visdom_is_new() if state == "up" else None)
     visdom.on_change(lambda _: streams.visdom_changed())
-    await runs.recover()
-    await latest.load()
+
+    async def load() -> None:
+        await view_state.load()
+        latest.show_range(view_state.get().detail)
+        await runs.recover()
+        await latest.load()
+
+    await _when_free(settings.data_dir / DATABASE_FILE, load)
     await visdom.start()
     async with _in_background(
         journals.watch(),
@@ -108,7 +136,29 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
         finally:
             streams.close()
             await asyncio.gather(runs.close(), visdom.stop())
-    store.close()
+
+
+async def _open(path: Path) -> Store:
+    return Store(Database(path))
+
+
+async def _when_free[T](path: Path, use: Callable[[], Awaitable[T]]) -> T:
+    """Use the database there, again and again while another program holds it; that is said once."""
+    said = False
+    while True:
+        try:
+            return await use()
+        except DatabaseLockedError:
+            pass
+        except DatabaseError as error:
+            raise StartError(str(error)) from error
+        except UnavailableError as error:
+            if not is_locked(error.__cause__):
+                raise StartError(f"The board cannot start. {error}") from error
+        if not said:
+            log.warning("%s", waiting_for(path))
+        said = True
+        await asyncio.sleep(POLL_S)
 
 
 def make_visdom(settings: Settings) -> AnyVisdom:

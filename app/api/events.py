@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
 from app.api.serializers import run_response
+from app.errors import UnavailableError
+from app.events import Changes
 from app.schemas.responses import Removed, Run
 from app.services import Services
 
@@ -32,7 +34,10 @@ async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
             if changes.removed:
                 yield _event("removed", Removed(ids=sorted(changes.removed)).model_dump_json())
             if changes.runs:
-                yield _event("runs", await _runs(services, changes.runs))
+                try:
+                    yield _event("runs", await _runs(services, changes.runs))
+                except UnavailableError:  # they are told when they can be read
+                    stream.add(Changes(runs=changes.runs))
             if changes.visdom:
                 yield _event("visdom", services.visdom_state.model_dump_json())
             if changes.view:

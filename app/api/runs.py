@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -116,7 +117,8 @@ async def delete_run(run_id: str, services: ServicesDep) -> None:
     await services.runs.delete(run_id)
     view = services.view_state.get()
     if view.run == run_id:
-        await services.view_state.change(view.model_copy(update={"run": None, "at": None}))
+        with suppress(UnavailableError):  # the run is gone all the same
+            await services.view_state.change(view.model_copy(update={"run": None, "at": None}))
 
 
 def _data_json(x: Floats, y: Floats) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from app.charts.run_chart import RunChart, draw, prepare
@@ -15,18 +16,28 @@ from app.storage.store import Store
 
 log = logging.getLogger("lossboard.charts")
 
+RETRY_S = 1.0  # after the store could not be read
+
 
 class ChartCache:
     """The charts of some runs, by run id. It follows the store: new points are appended, a chart that missed some
     catches up, and that of a deleted run is dropped. Whoever draws them subscribes, and is called with the id of each
     run whose chart has changed or is gone."""
 
-    def __init__(self, store: Store, names: frozenset[str] | None = None, most: int | None = None) -> None:
-        """``names``: the metrics to keep, None for all. ``most``: charts kept; the one opened longest ago goes."""
+    def __init__(
+        self,
+        store: Store,
+        names: frozenset[str] | None = None,
+        most: int | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """``names``: the metrics to keep, None for all. ``most``: charts kept; the one opened longest ago goes.
+        ``sleep`` waits so many seconds."""
         self.step_range: StepRange | None = None
         self._store = store
         self._names = names
         self._most = most
+        self._sleep = sleep
         self._charts: dict[str, RunChart] = {}  # in the order in which they were opened last
         self._opening = asyncio.Lock()
         self._stale: set[str] = set()  # runs whose chart missed points
@@ -116,8 +127,12 @@ class ChartCache:
             await chart.catch_up(self._store)
             return
         self._filled.discard(chart.run.id)
-        async with self._opening:
-            await self._redraw(chart)
+        try:
+            async with self._opening:
+                await self._redraw(chart)
+        except UnavailableError:
+            self._filled.add(chart.run.id)
+            raise
 
     def _catch_up_soon(self, run_id: str) -> None:
         self._stale.add(run_id)
@@ -128,10 +143,13 @@ class ChartCache:
         try:
             while run_id in self._stale:  # again, if more is missed while it catches up
                 self._stale.discard(run_id)
-                if chart := self._charts.get(run_id):
-                    await self._bring_up_to_date(chart)
-                    self._subscribers.notify(run_id)
-        except UnavailableError as error:  # the next points find that some are missing, and try again
-            log.info("the chart of run %s waits: %s", run_id, error)
+                try:
+                    if chart := self._charts.get(run_id):
+                        await self._bring_up_to_date(chart)
+                        self._subscribers.notify(run_id)
+                except UnavailableError as error:
+                    log.info("the chart of run %s waits: %s", run_id, error)
+                    self._stale.add(run_id)
+                    await self._sleep(RETRY_S)
         finally:
             del self._catching_up[run_id]

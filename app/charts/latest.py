@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from app.charts.cache import ChartCache
+from app.charts.cache import RETRY_S, ChartCache
 from app.charts.colours import PALETTE
 from app.errors import GoneError, UnavailableError
 from app.schemas.limits import MAX_RACE
@@ -18,7 +18,6 @@ from app.storage.store import Store
 log = logging.getLogger("lossboard.charts")
 
 CANDIDATES = 10 * MAX_RACE  # latest runs among which those to show are chosen
-RETRY_S = 1.0
 SHARED_METRICS = frozenset({"loss", "w", "epoch"})
 
 type Newest = Callable[[RunRecord], RunRecord]

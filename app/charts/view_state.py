@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.errors import UnavailableError
 from app.events import Subscribers
 from app.schemas.view import View
 from app.storage.store import Store
@@ -35,10 +36,17 @@ class ViewState:
         return self._view
 
     async def change(self, view: View) -> None:
-        """Show another view, and remember it: it holds when this returns, and also after a restart."""
+        """Show another view, and remember it: it holds when this returns, and also after a restart. UnavailableError if
+        it cannot be stored: then the view is as before, unless somebody has changed it again."""
         before, self._view = self._view, view
         self._subscribers.notify(before, view)
-        await self._store.put_setting(SETTING, view.model_dump())
+        try:
+            await self._store.put_setting(SETTING, view.model_dump())
+        except UnavailableError:
+            if self._view is view:
+                self._view = before
+                self._subscribers.notify(view, before)
+            raise
 
 
 def _valid(stored: dict[str, Any]) -> View:

@@ -8,8 +8,8 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,19 +23,25 @@ from app.storage.store import Store
 log = logging.getLogger("lossboard.runs")
 
 EXTERNAL = "external"  # the method of runs whose points come from a script
+RETRY_S = 1.0  # between two tries to store what must be stored
+ANSWER_S = 1.0  # that an answer waits for what is stored soon
+CLOSING_S = 3.0  # that a board which ends tries to store how its runs ended
+
+
+def may_come_back(record: RunRecord) -> bool:
+    """Whether the run is one of a script that was thought lost: it goes on with its next points."""
+    return record.method == EXTERNAL and record.status == "interrupted"
 
 
 @dataclass
 class Active:
-    """A run that has not ended."""
+    """A run that has not ended. What is asked of it is in its record, and so is still asked by the next board."""
 
     record: RunRecord
     launched: bool = False
-    stop_asked: bool = False
+    lost: bool = False  # its worker is gone, or could not be started; its end is not stored yet
     heard_at: float = 0.0  # time.monotonic() of its last post
-    changed: dict[str, Any] = field(default_factory=dict)  # parameters changed since it was launched, as they are now
-    _hold: str = ""
-    _steps: int = 0
+    _deleting: bool = False
 
     @property
     def waits(self) -> bool:
@@ -47,59 +53,93 @@ class Active:
         return self.record.status == "paused"
 
     @property
+    def stop_asked(self) -> bool:
+        return bool(self.record.asked.get("stop"))
+
+    @property
     def wants_to_start(self) -> bool:
         """Whether it waits for a worker: one that was paused in the queue does not, until a step is asked of it."""
-        return not self.launched and not self.stop_asked and (not self.paused or self._steps > 0)
+        held = self.paused and not self.record.asked.get("steps")
+        return not (self.launched or self.stop_asked or self._deleting or held)
 
     @property
     def control(self) -> Control:
         """All that is asked of the run: it may be told again and again, and changes nothing the second time."""
-        return Control(stop=self.stop_asked, pause=self.paused, hold=self._hold, steps=self._steps, params=self.changed)
+        asked = self.record.asked
+        return Control(
+            stop=self.stop_asked,
+            pause=self.paused,
+            hold=asked.get("hold", ""),
+            steps=asked.get("steps", 0),
+            params=asked.get("params", {}),
+        )
 
     def pause(self, steps: int = 0) -> None:
         """Hold the run after so many steps. The hold is a new one: steps allowed in an earlier one are off."""
         self.record.status = "paused"
-        self._hold, self._steps = uuid.uuid4().hex[:12], steps
+        self._ask(hold=uuid.uuid4().hex[:12], steps=steps)
 
     def step(self, steps: int) -> None:
         """Allow so many steps more, then hold."""
         if self.paused:
-            self._steps += steps
+            self._ask(steps=self.record.asked.get("steps", 0) + steps)
         else:
             self.pause(steps)
 
     def resume(self) -> None:
         """Let the run go on, or back into the queue if it has no worker yet."""
         self.record.status = "running" if self.launched and self.record.started_at is not None else "queued"
-        self._hold, self._steps = "", 0
+        self._ask(hold="", steps=0)
 
     def change(self, params: dict[str, Any]) -> None:
         """Ask for other parameters."""
         self.record.params = self.record.params | params
         if self.launched:
-            self.changed = self.changed | params
+            self._ask(params=self.record.asked.get("params", {}) | params)
+
+    def stop(self) -> None:
+        """Ask the run to end: that is never taken back."""
+        self._ask(stop=True)
 
     @contextlib.contextmanager
     def or_as_before(self) -> Iterator[None]:
-        """What is asked of the run in this block is asked only if the block ends without an exception."""
-        status, params, stop_asked = self.record.status, self.record.params, self.stop_asked
-        changed, hold, steps = self.changed, self._hold, self._steps
+        """What is asked of the run in this block is asked only if the block ends without an exception; but for a stop,
+        which is asked without a lock."""
+        status, params, asked = self.record.status, self.record.params, self.record.asked
         try:
             yield
         except Exception:
-            self.record.status, self.record.params, self.stop_asked = status, params, stop_asked
-            self.changed, self._hold, self._steps = changed, hold, steps
+            stopped = self.stop_asked
+            self.record.status, self.record.params, self.record.asked = status, params, asked
+            if stopped:
+                self.stop()
             raise
+
+    @contextlib.contextmanager
+    def being_deleted(self) -> Iterator[None]:
+        """The run is not started in this block."""
+        self._deleting = True
+        try:
+            yield
+        finally:
+            self._deleting = False
+
+    def _ask(self, **asked: Any) -> None:
+        """A new dictionary each time: copies of the record, and what is to be restored, have the old one."""
+        self.record.asked = self.record.asked | asked
 
 
 class ActiveRuns:
     """The runs that have not ended, by id, and a lock for each run. ``ended`` is notified whenever one has ended."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """``sleep`` waits so many seconds."""
         self.ended = Subscribers[()]()
         self._store = store
+        self._sleep = sleep
         self._active: dict[str, Active] = {}
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
+        self._tasks: set[asyncio.Task[None]] = set()  # what is being stored, or waits to be tried again
 
     def __iter__(self) -> Iterator[Active]:
         """Those there are now: a loop over them may wait, and others may come and go meanwhile."""
@@ -162,10 +202,63 @@ class ActiveRuns:
         return record
 
     async def give_up(self, active: Active, status: Status, error: str | None = None) -> None:
-        """End a run that has not ended by itself."""
+        """End a run that has not ended by itself; one that was asked to stop, and would have failed, has stopped.
+
+        Returns when that was tried: an end that cannot be stored is tried again until it is.
+        """
+
+        async def end() -> None:
+            if active in self:
+                stopped = status == "failed" and active.stop_asked
+                await (self.end(active, "stopped") if stopped else self.end(active, status, error))
+
+        await self.until_stored(active.record.id, "the end", end)
+
+    async def interrupt_all(self, error: str) -> None:
+        """End what is under way, as the board ends; for at most ``CLOSING_S``. Together: that is one write, not one for
+        each. What cannot be stored is left to the next board."""
+        for task in self._tasks:
+            task.cancel()
+        ending = [asyncio.create_task(self._interrupt(active, error)) for active in self]
+        if not ending:
+            return
+        done, late = await asyncio.wait(ending, timeout=CLOSING_S)
+        for task in late:
+            task.cancel()
+        if lost := [*late, *(task for task in done if task.exception())]:
+            log.warning("the ends of %d runs could not be stored; the next board interrupts them", len(lost))
+
+    async def until_stored(self, run_id: str, what: str, store: Callable[[], Awaitable[object]]) -> None:
+        """Store something of a run, with its lock held. Returns when that was tried: what cannot be stored, as on a
+        full disk or while another program holds the database, is tried again until it is."""
+        try:
+            async with self.lock(run_id):
+                await store()
+        except UnavailableError as failure:
+            log.warning("%s of run %s could not be stored: %s It is tried again until it is.", what, run_id, failure)
+            self._run_in_background(self._try_again(run_id, store))
+
+    async def store_soon(self, run_id: str, what: str, store: Callable[[], Awaitable[object]]) -> None:
+        """As ``until_stored``, and returns after ``ANSWER_S`` at the latest."""
+        await asyncio.wait({self._run_in_background(self.until_stored(run_id, what, store))}, timeout=ANSWER_S)
+
+    async def _try_again(self, run_id: str, store: Callable[[], Awaitable[object]]) -> None:
+        stored = False
+        while not stored:
+            await self._sleep(RETRY_S)
+            with contextlib.suppress(UnavailableError):
+                async with self.lock(run_id):
+                    await store()
+                stored = True
+
+    async def _interrupt(self, active: Active, error: str) -> None:
         async with self.lock(active.record.id):
             if active in self:
-                try:
-                    await self.end(active, status, error)
-                except UnavailableError as failure:  # on a full disk it stays as it is; the next board interrupts it
-                    log.warning("the end of run %s could not be stored: %s", active.record.id, failure)
+                stopped = active.stop_asked and not active.launched
+                await (self.end(active, "stopped") if stopped else self.end(active, "interrupted", error))
+
+    def _run_in_background(self, doing: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from app.errors import ConflictError
-from app.runs.active import EXTERNAL, Active, ActiveRuns
+from app.runs.active import EXTERNAL, Active, ActiveRuns, may_come_back
 from app.runs.scheduler import Scheduler
 from app.runs.validation import check_change
 from app.storage.records import RunRecord
@@ -53,18 +53,37 @@ class RunControl:
         return active.record
 
     async def stop(self, run_id: str) -> RunRecord:
-        """Ask a run to end; one that has ended stays as it is."""
-        async with self._active.lock(run_id):
-            active = self._active.get(run_id)
-            if active is None:
-                return await self._active.find(run_id)
-            with active.or_as_before():
-                asked, active.stop_asked = active.stop_asked, True
-                if not active.launched:
-                    return await self._active.end(active, "stopped")
-            if not asked and active.record.method != EXTERNAL:
-                self._scheduler.kill_after_grace(run_id)
-            return active.record
+        """Ask a run to end; one that has ended stays as it is, but a script that comes back is told.
+
+        That holds at once, also while nothing can be stored: it is stored as soon as that is possible.
+        """
+        active = self._active.get(run_id)
+        record = active.record if active else await self._active.find(run_id)
+        if active is None:
+            if may_come_back(record):
+                await self._active.store_soon(run_id, "the stop", lambda: self._store_stop(run_id))
+            return record
+        asked = active.stop_asked
+        active.stop()
+        if active.record.method == EXTERNAL or not active.launched:
+            await self._active.store_soon(run_id, "the stop", lambda: self._store_stop(run_id))
+        elif not asked:
+            self._scheduler.kill_after_grace(run_id)
+        return active.record
+
+    async def _store_stop(self, run_id: str) -> None:
+        """With the run's lock held, as the run is now: it may have ended or come back meanwhile."""
+        active = self._active.get(run_id)
+        if active is None:
+            record = await self._store.get_run(run_id)
+            if record is not None and may_come_back(record):
+                record.asked |= {"stop": True}
+                await self._store.save_run(record)
+        elif active.launched:
+            active.stop()
+            await self._store.save_run(active.record)
+        else:
+            await self._active.end(active, "stopped")
 
     @contextlib.asynccontextmanager
     async def _controlling(self, run_id: str, doing: str) -> AsyncIterator[Active]:

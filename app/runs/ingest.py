@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from app.errors import ConflictError, InvalidError
+from app.errors import ConflictError, InvalidError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
 from app.runs.control import MAX_CHANGES
 from app.runs.diagnosis import why_of
@@ -21,14 +21,25 @@ from app.storage.records import RunRecord
 from app.storage.store import GapError, Store
 
 SILENCE_S = 30.0  # after which an external run that posts nothing is interrupted
+LOOK_S = 1.0  # between two looks for such runs
 
 
 class Ingest:
     """Takes in what runs report: each record once, on disk before the response."""
 
-    def __init__(self, store: Store, active: ActiveRuns) -> None:
+    def __init__(
+        self,
+        store: Store,
+        active: ActiveRuns,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``sleep`` waits so many seconds, as ``clock`` counts them."""
         self._store = store
         self._active = active
+        self._sleep = sleep
+        self._clock = clock
 
     async def add_points(
         self,
@@ -43,6 +54,7 @@ class Ingest:
         after_gap, unchecked: as in Store.append
         ConflictError if records before them are missing or the run has ended, GoneError if it was deleted.
         """
+        self._hear(run_id)
         async with self._active.lock(run_id):
             active = self._active.get(run_id)
             if active is None:
@@ -60,7 +72,7 @@ class Ingest:
                     await self._store.save_run(record)
                     return Accepted(accepted=accepted, control=Control(stop=True), missing=record.missing)
                 active = await self._revive(record)
-            active.heard_at = time.monotonic()
+            self._hear(run_id)  # it may have waited for long
             record = active.record
             await self._note_start(record, "paused" if active.paused else "running")
             next_seq = await self._append(record, batches, changes, after_gap=after_gap, unchecked=unchecked)
@@ -81,14 +93,35 @@ class Ingest:
     async def watch_silence(self) -> None:
         """Interrupt external runs that have been silent for too long; runs for ever."""
         while True:
-            await asyncio.sleep(1)
-            await self.interrupt_silent(time.monotonic())
+            began = self._clock()
+            await self._sleep(LOOK_S)
+            now = self._clock()
+            away_s = now - began - LOOK_S
+            if away_s > LOOK_S:  # this process was stopped, or got no processor: it heard nothing, whoever spoke
+                for active in self._active:
+                    active.heard_at = min(now, active.heard_at + away_s)
+            await self.interrupt_silent(now)
 
     async def interrupt_silent(self, now: float) -> None:
-        """Interrupt external runs of which nothing was heard for ``SILENCE_S`` before ``now`` (time.monotonic())."""
-        for active in self._active:
-            if active.record.method == EXTERNAL and now - active.heard_at > SILENCE_S:
-                await self._active.give_up(active, "interrupted", f"Nothing was heard of it for {SILENCE_S:.0f} s.")
+        """Interrupt external runs of which nothing was heard for ``SILENCE_S`` before ``now`` (time.monotonic()). What
+        cannot be stored is tried at the next look."""
+
+        async def interrupt(active: Active) -> None:
+            async with self._active.lock(active.record.id):
+                if active in self._active and is_silent(active):  # still, with the lock
+                    await self._active.end(active, "interrupted", f"Nothing was heard of it for {SILENCE_S:.0f} s.")
+
+        def is_silent(active: Active) -> bool:
+            return active.record.method == EXTERNAL and now - active.heard_at > SILENCE_S
+
+        outcomes = await asyncio.gather(*map(interrupt, filter(is_silent, self._active)), return_exceptions=True)
+        for error in outcomes:
+            if error is not None and not isinstance(error, UnavailableError):
+                raise error
+
+    def _hear(self, run_id: str) -> None:
+        if active := self._active.get(run_id):
+            active.heard_at = self._clock()
 
     async def _note_start(self, record: RunRecord, status: Status) -> None:
         """The first points of a run come in. What cannot be stored has not happened."""
@@ -127,9 +160,10 @@ class Ingest:
         return appended.next_seq
 
     async def _revive(self, record: RunRecord) -> Active:
-        record.status, record.ended_at, record.error = "running", None, None
+        """With all that was asked of it: the hold too, so that it goes on with the steps that it has left."""
+        record.status, record.ended_at, record.error = "paused" if record.asked.get("hold") else "running", None, None
         await self._store.save_run(record)
-        active = Active(record, launched=True, heard_at=time.monotonic())
+        active = Active(record, launched=True, heard_at=self._clock())
         self._active.add(active)
         return active
 

@@ -12,6 +12,7 @@ from app.runs.journals import JournalCollector
 from app.workers.executor import Executor, Job
 
 STOP_GRACE_S = 3.0  # that a worker has to stop by itself
+COLLECT_RETRY_S = 1.0  # between two tries to collect what a worker left behind
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Limits:
     def have_room_for(self, one: Active, others: Iterable[Active]) -> bool:
         """Whether a worker may start beside those at work. What works already goes on, whatever is changed in it: two
         runs that are resumed may be one more than may start, and then nothing starts until one of them has ended."""
-        at_work = [other for other in others if other.launched and other.record.method != EXTERNAL]
+        started = [other for other in others if other.launched and other.record.method != EXTERNAL]
+        at_work = [other for other in started if not other.lost]
         waiting = sum(other.waits for other in at_work)
         if one.waits:
             return waiting < self.waiting
@@ -82,6 +84,7 @@ class Scheduler:
                     job = Job(record.id, record.method, record.params, self._url, str(self._data_dir), control)
                     await self._executor.run(job)
                 except OSError as error:
+                    active.lost = True
                     await self._active.give_up(active, "failed", f"No worker process could be started: {error}.")
 
     async def kill(self, run_id: str) -> None:
@@ -102,17 +105,20 @@ class Scheduler:
         """A worker is gone; if its run has not ended, that is how it ended."""
         active = self._active.get(run_id)
         if active is not None and not self._closed:
+            active.lost = True
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             error = f"Its worker process {how} before the run was done."
             self._run_in_background(self._end_without_worker(active, error))
 
     async def _end_without_worker(self, active: Active, error: str) -> None:
-        """First what the worker had logged and could not send any more, maybe even how it ended; then its status."""
-        await self._journals.collect(active.record.id)
-        if active.stop_asked:
-            await self._active.give_up(active, "stopped")
-        else:
-            await self._active.give_up(active, "failed", error)
+        """First what the worker had logged and could not send any more, maybe even how it ended; then its status. Its
+        slot is free at once."""
+        await self.launch()
+        while not self._closed and active in self._active:
+            if await self._journals.collect(active.record.id) and not self._closed:
+                await self._active.give_up(active, "failed", error)
+                return
+            await self._sleep(COLLECT_RETRY_S)
 
     def _run_in_background(self, doing: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(doing)

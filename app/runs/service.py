@@ -36,13 +36,17 @@ class RunService:
         self._closed = False
 
     async def recover(self) -> None:
-        """At the start: runs that the last board left behind are interrupted, with all of their stored points."""
-        await self._scheduler.start()
-        for record in await self._store.unfinished_runs():
+        """At the start: runs that the last board left behind are interrupted, with all of their stored points.
+
+        UnavailableError if that cannot be stored just now: it may be called again.
+        """
+        left_behind = await self._store.unfinished_runs()
+        for record in left_behind:
             if last := await self._store.last_batch(record):
                 note_points(record, last)
             record.status, record.ended_at, record.error = "interrupted", time.time(), INTERRUPTED
-            await self._store.save_run(record)
+        await asyncio.gather(*map(self._store.save_run, left_behind))
+        await self._scheduler.start()
 
     async def create(self, plan: Plan) -> RunRecord:
         """Store a new run and start it, or queue it if every slot is taken."""
@@ -129,17 +133,18 @@ class RunService:
 
     async def delete(self, run_id: str) -> None:
         """Stop a run and forget it."""
-        async with self._active.lock(run_id):
-            record = await self.get(run_id)
-            if active := self._active.get(run_id):
-                with active.or_as_before():
-                    active.stop_asked = True  # should it wait in the queue, it is not started now
+        try:
+            async with self._active.lock(run_id):
+                record = await self.get(run_id)
+                if active := self._active.get(run_id):
+                    with active.being_deleted():  # should it wait in the queue, it is not started now
+                        await self._store.delete_run(record)
+                    self._active.remove(run_id)
+                    await self._scheduler.kill(run_id)
+                else:
                     await self._store.delete_run(record)
-                await self._scheduler.kill(run_id)
-                self._active.remove(run_id)
-            else:
-                await self._store.delete_run(record)
-        await self._scheduler.launch()
+        finally:
+            await self._scheduler.launch()
 
     async def close(self) -> None:
         """The board shuts down: what is under way is interrupted. Again is no error."""
@@ -148,8 +153,7 @@ class RunService:
                 return
             self._closed = True
             await self._scheduler.stop()
-            for active in self._active:
-                await self._active.give_up(active, "interrupted", INTERRUPTED)
+            await self._active.interrupt_all(INTERRUPTED)
 
     async def _unused_group(self) -> str:
         number = await self._store.next_number()  # that of the race's first run, unless that name is used

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.storage.database import DATABASE_FILE, Database, DatabaseError
+from app.storage.database import DATABASE_FILE, POLL_S, Database, DatabaseError, DatabaseLockedError
+
+log = logging.getLogger("lossboard.data")
 
 LOCK_FILE = "lossboard.lock"
 
@@ -19,8 +24,8 @@ def claim(folder: Path) -> FileLock:
     """Make the folder, take it for this process, and see that its database can be used.
 
     The lock is the operating system's, on a file in the folder: it is gone with the process, whatever ends that, and
-    the file that stays behind means nothing. Keep what is returned for as long as the board lives. Raises DataDirError
-    or DatabaseError.
+    the file that stays behind means nothing. Keep what is returned for as long as the board lives. Waits while another
+    program holds the database, and says so once. Raises DataDirError or DatabaseError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,8 +42,22 @@ def claim(folder: Path) -> FileLock:
             f"The data folder {folder} cannot be used: {reason}. Choose another with --data-dir."
         ) from error
     try:
-        Database(folder / DATABASE_FILE).close()
+        wait_until_free(lambda: Database(folder / DATABASE_FILE).close())
     except DatabaseError:
         lock.release()
         raise
     return lock
+
+
+def wait_until_free(use: Callable[[], None], sleep: Callable[[float], None] = time.sleep) -> None:
+    """Use a database, again and again while another program holds it; that is said once. ``sleep`` waits so many
+    seconds."""
+    said = False
+    while True:
+        try:
+            return use()
+        except DatabaseLockedError as error:
+            if not said:
+                log.warning("%s", error)
+        said = True
+        sleep(POLL_S)

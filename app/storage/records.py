@@ -36,6 +36,7 @@ class RunRecord:
     changes: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    asked: dict[str, Any] = field(default_factory=dict)  # control that goes on holding: stop, hold, steps, params
     why: str | None = None
     varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
     shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1

@@ -15,7 +15,7 @@ from app.charts.cache import ChartCache
 from app.charts.latest import LatestRuns
 from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
-from app.errors import GoneError
+from app.errors import GoneError, UnavailableError
 from app.schemas.view import View
 from app.storage.records import RunRecord
 from app.storage.store import Store
@@ -91,7 +91,7 @@ class Publisher:
                 self._shared_outdated.clear()
                 try:
                     await self._publish_shared()
-                except VisdomError as error:
+                except (VisdomError, UnavailableError) as error:
                     log.info("the shared windows wait: %s", error)
                     self._shared_outdated.set()
                 except Exception:
@@ -132,7 +132,7 @@ class Publisher:
                     await self._publish(env, await self._single_run_windows(chart))
             except GoneError:  # deleted meanwhile: its env is outdated again, and will go
                 return
-            except VisdomError as error:
+            except (VisdomError, UnavailableError) as error:
                 log.info("the windows of run %s wait: %s", run_id, error)
                 self._outdated.add(run_id)
             except Exception:

@@ -11,8 +11,9 @@ import sys
 import time
 import traceback
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -34,6 +35,7 @@ from trainers.problem import Data, make_data
 MAX_STEPS_AT_ONCE = 1000
 STEPPING_S = 0.05
 DATA_TIMEOUT_S = 30.0
+RETRY_S = 1.0  # after the board could not read it, as while another program holds its database
 MAX_WAIT_S = 60.0  # at 1e-300 steps a second, the time until the next step is more than a wait can take
 
 type Row = tuple[float | None, ...]
@@ -47,7 +49,7 @@ def work(job: Job) -> None:
     try:
         params = method.params.model_validate(job.params)
         try:
-            data = _fetch_data(job)
+            data = fetch_data(job)
         except HTTPError:  # the board's response
             raise
         except (OSError, HTTPException):  # there is no board: the next one records how the run ended
@@ -186,6 +188,17 @@ def _table(first: int, rows: list[Row]) -> NDArray[np.float64]:
         if rows[at][column - 1] is None:
             table[at, column] = lossboard.MISSING
     return table
+
+
+def fetch_data(job: Job, sleep: Callable[[float], None] = time.sleep) -> Data:
+    """The data of a run, as soon as the board can read it; ``sleep`` waits so many seconds. HTTPError if it refuses."""
+    while True:
+        try:
+            return _fetch_data(job)
+        except HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+        sleep(RETRY_S)
 
 
 def _fetch_data(job: Job) -> Data:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,20 +19,24 @@ type Access = Literal["read", "write"]
 
 
 class GatedDatabase(Database):
-    """A database whose disk is full while ``full`` is True; ``waiting`` counts what is to be written and is not."""
+    """A database whose disk is full while ``full`` is True, and that another program holds while ``locked`` is (then it
+    cannot be read either while ``unreadable`` is); ``waiting`` counts what is to be written and is not."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.full = False
+        self.locked = False
+        self.unreadable = False
         self.waiting = 0
-        self._gates: dict[tuple[asyncio.Task[Any] | None, Access], _Gate] = {}
 
     @asynccontextmanager
     async def held(self, doing: Coroutine[Any, Any, Any], at: Access = "write") -> AsyncIterator[None]:
         """While the block runs, ``doing`` waits: its first write is on disk, or its first read is made, and it has not
         heard of it. After the block it is done."""
-        task = asyncio.create_task(doing)
-        gate = self._gates[task, at] = _Gate()
+        gate = _Gate(at)
+        context = copy_context()
+        context.run(_gate.set, gate)
+        task = asyncio.create_task(doing, context=context)
         await until(lambda: gate.reached or task.done())
         assert gate.reached, f"it has come to its end without a {at}"
         try:
@@ -60,25 +65,34 @@ class GatedDatabase(Database):
     async def write[T](self, work: Work[T]) -> T:
         if self.full:
             raise UnavailableError("The disk is full.")
+        if self.locked:
+            raise UnavailableError("The database is locked.")
         self.waiting += 1
         value = await super().write(work)
         self.waiting -= 1
-        await self._pass("write")
+        await _pass("write")
         return value
 
     async def read[T](self, work: Work[T]) -> T:
+        if self.unreadable:
+            raise UnavailableError("The database is locked.")
         value = await super().read(work)
-        await self._pass("read")
+        await _pass("read")
         return value
-
-    async def _pass(self, access: Access) -> None:
-        gate = self._gates.pop((asyncio.current_task(), access), None)
-        if gate is not None:
-            gate.reached = True
-            await gate.open.wait()
 
 
 class _Gate:
-    def __init__(self) -> None:
+    def __init__(self, at: Access) -> None:
+        self.at = at
         self.reached = False
         self.open = asyncio.Event()
+
+
+_gate = ContextVar[_Gate | None]("gate", default=None)  # of a task, and of those that it starts
+
+
+async def _pass(access: Access) -> None:
+    gate = _gate.get()
+    if gate is not None and gate.at == access and not gate.reached:
+        gate.reached = True
+        await gate.open.wait()

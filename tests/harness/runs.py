@@ -30,17 +30,21 @@ URL = "http://board"
 
 class FakeJournals:
     """What workers left behind: ``endings`` are those that they could not send, by run id; ``collected`` the runs whose
-    journal was read, in order."""
+    journal was read, in order. While ``refused`` is True, the board takes nothing of them."""
 
     def __init__(self) -> None:
         self.endings: dict[str, Ending] = {}
         self.collected: list[str] = []
+        self.refused = False
         self.ingest: Ingest
 
-    async def collect(self, run_id: str = "*") -> None:
+    async def collect(self, run_id: str = "*") -> bool:
         self.collected.append(run_id)
+        if self.refused:
+            return False
         if ending := self.endings.get(run_id):
             await self.ingest.finish(run_id, ending)
+        return True
 
 
 class FakeSleep:
@@ -71,7 +75,7 @@ class Runs:
         self.executor = FakeExecutor()
         self.journals: Any = FakeJournals()
         self.sleep = FakeSleep()
-        self.active = ActiveRuns(self.store)
+        self.active = ActiveRuns(self.store, self.sleep)
         self.latest = LatestRuns(self.store, 8, self.active.newest)
         self.scheduler = Scheduler(
             self.active, self.executor, self.journals, limits, url=URL, data_dir=folder, sleep=self.sleep
@@ -130,13 +134,20 @@ class Runs:
         return task
 
     async def settled(self) -> None:
-        """Return once all that the scheduler does by itself is done, or sleeps."""
-        await until(lambda: len(self.scheduler._tasks) == len(self.sleep.asked))
+        """Return once all that is done in the background is done, or sleeps."""
+        await until(lambda: len(self.scheduler._tasks) + len(self.active._tasks) == len(self.sleep.asked))
+
+    async def later(self) -> None:
+        """Let those who sleep wake up, and return once that is done, or they sleep again."""
+        await self.settled()
+        self.sleep.over()
+        await self.settled()
 
     async def close(self) -> None:
         """Let everything end that is under way, then let go of the file."""
-        self.sleep.over()
-        await self.settled()
+        await self.later()
+        for task in self.active._tasks | self.scheduler._tasks:
+            task.cancel()
         self.store.close()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from app.errors import GoneError, NotFoundError, UnavailableError
+from app.runs import active as active_runs
 from app.runs.active import Active
 from app.storage.records import RunRecord
 from tests.harness.runs import Runs
+from tests.harness.waiting import until
 
 
 def active(status: str = "running", *, launched: bool = True, started: bool = True, **params: Any) -> Active:
@@ -116,8 +119,33 @@ def test_a_run_held_in_the_queue_wants_to_start_once_a_step_is_asked_of_it() -> 
 
 def test_a_run_that_is_to_stop_does_not_want_to_start() -> None:
     run = active("queued", launched=False)
-    run.stop_asked = True
+    run.stop()
     assert not run.wants_to_start
+
+
+def test_what_could_not_be_asked_is_as_before_but_for_a_stop_meanwhile() -> None:
+    run = active(lr=0.1)
+
+    def ask_in_vain() -> None:
+        with run.or_as_before():
+            run.pause(3)
+            run.change({"lr": 0.2})
+            run.stop()
+            raise UnavailableError("The disk is full.")
+
+    with pytest.raises(UnavailableError):
+        ask_in_vain()
+    assert run.record.status == "running"
+    assert run.control.model_dump() == {"stop": True, "pause": False, "hold": "", "steps": 0, "params": {}}
+
+
+def test_what_is_asked_of_a_run_is_in_its_record_as_it_is_stored() -> None:
+    run = active(lr=0.1)
+    run.step(3)
+    run.change({"lr": 0.2})
+    run.stop()
+    again = Active(RunRecord.from_json(run.record.to_json()), launched=True)
+    assert again.control == run.control
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -261,11 +289,63 @@ async def test_a_run_that_has_ended_is_not_given_up(runs: Runs) -> None:
 
 
 @pytest.mark.anyio
-async def test_on_a_full_disk_a_run_that_is_given_up_stays_as_it_is(
+async def test_an_end_that_cannot_be_stored_is_tried_again_until_it_is(
     runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run_id = await runs.script()
+    run_id = await runs.start()
+    runs.database.full = True
+    await runs.active.give_up(runs.active.get(run_id), "failed", "why")
+    for _ in range(3):
+        await runs.later()
+        assert await runs.status(run_id) == "running"
+    assert caplog.text.count(f"the end of run {run_id} could not be stored: The disk is full.") == 1
+    runs.database.full = False
+    await runs.later()
+    record = await runs.stored(run_id)
+    assert (record.status, record.error, runs.sleep.asked) == ("failed", "why", [])
+
+
+@pytest.mark.anyio
+async def test_a_run_that_ends_by_itself_before_its_end_could_be_stored_has_ended_so(runs: Runs) -> None:
+    run_id = await runs.start()
     runs.database.full = True
     await runs.active.give_up(runs.active.get(run_id), "failed")
-    assert await runs.status(run_id) == "running"
-    assert f"the end of run {run_id} could not be stored: The disk is full." in caplog.text
+    runs.database.full = False
+    await runs.finish(run_id)
+    await runs.later()
+    assert (await runs.stored(run_id)).status == "finished"
+
+
+@pytest.mark.anyio
+async def test_a_stop_of_a_run_that_could_not_be_stored_as_failed_makes_it_stopped(runs: Runs) -> None:
+    run_id = await runs.start()
+    runs.database.full = True
+    await runs.active.give_up(runs.active.get(run_id), "failed", "why")
+    runs.active.get(run_id).stop()
+    runs.database.full = False
+    await runs.later()
+    record = await runs.stored(run_id)
+    assert (record.status, record.error) == ("stopped", None)
+
+
+@pytest.mark.anyio
+async def test_the_ends_of_all_runs_are_stored_together(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
+    made = [await runs.script() for _ in range(5)]
+    async with runs.database.stuck():
+        ending = asyncio.create_task(runs.active.interrupt_all("over"))
+        await until(lambda: runs.database.waiting == 5)
+    await ending
+    assert {(await runs.stored(run_id)).error for run_id in made} == {"over"}
+    assert caplog.text == ""
+
+
+@pytest.mark.anyio
+async def test_a_board_that_ends_does_not_wait_for_a_disk_that_does_not_answer(
+    runs: Runs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active_runs, "CLOSING_S", 0.01)
+    for _ in range(2):
+        await runs.script()
+    async with runs.database.stuck():
+        await runs.active.interrupt_all("over")
+    assert "the ends of 2 runs could not be stored; the next board interrupts them" in caplog.text

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError
+from app.runs import active as active_runs
 from app.runs.control import MAX_CHANGES
 from app.schemas.responses import Control
 from tests.harness.runs import Runs
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -306,15 +308,131 @@ async def test_what_is_asked_on_a_full_disk_is_not_asked(runs: Runs, what: tuple
     assert await told(runs, run_id) == control
 
 
-async def test_a_run_in_the_queue_that_cannot_be_stopped_on_a_full_disk_waits_on(runs: Runs) -> None:
-    first, _, third = [await runs.queue() for _ in range(3)]
+# --- but for a stop ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_is_stopped_in_the_queue_on_a_full_disk_does_not_start_and_ends_when_there_is_room(
+    runs: Runs,
+) -> None:
+    first, second, third = [await runs.queue() for _ in range(3)]
     runs.database.full = True
-    with pytest.raises(UnavailableError):
-        await runs.control.stop(third)
-    runs.database.full = False
-    await runs.finish(first)
+    await runs.control.stop(third)
+    runs.executor.end(first, 1)
     await runs.settled()
-    assert runs.executor.started[-1] == third
+    assert runs.executor.started == [first, second]
+    runs.database.full = False
+    await runs.later()
+    assert (await runs.stored(third)).status == "stopped"
+    assert runs.executor.started == [first, second]
+
+
+@pytest.mark.parametrize("kind", ["worker", "script"])
+async def test_a_run_is_told_to_stop_also_on_a_full_disk(runs: Runs, kind: str) -> None:
+    run_id = await (runs.start() if kind == "worker" else runs.script())
+    runs.database.full = True
+    await runs.control.stop(run_id)
+    assert runs.active.get(run_id).control.stop
+
+
+async def test_a_stop_does_not_wait_for_a_disk_that_does_not_answer(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active_runs, "ANSWER_S", 0.01)
+    *_, queued = [await runs.queue() for _ in range(3)]
+    script = await runs.script()
+    async with runs.database.stuck():
+        renaming = asyncio.create_task(runs.service.rename(script, "new"))  # it has the run's lock
+        await until(lambda: runs.database.waiting == 1)
+        for run_id in (script, queued):
+            await runs.control.stop(run_id)
+            assert runs.active.get(run_id).stop_asked
+    await renaming
+    await runs.settled()
+    assert (await runs.stored(script)).asked == {"stop": True}
+    assert (await runs.stored(queued)).status == "stopped"
+
+
+async def test_a_stop_of_a_script_is_stored_when_there_is_room(runs: Runs) -> None:
+    run_id = await runs.script()
+    runs.database.full = True
+    await runs.control.stop(run_id)
+    assert (await runs.stored(run_id)).asked == {}
+    runs.database.full = False
+    await runs.later()
+    assert (await runs.stored(run_id)).asked == {"stop": True}
+
+
+# --- scripts that were thought lost -----------------------------------------------------------------------------------
+
+
+async def thought_lost(runs: Runs, run_id: str) -> str:
+    """The run's id; it is interrupted, as by a board that ended."""
+    await runs.active.give_up(runs.active.get(run_id), "interrupted")
+    return run_id
+
+
+async def test_a_script_that_comes_back_is_held_with_the_steps_that_it_has_left(runs: Runs) -> None:
+    run_id = await runs.script(lr=0.1)
+    await runs.control.pause(run_id)
+    await runs.control.step(run_id, 3)
+    await runs.control.change(run_id, {"lr": 0.2})
+    before = await told(runs, run_id)
+    await thought_lost(runs, run_id)
+    assert await told(runs, run_id) == before
+    assert await runs.status(run_id) == (await runs.stored(run_id)).status == "paused"
+    assert before.model_dump(exclude={"hold"}) == {"stop": False, "pause": True, "steps": 3, "params": {"lr": 0.2}}
+
+
+async def test_a_script_that_was_resumed_comes_back_running(runs: Runs) -> None:
+    run_id = await runs.script()
+    await runs.control.pause(run_id)
+    await runs.control.resume(run_id)
+    await thought_lost(runs, run_id)
+    assert not (await told(runs, run_id)).pause
+    assert await runs.status(run_id) == "running"
+
+
+async def test_a_script_that_comes_back_hears_the_stop_that_it_has_missed(runs: Runs) -> None:
+    run_id = await runs.script()
+    await runs.control.stop(run_id)
+    await thought_lost(runs, run_id)
+    assert (await told(runs, run_id)).stop
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["there is room", "the disk is full"])
+async def test_a_script_that_comes_back_hears_a_stop_from_the_meantime(runs: Runs, *, full: bool) -> None:
+    run_id = await thought_lost(runs, await runs.script())
+    runs.database.full = full
+    assert (await runs.control.stop(run_id)).status == "interrupted"
+    runs.database.full = False
+    await runs.later()
+    assert await runs.status(run_id) == "interrupted"
+    assert (await told(runs, run_id)).stop
+
+
+async def test_a_script_that_came_back_before_its_stop_could_be_stored_hears_it(runs: Runs) -> None:
+    run_id = await thought_lost(runs, await runs.script())
+    runs.database.full = True
+    await runs.control.stop(run_id)
+    runs.database.full = False
+    await told(runs, run_id)
+    await runs.later()
+    assert (await told(runs, run_id)).stop
+    assert (await runs.stored(run_id)).asked == {"stop": True}
+
+
+async def test_a_stop_that_meets_the_end_of_a_silence_is_kept(runs: Runs) -> None:
+    run_id = await runs.script()
+    async with runs.database.held(thought_lost(runs, run_id)):
+        stopping = await runs.meet(run_id, runs.control.stop(run_id))
+    await stopping
+    assert (await told(runs, run_id)).stop
+
+
+async def test_an_interrupted_run_of_a_worker_is_not_asked_for_anything(runs: Runs) -> None:
+    run_id = await thought_lost(runs, await runs.start())
+    assert (await runs.control.stop(run_id)).status == "interrupted"
+    assert (await runs.stored(run_id)).asked == {}
 
 
 # --- crossings --------------------------------------------------------------------------------------------------------

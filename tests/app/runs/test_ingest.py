@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, UnavailableError
-from app.runs.ingest import SILENCE_S
+from app.runs.ingest import SILENCE_S, Ingest
 from app.schemas.limits import MAX_METRICS
 from app.storage.batch import MAX_PART_BYTES, Batch
 from app.storage.records import PointsAdded
 from tests.harness.runs import Runs, losses_from
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +179,63 @@ async def test_a_script_may_be_silent_for_a_while(runs: Runs) -> None:
     run_id = await runs.script()
     await runs.ingest.interrupt_silent(made_after + SILENCE_S)
     assert await runs.status(run_id) == "running"
+
+
+async def test_a_silent_script_that_cannot_be_interrupted_now_is_at_the_next_look(runs: Runs) -> None:
+    run_id = await runs.script()
+    runs.database.full = True
+    await runs.ingest.interrupt_silent(time.monotonic() + SILENCE_S + 0.1)
+    assert await runs.status(run_id) == "running"
+    runs.database.full = False
+    await runs.ingest.interrupt_silent(time.monotonic() + SILENCE_S + 0.1)
+    assert await runs.status(run_id) == "interrupted"
+
+
+async def test_a_script_whose_points_wait_for_the_disk_is_not_silent(runs: Runs) -> None:
+    run_id = await runs.script()
+    async with runs.database.stuck():
+        waiting = asyncio.create_task(runs.post(run_id, 0, 1.0))
+        await until(lambda: runs.database.waiting == 1)
+        runs.active.get(run_id).heard_at -= 2 * SILENCE_S  # for so long
+        looking = asyncio.create_task(runs.ingest.interrupt_silent(time.monotonic()))
+        again = await runs.meet(run_id, runs.post(run_id, 0, 1.0))
+    await asyncio.gather(waiting, looking, again)
+    assert await runs.status(run_id) == "running"
+
+
+class Looks:
+    """The time of a board that looks for silent scripts; each of its sleeps takes as long as ``takes`` says next."""
+
+    def __init__(self, takes: list[float]) -> None:
+        self.now = 1000.0
+        self.over = asyncio.Event()
+        self._takes = iter(takes)
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, _: float) -> None:
+        if (takes := next(self._takes, None)) is None:
+            self.over.set()
+            await asyncio.Event().wait()
+        else:
+            self.now += takes
+
+
+@pytest.mark.parametrize(
+    ("takes", "status"),
+    [([1.0] * 29, "running"), ([1.0] * 31, "interrupted"), ([40.0, 1.0], "running"), ([1.0, 400.0] * 3, "running")],
+    ids=["29 s", "31 s", "the board was stopped for 40 s", "the board was stopped again and again"],
+)
+async def test_a_script_is_not_silent_while_the_board_is_away(runs: Runs, takes: list[float], status: str) -> None:
+    looks = Looks(takes)
+    ingest = Ingest(runs.store, runs.active, sleep=looks.sleep, clock=looks.clock)
+    run_id = await runs.script()
+    runs.active.get(run_id).heard_at = looks.now
+    watching = asyncio.create_task(ingest.watch_silence())
+    await looks.over.wait()
+    assert await runs.status(run_id) == status
+    watching.cancel()
 
 
 async def test_a_heartbeat_ends_the_silence(runs: Runs) -> None:

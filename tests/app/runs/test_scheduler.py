@@ -22,13 +22,15 @@ SLOW = {"steps_per_second": 5.0}
 # --- how many at once -------------------------------------------------------------------------------------------------
 
 FULL_SPEED, SLOWED, PAUSED, SCRIPT, QUEUED = "full speed", "slowed", "paused", "a script", "queued"
+LOST = "its worker is gone"
 
 
 def one(kind: str) -> Active:
     """A run of this kind."""
     method = EXTERNAL if kind == SCRIPT else "gd"
     status = kind if kind in {PAUSED, QUEUED} else "running"
-    return Active(RunRecord("", "", method, SLOW if kind == SLOWED else {}, status, 0.0), launched=kind != QUEUED)
+    record = RunRecord("", "", method, SLOW if kind == SLOWED else {}, status, 0.0)
+    return Active(record, launched=kind != QUEUED, lost=kind == LOST)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,7 @@ def one(kind: str) -> Active:
         (SLOWED, [SLOWED, SLOWED], True),
         (SLOWED, [SLOWED, SLOWED, PAUSED], False),
         (PAUSED, [SLOWED, PAUSED, PAUSED], False),
+        (FULL_SPEED, [LOST] * 5, True),
     ],
 )
 def test_room_beside_two_at_full_speed_and_three_that_wait(kind: str, others: list[str], *, room: bool) -> None:
@@ -176,6 +179,68 @@ async def test_only_the_dead_workers_own_journal_is_read(runs: Runs) -> None:
     runs.executor.end(first, 1)
     await runs.settled()
     assert runs.journals.collected == [first]
+
+
+async def test_how_a_run_ended_is_not_decided_before_its_journal_is_collected(runs: Runs) -> None:
+    run_id = await runs.start()
+    runs.journals.endings[run_id] = Ending(status="finished")
+    runs.journals.refused = True
+    runs.executor.end(run_id, 0)
+    for _ in range(3):
+        await runs.later()
+        assert await runs.status(run_id) == "running"
+    runs.journals.refused = False
+    await runs.later()
+    assert (await runs.stored(run_id)).status == "finished"
+    assert len(runs.journals.collected) == 5  # one for each try
+
+
+async def test_a_run_whose_worker_is_gone_takes_no_slot_while_its_end_cannot_be_stored(runs: Runs) -> None:
+    first, _, third, fourth = [await runs.queue() for _ in range(4)]
+    runs.database.full = True
+    runs.executor.end(first, -9)
+    await runs.settled()
+    assert await runs.status(first) == "queued"  # its first point never came
+    assert runs.executor.started[-1] == third
+    runs.database.full = False
+    await runs.later()
+    assert (await runs.stored(first)).status == "failed"
+    assert fourth not in runs.executor.started
+
+
+async def test_a_run_whose_worker_cannot_be_started_takes_no_slot_while_its_end_cannot_be_stored(runs: Runs) -> None:
+    first, second, third = [await runs.queue() for _ in range(3)]
+    runs.executor.error = OSError("no more processes")
+    runs.database.full = True
+    runs.executor.end(first, 1)
+    await runs.settled()
+    runs.executor.error = None
+    runs.database.full = False
+    fourth = await runs.queue()
+    assert runs.executor.started == [first, second, fourth]
+    await runs.later()
+    assert (await runs.stored(third)).status == "failed"
+
+
+async def test_a_run_that_is_stopped_while_its_dead_workers_journal_waits_has_stopped(runs: Runs) -> None:
+    run_id = await runs.start()
+    runs.journals.refused = True
+    runs.executor.end(run_id, -9)
+    await runs.settled()
+    await runs.control.stop(run_id)
+    runs.journals.refused = False
+    await runs.later()
+    assert (await runs.stored(run_id)).status == "stopped"
+
+
+async def test_what_a_dead_worker_left_is_no_longer_waited_for_when_the_board_ends(runs: Runs) -> None:
+    run_id = await runs.start()
+    runs.journals.refused = True
+    runs.executor.end(run_id, -9)
+    await runs.settled()
+    await runs.scheduler.stop()
+    await runs.later()
+    assert (runs.sleep.asked, await runs.status(run_id)) == ([], "running")
 
 
 async def test_a_worker_that_ends_after_its_run_changes_nothing(runs: Runs) -> None:

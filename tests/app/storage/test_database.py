@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.errors import UnavailableError
-from app.storage.database import Database, Work
+from app.storage.data_dir import wait_until_free
+from app.storage.database import Database, DatabaseLockedError, Work
+from tests.harness.boards import PATIENCE
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -60,15 +65,208 @@ async def test_once_there_is_room_again_writing_goes_on(database: Database) -> N
     assert await keys(database) == {"a"}
 
 
-async def test_a_file_that_another_program_holds_is_said_to_be_locked(database: Database, tmp_path: Path) -> None:
-    await database.write(lambda db: db.execute("PRAGMA busy_timeout = 0").fetchone())
-    other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+async def test_work_that_finds_the_disk_full_in_a_batch_says_so_to_all_of_it(database: Database) -> None:
+    """SQLite undoes the whole transaction by itself then, and with it the savepoint of each work."""
+
+    def fill(db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA cache_size = 1")  # so that pages are written before the end of the transaction
+        db.execute("PRAGMA cache_spill = 1")
+        for number in range(100):
+            put(f"large {number}", LARGE)(db)
+
+    await limit_pages(database, 1000)
+    outcomes = await gather_in_one_batch(database, put("a"), fill, put("b"))
+    assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 3
+    assert {str(outcome) for outcome in outcomes} == {
+        "The database cannot be used just now (database or disk is full). Nothing was changed; make room first, then"
+        " try again."
+    }
+    assert await keys(database) == set()
+
+
+async def gather_in_one_batch(database: Database, *works: Work[object]) -> list[object]:
+    """The values or exceptions of these works, in one transaction."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait()
+
+    waiting = asyncio.create_task(database.write(wait))
+    await until(begun.is_set)
+    writing = asyncio.gather(*map(database.write, works), return_exceptions=True)
+    await asyncio.sleep(0)  # all of them have come
+    go_on.set()
+    await waiting
+    return await writing
+
+
+async def test_a_transaction_that_sqlite_has_undone_by_itself_is_no_success_for_anyone(database: Database) -> None:
+    def undo(db: sqlite3.Connection) -> None:
+        db.execute("ROLLBACK")
+        raise sqlite3.OperationalError("as on a full disk")
+
+    outcomes = await gather_in_one_batch(database, put("a"), undo, put("b"))
+    assert [str(outcome) for outcome in outcomes] == [str(outcomes[0])] * 3
+    assert "as on a full disk" in str(outcomes[0])
+    assert await keys(database) == set()
+    await database.write(put("c"))
+    assert await keys(database) == {"c"}
+
+
+# --- another program holds the file -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def another_program(path: Path, *, exclusive: bool = False) -> Iterator[sqlite3.Connection]:
+    """For as long as the block runs another program holds the file: no one else may write, nor read if
+    ``exclusive``."""
+    other = sqlite3.connect(path, isolation_level=None)
+    if exclusive:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(UnavailableError, match="database is locked"):
-        await database.write(put("a"))
+    other.execute("INSERT OR REPLACE INTO board VALUES ('other', '')")
+    if exclusive:
+        other.execute("COMMIT")
+    yield other
     other.close()
-    await database.write(put("b"))
-    assert await keys(database) == {"b"}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_file_that_another_program_holds_is_said_to_be_locked(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "db", patience_s=0)) as database:
+        free = r"database is locked.*Nothing was changed.*once it is free"
+        with another_program(tmp_path / "db"), pytest.raises(UnavailableError, match=free):
+            await database.write(put("a"))
+        await database.write(put("b"))
+        assert await keys(database) == {"b"}
+
+
+async def test_a_short_lock_is_waited_for(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "db", patience_s=PATIENCE)) as database:
+        with another_program(tmp_path / "db"):
+            writing = asyncio.create_task(database.write(put("a")))
+            await until(lambda: database._writing._seen_at >= 0)
+            assert not writing.done()
+        await writing
+        assert await keys(database) == {"a"}
+
+
+def locked(times: int) -> Work[str]:
+    """Reading that finds the file locked so many times, as at the moment when another program recovers its log."""
+    left = iter(range(times))
+
+    def read(db: sqlite3.Connection) -> str:
+        if next(left, None) is not None:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise error
+        return str(db.execute("SELECT 'read'").fetchone()[0])
+
+    return read
+
+
+async def test_what_cannot_be_read_because_of_a_short_lock_is_read_again(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "db", patience_s=PATIENCE)) as database:
+        assert await database.read(locked(3)) == "read"
+
+
+async def test_what_cannot_be_read_because_of_a_long_lock_is_said_to_be_locked(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "db", patience_s=0)) as database:
+        with pytest.raises(UnavailableError, match="database is locked"):
+            await database.read(locked(1))
+        assert await database.read(locked(0)) == "read"
+
+
+async def test_nobody_is_kept_waiting_who_comes_during_a_long_lock(tmp_path: Path) -> None:
+    clock = Clock()
+    with closing(Database(tmp_path / "db", patience_s=5, clock=clock)) as database:
+        with another_program(tmp_path / "db"):
+            first = asyncio.create_task(database.write(put("a")))
+            await until(lambda: database._writing._seen_at == 0)
+            clock.now = 4.9
+            await until(lambda: database._writing._seen_at == 4.9)
+            assert not first.done()
+            clock.now = 5.0
+            with pytest.raises(UnavailableError):
+                await first
+            with pytest.raises(UnavailableError):  # at once: the clock stands still
+                await database.write(put("b"))
+        await database.write(put("c"))
+        clock.now = 6.0
+        with another_program(tmp_path / "db"):  # another lock
+            last = asyncio.create_task(database.write(put("d")))
+            await until(lambda: database._writing._seen_at == 6.0)
+            assert not last.done()
+        await last
+        assert await keys(database) == {"c", "d"}
+
+
+async def test_a_lock_after_a_time_in_which_nobody_asked_is_another_one(tmp_path: Path) -> None:
+    clock = Clock()
+    with closing(Database(tmp_path / "db", patience_s=5, clock=clock)) as database:
+        with another_program(tmp_path / "db"):
+            first = asyncio.create_task(database.write(put("a")))
+            await until(lambda: database._writing._seen_at == 0)
+            clock.now = 5.0
+            with pytest.raises(UnavailableError):
+                await first
+            clock.now = 1000.0
+            second = asyncio.create_task(database.write(put("b")))
+            await until(lambda: database._writing._seen_at == 1000.0)
+            assert not second.done()
+        await second
+
+
+async def test_a_database_that_is_locked_is_closed_at_once(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db", patience_s=1e9)
+    with another_program(tmp_path / "db"):
+        writing = asyncio.create_task(database.write(put("a")))
+        await until(lambda: database._writing._seen_at >= 0)
+        database.close()
+        with pytest.raises(UnavailableError):
+            await writing
+
+
+async def test_a_lock_is_in_the_log_once_a_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with (
+        closing(Database(tmp_path / "db", patience_s=0, clock=clock)) as database,
+        another_program(tmp_path / "db"),
+    ):
+        for now in (0, 1, 59, 60):
+            clock.now = now
+            with pytest.raises(UnavailableError):
+                await database.write(put("a"))
+    assert caplog.text.count("the database cannot be used: database is locked") == 2
+
+
+@pytest.mark.parametrize("exclusive", [False, True], ids=["not written", "not even read"])
+def test_a_database_that_is_locked_cannot_be_opened_now(tmp_path: Path, *, exclusive: bool) -> None:
+    Database(tmp_path / "db").close()
+    with another_program(tmp_path / "db", exclusive=exclusive), pytest.raises(DatabaseLockedError, match="Ctrl-C"):
+        Database(tmp_path / "db")
+
+
+def test_whoever_opens_a_database_that_is_locked_waits_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Database(tmp_path / "db").close()
+    with another_program(tmp_path / "db") as other:
+        waits = iter([lambda: None, lambda: None, other.close])
+        wait_until_free(lambda: Database(tmp_path / "db").close(), sleep=lambda _: next(waits)())
+    assert next(waits, None) is None
+    assert caplog.text.count("is being used by another program; waiting until it is free, Ctrl-C ends this.") == 1
+
+
+# --- one work and the others ------------------------------------------------------------------------------------------
 
 
 async def test_work_that_fails_undoes_only_itself(database: Database) -> None:
