@@ -88,7 +88,7 @@ async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[S
     """The parts of a board, for as long as the block runs. Before it begins, waits while another program holds the
     database. StartError if the board cannot start, as on a full disk."""
     path = settings.data_dir / DATABASE_FILE
-    store = await _when_free(path, lambda: _open(path))
+    store = await when_free(path, lambda: _open(path))
     try:
         async with _run_on(store, settings, visdom) as services:
             yield services
@@ -122,7 +122,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         await runs.recover()
         await latest.load()
 
-    await _when_free(settings.data_dir / DATABASE_FILE, load)
+    await when_free(settings.data_dir / DATABASE_FILE, load)
     await visdom.start()
     async with _in_background(
         journals.watch(),
@@ -142,8 +142,11 @@ async def _open(path: Path) -> Store:
     return Store(Database(path))
 
 
-async def _when_free[T](path: Path, use: Callable[[], Awaitable[T]]) -> T:
-    """Use the database there, again and again while another program holds it; that is said once."""
+async def when_free[T](
+    path: Path, use: Callable[[], Awaitable[T]], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> T:
+    """Use the database there, again and again while another program holds it; that is said once. StartError if it
+    cannot be used for another reason. ``sleep`` waits so many seconds."""
     said = False
     while True:
         try:
@@ -158,7 +161,7 @@ async def _when_free[T](path: Path, use: Callable[[], Awaitable[T]]) -> T:
         if not said:
             log.warning("%s", waiting_for(path))
         said = True
-        await asyncio.sleep(POLL_S)
+        await sleep(POLL_S)
 
 
 def make_visdom(settings: Settings) -> AnyVisdom:

@@ -235,7 +235,8 @@ class ActiveRuns:
             async with self.lock(run_id):
                 await store()
         except UnavailableError as failure:
-            log.warning("%s of run %s could not be stored: %s It is tried again until it is.", what, run_id, failure)
+            why = failure.__cause__ or failure
+            log.warning("%s of run %s could not be stored (%s); it is tried again until it is", what, run_id, why)
             self._run_in_background(self._try_again(run_id, store))
 
     async def store_soon(self, run_id: str, what: str, store: Callable[[], Awaitable[object]]) -> None:

@@ -63,12 +63,12 @@ class RunControl:
             if may_come_back(record):
                 await self._active.store_soon(run_id, "the stop", lambda: self._store_stop(run_id))
             return record
-        asked = active.stop_asked
-        active.stop()
-        if active.record.method == EXTERNAL or not active.launched:
-            await self._active.store_soon(run_id, "the stop", lambda: self._store_stop(run_id))
-        elif not asked:
-            self._scheduler.kill_after_grace(run_id)
+        if not active.stop_asked:
+            active.stop()
+            if active.record.method == EXTERNAL or not active.launched:
+                await self._active.store_soon(run_id, "the stop", lambda: self._store_stop(run_id))
+            else:
+                self._scheduler.kill_after_grace(run_id)
         return active.record
 
     async def _store_stop(self, run_id: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.charts.colours import shades
 from app.charts.latest import LatestRuns
-from app.errors import ConflictError, GoneError, NotFoundError
+from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
 from app.runs.progress import note_points
 from app.runs.scheduler import Scheduler
@@ -108,7 +108,8 @@ class RunService:
     ) -> tuple[list[RunRecord], int]:
         """Runs newest first, and how many there are in all."""
         if status is not None:  # which may have just changed: what was shown is found
-            await self._store.settle()
+            with contextlib.suppress(UnavailableError):  # nothing can be stored: what is, can still be read
+                await self._store.settle()
         newest_of = self._active.newest()
         stored, total = await self._store.list_runs(status=status, group=group, limit=limit, offset=offset)
         newest = [newest_of(record) for record in stored]

@@ -138,6 +138,7 @@ class Database:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = FAST").fetchone()  # or to delete would take as much room again
         except sqlite3.Error:
             connection.close()
             raise
@@ -238,6 +239,11 @@ class _Warnings:
             log.warning("the database cannot be used: %s", words)
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether this is SQLite's way to say that there is no room on the disk."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
 def waiting_for(path: Path) -> str:
     """What to say while a board that starts waits for its database."""
     return f"The database {path} is being used by another program; waiting until it is free, Ctrl-C ends this."
@@ -253,7 +259,7 @@ def _words_of(error: sqlite3.Error) -> str:
     what = f"The database cannot be used just now ({error}). Nothing was changed"
     if is_locked(error):
         return f"{what}: another program holds it. Try again once it is free."
-    if _code(error) == sqlite3.SQLITE_FULL:
+    if is_full(error):
         return f"{what}; make room first, then try again."
     return f"{what}. Try again; if its disk is full, make room first."
 

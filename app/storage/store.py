@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from app.errors import GoneError
+from app.errors import GoneError, UnavailableError
 from app.events import Subscribers
 from app.storage import chunks
 from app.storage.batch import Batch, Floats, Point
 from app.storage.chunks import RangeOfRecords, Times
-from app.storage.database import Database
+from app.storage.database import Database, is_full
 from app.storage.records import (
     MAX_RANGES,
     PointsAdded,
@@ -152,7 +152,8 @@ class Store:
         return await self._database.read(work)
 
     async def delete_run(self, record: RunRecord) -> None:
-        """Forget a run, its points, and its data if no other run has the same."""
+        """Forget a run, its points, and its data if no other run has the same; UnavailableError, and nothing of it is
+        forgotten, where that cannot be stored."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM points WHERE run = ?", (record.number,))
@@ -163,7 +164,13 @@ class Store:
                 {"hash": record.data_hash},
             )
 
-        await self._database.write(work)
+        try:
+            await self._database.write(work)
+        except UnavailableError as error:
+            if is_full(error.__cause__):
+                words = "The disk is full, and to delete takes a little room, too. Nothing was deleted; make room,"
+                raise UnavailableError(f"{words} then delete again.") from error
+            raise
         self._subscribers.notify(RunDeleted(record))
 
     async def was_deleted(self, run_id: str) -> bool:

@@ -298,7 +298,7 @@ async def test_an_end_that_cannot_be_stored_is_tried_again_until_it_is(
     for _ in range(3):
         await runs.later()
         assert await runs.status(run_id) == "running"
-    assert caplog.text.count(f"the end of run {run_id} could not be stored: The disk is full.") == 1
+    assert caplog.text.count(f"the end of run {run_id} could not be stored (The disk is full.)") == 1
     runs.database.full = False
     await runs.later()
     record = await runs.stored(run_id)
