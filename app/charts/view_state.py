@@ -23,13 +23,13 @@ class ViewState:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._view = View()
+        self._view = self._stored = View()
         self._subscribers = Subscribers[View, View]()
         self.subscribe = self._subscribers.subscribe
 
     async def load(self) -> None:
         """Read the view as it was left. Parts that this Lossboard does not know, or no longer allows, are dropped."""
-        self._view = _valid(await self._store.get_setting(SETTING) or {})
+        self._view = self._stored = _valid(await self._store.get_setting(SETTING) or {})
 
     def get(self) -> View:
         """The view as it is now."""
@@ -37,16 +37,17 @@ class ViewState:
 
     async def change(self, view: View) -> None:
         """Show another view, and remember it: it holds when this returns, and also after a restart. UnavailableError if
-        it cannot be stored: then the view is as before, unless somebody has changed it again."""
+        it cannot be stored: then the view is the last that was, unless somebody has changed it again."""
         before, self._view = self._view, view
         self._subscribers.notify(before, view)
         try:
             await self._store.put_setting(SETTING, view.model_dump())
         except UnavailableError:
             if self._view is view:
-                self._view = before
-                self._subscribers.notify(view, before)
+                self._view = self._stored
+                self._subscribers.notify(view, self._stored)
             raise
+        self._stored = view
 
 
 def _valid(stored: dict[str, Any]) -> View:

@@ -56,7 +56,13 @@ class FakeSleep:
 
     async def __call__(self, seconds: float) -> None:
         self.asked.append(seconds)
-        await self._over.wait()
+        over = self._over
+        try:
+            await over.wait()
+        except asyncio.CancelledError:
+            if not over.is_set():
+                self.asked.remove(seconds)
+            raise
 
     def over(self) -> None:
         """All who sleep wake up."""

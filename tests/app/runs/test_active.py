@@ -340,6 +340,17 @@ async def test_the_ends_of_all_runs_are_stored_together(runs: Runs, caplog: pyte
 
 
 @pytest.mark.anyio
+async def test_a_run_that_was_stopped_in_the_queue_has_stopped_when_the_board_ends(runs: Runs) -> None:
+    *_, queued = [await runs.queue() for _ in range(3)]
+    runs.database.full = True
+    await runs.control.stop(queued)
+    runs.database.full = False
+    await runs.active.interrupt_all("over")
+    record = await runs.stored(queued)
+    assert (record.status, record.error) == ("stopped", None)
+
+
+@pytest.mark.anyio
 async def test_a_board_that_ends_does_not_wait_for_a_disk_that_does_not_answer(
     runs: Runs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

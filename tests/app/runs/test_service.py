@@ -213,6 +213,12 @@ async def test_a_run_is_listed_under_the_status_that_it_shows_before_that_is_on_
     assert await listing == ([run_id], 1)
 
 
+async def test_runs_can_be_listed_by_status_also_on_a_full_disk(runs: Runs) -> None:
+    run_id = await runs.script()
+    runs.database.full = True
+    assert await page(runs, "running") == ([run_id], 1)
+
+
 async def test_of_some_runs_those_that_exist_are_found_oldest_first(runs: Runs) -> None:
     first, deleted, third = [await runs.script() for _ in range(3)]
     await runs.service.delete(deleted)
@@ -309,6 +315,20 @@ async def test_of_two_deletions_the_second_finds_the_run_gone(runs: Runs) -> Non
         second = await runs.meet(run_id, runs.service.delete(run_id))
     with pytest.raises(GoneError):
         await second
+
+
+async def test_after_a_deletion_that_cannot_be_stored_the_run_starts_when_its_turn_comes(runs: Runs) -> None:
+    first, second, third = [await runs.queue() for _ in range(3)]
+    runs.journals.refused = True  # so that the first has no worker, and has not ended
+    async with runs.database.stuck():
+        deleting = asyncio.create_task(runs.service.delete(third))
+        await until(lambda: runs.database.waiting == 1)
+        runs.executor.end(first, 1)
+        await runs.settled()
+        assert runs.executor.started == [first, second]
+        deleting.cancel()
+    await asyncio.gather(deleting, return_exceptions=True)
+    assert runs.executor.started == [first, second, third]
 
 
 async def test_a_deletion_that_cannot_be_stored_has_not_happened(runs: Runs) -> None:

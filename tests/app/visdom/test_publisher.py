@@ -18,7 +18,6 @@ from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
 from app.schemas.view import Axes, View
 from app.storage.batch import Batch
-from app.storage.database import Database
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom import publisher
@@ -27,6 +26,7 @@ from app.visdom.windows.layout import Window
 from app.visdom.windows.single_run import windows_at
 from tests.harness.boards import PATIENCE
 from tests.harness.fake_visdom import FakeVisdom
+from tests.harness.gated_database import GatedDatabase
 from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ class Stage:
     """A publisher with the latest runs, a view, a real store, and a Visdom that is a fake."""
 
     def __init__(self, folder: Path) -> None:
-        self.database = Database(folder / "db")
+        self.database = GatedDatabase(folder / "db")
         self.store = Store(self.database)
         self.visdom = FakeVisdom()
         self.is_up = True
@@ -212,6 +212,25 @@ async def test_own_windows_show_the_chosen_step(tmp_path: Path) -> None:
         await stage.view_state.change(View(run=run.id))
         await stage.publisher.open_single_run(run)
         assert ball() == [1.5]
+
+
+async def test_own_windows_whose_points_cannot_be_read_now_are_drawn_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add()
+        await stage.publisher.open_single_run(run)
+        before = dict(stage.visdom.windows)
+        stage.database.unreadable = True
+        await stage.view_state.change(View(run=run.id, at=1))
+        await until(lambda: not stage.publisher._hurry.is_set())  # it has seen that
+        async with stage.publisher._drawing:
+            assert stage.visdom.windows.keys() == before.keys()
+        await stage.feed(run, 3, 1)
+        stage.database.unreadable = False
+        loss = (env_of(run.id), "metric-loss")
+        await until(lambda: stage.visdom.windows[loss]["data"][0]["x"] == [0, 1, 2, 3])
+        assert "cannot be drawn" not in caplog.text
 
 
 async def test_own_windows_follow_the_boards_axes(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""What an event stream tells while the store cannot be read."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.api import events as api
+from app.errors import UnavailableError
+from app.events import EventStreams
+from app.storage.records import RunRecord
+
+pytestmark = pytest.mark.anyio
+
+
+class Unreadable:
+    """Runs that can be read after so many tries."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+
+    async def some(self, run_ids: set[str]) -> list[RunRecord]:
+        self.tries -= 1
+        if self.tries >= 0:
+            raise UnavailableError("The database is locked.")
+        return [RunRecord(run_id, "run", "external", {}, "running", 0.0) for run_id in sorted(run_ids)]
+
+
+async def test_a_run_that_cannot_be_read_now_is_told_of_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "INTERVAL_S", 0)
+    streams = EventStreams()
+    services: Any = SimpleNamespace(streams=streams, runs=Unreadable(3))
+    services.visdom_state = services.view_state = SimpleNamespace(model_dump_json=lambda: "{}", get=lambda: View)
+    told = api.events(services)
+    assert [(await anext(told)).event for _ in range(2)] == ["visdom", "board"]
+    streams.run_changed("1" * 32)
+    event = await anext(told)
+    assert (event.event, json.loads(event.raw_data)[0]["id"]) == ("runs", "1" * 32)
+    assert services.runs.tries == -1
+    await told.aclose()
+
+
+class View:
+    """A view without anything in it."""
+
+    @staticmethod
+    def model_dump_json() -> str:
+        return "{}"
