@@ -7,6 +7,7 @@ ApiError           400
 ├── MediaError         415  a content type that is not supported here
 ├── InvalidError       422  a value of the request is wrong
 └── UnavailableError   503  Visdom, or the disk, cannot be used at the moment
+    └── DamagedError   503  what is stored cannot be read
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ class UnavailableError(ApiError):
     """Visdom, or the disk, cannot be used just now."""
 
     status = 503
+
+
+class DamagedError(UnavailableError):
+    """What is stored, of a run or of the whole board, cannot be read."""
 
 
 def message_of(error: Mapping[str, Any]) -> str:

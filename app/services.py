@@ -26,11 +26,11 @@ from app.storage.database import (
     DATABASE_FILE,
     POLL_S,
     Database,
-    DatabaseError,
     DatabaseLockedError,
     is_locked,
     waiting_for,
 )
+from app.storage.faults import DatabaseError
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunSaved
 from app.storage.store import Store
 from app.visdom.connection import AnyVisdom, VisdomConnection
@@ -125,6 +125,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     await when_free(settings.data_dir / DATABASE_FILE, load)
     await visdom.start()
     async with _in_background(
+        store.look_for_damage(),
         journals.watch(),
         ingest.watch_silence(),
         latest.keep_up(),

@@ -71,7 +71,7 @@ async def get_data(run_id: str, request: Request, services: ServicesDep) -> Resp
     record = await services.runs.get(run_id)
     if record.data_hash is None:
         return Data(x=[], y=[])
-    x, y = await services.store.get_data(record.data_hash)
+    x, y = await services.store.get_data(record)
     if request.headers.get("accept") == FLOATS:
         return Response(x.tobytes() + y.tobytes(), media_type=FLOATS)
     text = await aside(len(x), _data_json, x, y)

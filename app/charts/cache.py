@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from app.charts.run_chart import RunChart, draw, prepare
-from app.errors import GoneError, UnavailableError
+from app.errors import DamagedError, GoneError, UnavailableError
 from app.events import Subscribers
 from app.schemas.view import StepRange
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
@@ -113,14 +112,17 @@ class ChartCache:
     async def _redraw(self, old: RunChart) -> None:
         """With ``_opening`` held: draw the chart of a run anew, from what is stored."""
         run_id = old.run.id
-        with suppress(GoneError):  # deleted in the meantime
+        try:
             new = await draw(self._store, old.run, self._names, self.step_range)
             if new.next_seq < old.next_seq:  # points came in the meantime
                 await new.catch_up(self._store)
-            new.run = old.run
-            if run_id in self._charts:
-                self._charts[run_id] = new
-                self._subscribers.notify(run_id)
+        except (GoneError, DamagedError):  # deleted in the meantime, or no longer readable
+            self.drop(run_id)
+            return
+        new.run = old.run
+        if run_id in self._charts:
+            self._charts[run_id] = new
+            self._subscribers.notify(run_id)
 
     async def _bring_up_to_date(self, chart: RunChart) -> None:
         if chart.run.id not in self._filled:
@@ -147,6 +149,8 @@ class ChartCache:
                     if chart := self._charts.get(run_id):
                         await self._bring_up_to_date(chart)
                         self._subscribers.notify(run_id)
+                except DamagedError as error:
+                    log.info("the chart of run %s stays as it is: %s", run_id, error)
                 except UnavailableError as error:
                     log.info("the chart of run %s waits: %s", run_id, error)
                     self._stale.add(run_id)

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from app.charts.cache import RETRY_S, ChartCache
 from app.charts.colours import PALETTE
-from app.errors import GoneError, UnavailableError
+from app.errors import DamagedError, GoneError, UnavailableError
 from app.schemas.limits import MAX_RACE
 from app.schemas.view import StepRange
 from app.storage.records import RunDeleted, RunEvent, RunRecord, RunSaved
@@ -79,7 +79,7 @@ class LatestRuns:
                     continue
                 if stored.shade is None:
                     self._give(stored.colour)
-                with suppress(GoneError):  # deleted in the meantime
+                with suppress(GoneError, DamagedError):  # deleted in the meantime, or cannot be read, as its row says
                     await self.charts.open(newest_of(stored))
             for chart in self.charts.all():
                 if chart.run.id not in {run.id for run in chosen}:
@@ -94,8 +94,9 @@ class LatestRuns:
         return colour
 
     def _give(self, colour: int) -> None:
-        self._colours.remove(colour)
-        self._colours.append(colour)
+        if colour in self._colours:  # and not damaged
+            self._colours.remove(colour)
+            self._colours.append(colour)
 
     def _choose(self, started: list[RunRecord]) -> list[RunRecord]:
         """Those of these runs, the newest last, that are to be shown."""

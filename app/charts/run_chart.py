@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
+from pydantic import ValidationError
 
 from app.charts.trajectory import Trajectory
+from app.errors import DamagedError
 from app.schemas.view import StepRange
 from app.storage.batch import Batch, Floats
 from app.storage.chunks import Times
@@ -17,6 +20,8 @@ from app.storage.store import Store
 from trainers import METHODS
 from trainers.problem import Parabola, make_data
 from trainers.theory.cost_surface import CostSurface
+
+log = logging.getLogger("lossboard.charts")
 
 MAX_SAMPLES = 20_000  # kept of a run's data, to be drawn one by one
 MAX_TIMES = 4000
@@ -102,12 +107,20 @@ async def draw(
 
 async def prepare(drawn: RunChart, store: Store) -> None:
     """Give a new chart what belongs to its run: the data, what is known of it, and the stored points."""
+    try:
+        await _prepare_data(drawn, store)
+    except (DamagedError, ValidationError) as error:  # its curves are drawn without
+        log.info("the data and params of run %s are not shown: %s", drawn.run.id, error)
+    await drawn.catch_up(store)
+
+
+async def _prepare_data(drawn: RunChart, store: Store) -> None:
     run = drawn.run
     if run.data_hash and run.method in METHODS:
         method = METHODS[run.method]
-        data = await store.get_data(run.data_hash)
-        drawn.data, drawn.samples = (data[0][:MAX_SAMPLES].copy(), data[1][:MAX_SAMPLES].copy()), len(data[0])
+        data = await store.get_data(run)
         params = method.params.model_validate(run.params)
+        drawn.data, drawn.samples = (data[0][:MAX_SAMPLES].copy(), data[1][:MAX_SAMPLES].copy()), len(data[0])
         drawn.updates_per_epoch = method.updates_per_epoch(params, drawn.samples)
         if "lr" in run.varied:
             drawn.lr_limit = method.lr_limit(params, make_data(*data))
@@ -115,7 +128,6 @@ async def prepare(drawn: RunChart, store: Store) -> None:
             drawn.parabola = parabola_of(data)
         elif drawn.names is None:
             drawn.surface = CostSurface.of(make_data(*data))
-    await drawn.catch_up(store)
 
 
 def parabola_of(data: tuple[Floats, Floats]) -> Parabola:

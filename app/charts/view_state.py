@@ -29,7 +29,11 @@ class ViewState:
 
     async def load(self) -> None:
         """Read the view as it was left. Parts that this Lossboard does not know, or no longer allows, are dropped."""
-        self._view = self._stored = _valid(await self._store.get_setting(SETTING) or {})
+        stored = await self._store.get_setting(SETTING) or {}
+        if not isinstance(stored, dict):
+            log.warning("the stored view cannot be used; it has its defaults again")
+            stored = {}
+        self._view = self._stored = _valid(stored)
 
     def get(self) -> View:
         """The view as it is now."""

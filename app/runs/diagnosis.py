@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from app.errors import GoneError
+from pydantic import ValidationError
+
+from app.errors import DamagedError, GoneError
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from trainers import METHODS
@@ -19,8 +21,8 @@ async def why_of(store: Store, record: RunRecord) -> str | None:
     if method is None or record.data_hash is None:
         return None
     try:
-        data = await store.get_data(record.data_hash)
-    except GoneError:  # the run is being deleted
+        data = await store.get_data(record)
+        params = method.params.model_validate(record.params)
+    except (GoneError, DamagedError, ValidationError):  # the run is being deleted, or what is stored of it is damaged
         return record.why
-    params = method.params.model_validate(record.params)
     return await asyncio.to_thread(lambda: why(method, params, make_data(*data), record.status, record.step))

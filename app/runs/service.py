@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -12,13 +13,15 @@ from typing import Any
 
 from app.charts.colours import shades
 from app.charts.latest import LatestRuns
-from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
+from app.errors import ConflictError, DamagedError, GoneError, NotFoundError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
 from app.runs.progress import note_points
 from app.runs.scheduler import Scheduler
 from app.runs.validation import Plan
 from app.storage.records import RunRecord
 from app.storage.store import Store
+
+log = logging.getLogger("lossboard.runs")
 
 INTERRUPTED = "The board ended while this run was under way."
 
@@ -42,11 +45,18 @@ class RunService:
         """
         left_behind = await self._store.unfinished_runs()
         for record in left_behind:
-            if last := await self._store.last_batch(record):
-                note_points(record, last)
+            with contextlib.suppress(DamagedError):  # which its record says from now on
+                if last := await self._store.last_batch(record):
+                    note_points(record, last)
             record.status, record.ended_at, record.error = "interrupted", time.time(), INTERRUPTED
-        await asyncio.gather(*map(self._store.save_run, left_behind))
+        await asyncio.gather(*map(self._save_interrupted, left_behind))
         await self._scheduler.start()
+
+    async def _save_interrupted(self, record: RunRecord) -> None:
+        try:
+            await self._store.save_run(record)
+        except DamagedError as error:
+            log.warning("that run %s was interrupted cannot be stored: %s", record.id, error)
 
     async def create(self, plan: Plan) -> RunRecord:
         """Store a new run and start it, or queue it if every slot is taken."""

@@ -56,6 +56,7 @@ class Run(ResponseModel):
         list[list[int]],
         Field(description="Numbers of records, as in missing, that came from a journal without checksums."),
     ]
+    damage: Annotated[str | None, Field(description="What is stored of it and cannot be read; null: it is sound.")]
     why: Annotated[str | None, Field(description="Why it diverges, oscillates or creeps, where that can be said.")]
     group: str | None
     varied: dict[str, Any]

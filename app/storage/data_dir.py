@@ -9,7 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.storage.database import DATABASE_FILE, POLL_S, Database, DatabaseError, DatabaseLockedError
+from app.storage.database import DATABASE_FILE, POLL_S, Database, DatabaseLockedError
+from app.storage.faults import DatabaseError
 
 log = logging.getLogger("lossboard.data")
 
@@ -21,11 +22,23 @@ class DataDirError(Exception):
 
 
 def claim(folder: Path) -> FileLock:
-    """Make the folder, take it for this process, and see that its database can be used.
+    """Make the folder, take it for this process, and see that its database can be used. Keep what is returned for as
+    long as the board lives. Waits while another program holds the database, and says so once. Raises DataDirError or
+    DatabaseError."""
+    lock = take(folder)
+    try:
+        wait_until_free(lambda: Database(folder / DATABASE_FILE).close())
+    except DatabaseError:
+        lock.release()
+        raise
+    return lock
+
+
+def take(folder: Path) -> FileLock:
+    """Make the folder, and take it for this process. Raises DataDirError.
 
     The lock is the operating system's, on a file in the folder: it is gone with the process, whatever ends that, and
-    the file that stays behind means nothing. Keep what is returned for as long as the board lives. Waits while another
-    program holds the database, and says so once. Raises DataDirError or DatabaseError.
+    the file that stays behind means nothing.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,11 +54,6 @@ def claim(folder: Path) -> FileLock:
         raise DataDirError(
             f"The data folder {folder} cannot be used: {reason}. Choose another with --data-dir."
         ) from error
-    try:
-        wait_until_free(lambda: Database(folder / DATABASE_FILE).close())
-    except DatabaseError:
-        lock.release()
-        raise
     return lock
 
 

@@ -14,8 +14,11 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.errors import UnavailableError
-from app.storage import chunks
+from app.errors import DamagedError, UnavailableError
+from app.storage.copies import decode
+from app.storage.faults import DatabaseError, is_damage
+from app.storage.migrations import migrate
+from app.storage.rebuild import damage_that_stops, rebuild_at_start
 
 log = logging.getLogger("lossboard.database")
 
@@ -24,38 +27,9 @@ PATIENCE_S = 5.0  # that writing or reading waits for another program that holds
 POLL_S = 0.2  # between two looks whether the file is free
 MAX_BATCH = 1000  # works in one transaction
 LOG_INTERVAL_S = 60.0  # between two warnings of the same words
-SCHEMA_VERSION = 2
-_SCHEMA = f"""
-CREATE TABLE runs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their making; never used twice
-    id TEXT NOT NULL UNIQUE,
-    record TEXT NOT NULL,                      -- the RunRecord as JSON
-    status TEXT NOT NULL,
-    run_group TEXT,
-    data_hash TEXT,
-    next_seq INTEGER NOT NULL DEFAULT 0        -- the number of the next record to come
-);
-CREATE INDEX runs_by_status ON runs(status);
-CREATE INDEX runs_by_group ON runs(run_group);
-CREATE INDEX runs_by_data ON runs(data_hash);
-CREATE TABLE datasets (hash TEXT PRIMARY KEY, xy BLOB NOT NULL);  -- all x, then all y, float64
-CREATE TABLE deleted (id TEXT PRIMARY KEY);
-CREATE TABLE board (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-{chunks.TABLE}"""
-_FROM_1 = f"""
-ALTER TABLE points RENAME TO old_points;
-{chunks.TABLE}
-INSERT INTO points SELECT run, first, length(rows) / (8 * (1 + json_array_length(names))), names, -9e999, 9e999,
-    json_array(json_array(first, received_at)), NULL, rows FROM old_points;
-DROP TABLE old_points;
-"""  # noqa: S608  (no value comes from outside)
 
 type Work[T] = Callable[[sqlite3.Connection], T]
 type Queued = tuple[Work[object], Future[object]]
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the text says why and what to do."""
 
 
 class DatabaseLockedError(DatabaseError):
@@ -72,7 +46,7 @@ class Database:
 
     ``write`` returns when its work is on disk. ``read`` runs beside the writer in a connection of its own.
     UnavailableError where the file cannot be used just now, as on a full disk, or if another program holds it for
-    longer than ``patience_s``: whoever comes later then is not kept waiting.
+    longer than ``patience_s``: whoever comes later then is not kept waiting. DamagedError where it is damaged.
     """
 
     def __init__(
@@ -87,27 +61,12 @@ class Database:
         self._closed = False
         self._warned = _Warnings(clock)
         try:
-            connection = self._connect()
-            connection.execute("BEGIN IMMEDIATE")  # or another program writes
-            connection.execute("ROLLBACK")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise DatabaseError(
-                    f"{path} was written by a newer Lossboard (its format is {version}, this one knows"
-                    f" {SCHEMA_VERSION}). Update Lossboard, or choose another folder with --data-dir."
-                )
-            if version < SCHEMA_VERSION:
-                change = _FROM_1 if version else _SCHEMA
-                connection.executescript(f"BEGIN; {change} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-            for table in ("runs", "board"):  # what a start reads; to check every point would take as long as to read it
-                (found,) = connection.execute(f"PRAGMA quick_check('{table}')").fetchone()
-                if found != "ok":
-                    raise sqlite3.DatabaseError(f"it is damaged ({found.strip().splitlines()[-1]})")
+            connection = self._open()
         except sqlite3.Error as error:
             if is_locked(error):
                 raise DatabaseLockedError(waiting_for(path)) from error
             raise DatabaseError(
-                f"The database {path} cannot be opened: {error}. Choose another folder with --data-dir."
+                f"The database {path} cannot be opened: {error}. {_advice(error)} another folder with --data-dir."
             ) from error
         self._queue: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, args=(connection,), name="database-writer", daemon=True)
@@ -133,8 +92,26 @@ class Database:
         for connection in self._readers:
             connection.close()
 
+    def _open(self) -> sqlite3.Connection:
+        """The writing connection, once the file is one to work on."""
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")  # or another program writes
+            connection.execute("ROLLBACK")
+            migrate(connection, self._path)
+            damage = damage_that_stops(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if not damage:
+            return connection
+        connection.close()
+        rebuild_at_start(self._path, damage)
+        return self._connect()
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=self._poll_s, isolation_level=None, check_same_thread=False)
+        connection.text_factory = decode
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -164,8 +141,8 @@ class Database:
         try:
             return work(connection)
         finally:
-            if connection.in_transaction:  # some errors end it
-                connection.execute("COMMIT")
+            with suppress(sqlite3.DatabaseError):  # some errors end it, and damage that work has met is told here again
+                connection.execute("ROLLBACK")
 
     def _write_all(self, connection: sqlite3.Connection) -> None:
         waiting: list[Queued] = []
@@ -199,7 +176,12 @@ class Database:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                self._warned.warn(error)
+                raise DamagedError(_words_of_damage(error)) from error
+            if not isinstance(error, sqlite3.OperationalError):
+                raise
             self._warned.warn(error)
             raise UnavailableError(_words_of(error)) from error
 
@@ -264,6 +246,16 @@ def _words_of(error: sqlite3.Error) -> str:
     return f"{what}. Try again; if its disk is full, make room first."
 
 
+def _words_of_damage(error: sqlite3.Error) -> str:
+    return f"The database is damaged ({error}). `lossboard check` tells more, and what can be done."
+
+
+def _advice(error: sqlite3.Error) -> str:
+    if isinstance(error, sqlite3.OperationalError) or not is_damage(error):
+        return "Choose"
+    return "`lossboard check` tells more; put a backup in its place with `lossboard restore`, or choose"
+
+
 def _begun(items: Iterable[Queued]) -> list[Queued]:
     """Those that can no longer be cancelled by an asker who went away, as they are marked as running."""
     return [item for item in items if item[1].set_running_or_notify_cancel()]
@@ -280,17 +272,32 @@ def _commit(connection: sqlite3.Connection, batch: list[Queued]) -> None:
             except Exception as error:
                 if not connection.in_transaction:  # SQLite has undone all of it already, as on a full disk
                     raise
-                connection.execute("ROLLBACK TO work")
                 outcomes.append((future, None, error))
+                connection.execute("ROLLBACK TO work")
             connection.execute("RELEASE work")
         connection.execute("COMMIT")
     except Exception as error:  # nothing of this batch is stored, and each asker hears why
-        outcomes = [(future, None, error) for _, future in batch]
+        own = {id(future): failure for future, _, failure in outcomes}
+        outcomes = [(future, None, own.get(id(future)) or error) for _, future in batch]
         if connection.in_transaction:
             with suppress(sqlite3.Error):  # it is tried again before the next transaction
                 connection.execute("ROLLBACK")
+        if len(batch) > 1 and isinstance(error, sqlite3.Error) and is_damage(error):
+            _commit_one_by_one(connection, batch)
+            return
     for future, value, failure in outcomes:
         if failure is None:
             future.set_result(value)
         else:
             future.set_exception(failure)
+
+
+def _commit_one_by_one(connection: sqlite3.Connection, batch: list[Queued]) -> None:
+    """Each work in a transaction of its own: damage that one of them meets, SQLite tells to all in the transaction."""
+    for item in batch:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            item[1].set_exception(error)
+        else:
+            _commit(connection, [item])

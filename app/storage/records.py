@@ -4,12 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Container
+import zlib
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any
 
+import pydantic_core
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from app.schemas.limits import MAX_WHOLE
 from app.schemas.responses import Status
 from app.storage.batch import Batch
+from app.storage.faults import CorruptError, damage_found
+
+
+def _checked(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not all(isinstance(one.get("step"), int | float) and isinstance(one.get("params"), dict) for one in changes):
+        raise ValueError("a change has a step and params")
+    return changes
+
+
+def _checked_asked(asked: dict[str, Any]) -> dict[str, Any]:
+    kinds = {"stop": bool, "hold": str, "steps": int, "params": dict}
+    if not all(isinstance(asked[name], kind) for name, kind in kinds.items() if name in asked):
+        raise ValueError("what is asked of a run is stop, hold, steps and params")
+    return asked
+
+
+type Time = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]  # until the year 9999
+type Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+type Range = Annotated[list[int], Field(min_length=2, max_length=2)]
+type Share = Annotated[float, Field(ge=0, le=1)]
+type Asked = Annotated[dict[str, Any], AfterValidator(_checked_asked)]
+type Changes = Annotated[list[dict[str, Any]], AfterValidator(_checked)]
+
+UNREADABLE = "What is stored of it, apart from its points, cannot be read."
+CHANGED = "What is stored of it, apart from its points, is not what was once stored: its checksum is wrong."
 
 MAX_RANGES = 1000  # of record numbers: every open page is sent all of them
 
@@ -23,27 +53,28 @@ class RunRecord:
     method: str
     params: dict[str, Any]
     status: Status
-    created_at: float
-    number: int = 0
-    colour: int = 0
+    created_at: Time
+    number: Whole = 0
+    colour: Whole = 0
     group: str | None = None
-    total_steps: int | None = None
+    total_steps: Whole | None = None
     data_hash: str | None = None
-    step: int | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
+    step: Whole | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
     last: dict[str, float] = field(default_factory=dict)
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    result: dict[str, float] = field(default_factory=dict)
+    changes: Changes = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
-    asked: dict[str, Any] = field(default_factory=dict)  # control that goes on holding: stop, hold, steps, params
+    asked: Asked = field(default_factory=dict)  # control that goes on holding: stop, hold, steps, params
     why: str | None = None
     varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
-    shade: float | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
+    shade: Share | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
     first_loss: float | None = None
-    steps_to_1_percent: int | None = None  # the first step with at most that much of the first loss
-    missing: list[list[int]] = field(default_factory=list)  # [begin, end) of the numbers of records that never came
-    unchecked: list[list[int]] = field(default_factory=list)  # of those that came from a journal without checksums
+    steps_to_1_percent: Whole | None = None  # the first step with at most that much of the first loss
+    missing: list[Range] = field(default_factory=list)  # [begin, end) of the numbers of records that never came
+    unchecked: list[Range] = field(default_factory=list)  # of those that came from a journal without checksums
+    damage: str | None = None  # a sentence: what is stored of the run and cannot be read
 
     @property
     def final_loss(self) -> float | None:
@@ -60,13 +91,30 @@ class RunRecord:
         """The record as it is stored."""
         return json.dumps(dataclasses.asdict(self))
 
+    def to_row(self) -> tuple[Any, ...]:
+        """What is stored of it in the columns record, crc32, status, run_group and data_hash."""
+        text = self.to_json()
+        return text, zlib.crc32(text.encode()), self.status, self.group, self.data_hash
+
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The record that was stored, maybe by an older or a newer Lossboard: keys that are not known are ignored, and
-        those that lack have their defaults."""
-        stored = json.loads(text)
-        known = {name: stored[name] for name in _FIELDS if name in stored}
-        return cls(**(_REQUIRED | known))
+    def from_row(cls, row: Sequence[Any]) -> RunRecord:
+        """The record in a row of the database, whose columns ``COLUMNS`` names; it may be of an older or a newer
+        Lossboard: keys that are not known are ignored, and those that lack have their defaults. So has what cannot be
+        read, and ``damage`` says what that is."""
+        number, run_id, status, group, data_hash, text, checksum = row
+        try:
+            with damage_found():
+                stored = _object(pydantic_core.from_json(text))
+                if checksum is not None and zlib.crc32(text) != checksum:
+                    stored["damage"] = CHANGED
+        except CorruptError:
+            stored = {"name": f"damaged run {number}", "status": status, "group": group, "damage": UNREADABLE}
+        stored |= {"id": str(run_id), "number": number, "data_hash": data_hash}
+        record, lost = _validated(_REQUIRED | {name: stored[name] for name in _FIELDS if name in stored})
+        if lost:
+            what = ", ".join(sorted(lost))
+            record.damage = f"What is stored as its {what} cannot be read, or is of a later Lossboard."
+        return record
 
 
 def without_range(ranges: list[list[int]], begin: int, end: int) -> list[list[int]]:
@@ -117,3 +165,23 @@ _REQUIRED: dict[str, Any] = {
     "status": "interrupted",
     "created_at": 0.0,
 }
+_ADAPTER = TypeAdapter(RunRecord)
+COLUMNS = "number, id, status, run_group, data_hash, CAST(record AS BLOB), crc32"  # as bytes: it may be no UTF-8
+
+
+def _object(stored: Any) -> dict[str, Any]:
+    if not isinstance(stored, dict):
+        raise TypeError("a record is a JSON object")
+    return stored
+
+
+def _validated(fields: dict[str, Any]) -> tuple[RunRecord, set[str]]:
+    """A record of these fields; those that are not valid have their defaults, and are named."""
+    lost: set[str] = set()
+    while True:
+        kept = {name: value for name, value in fields.items() if name not in lost}
+        defaults = {name: value for name, value in _REQUIRED.items() if name in lost}
+        try:
+            return _ADAPTER.validate_python(defaults | kept), lost
+        except ValidationError as error:
+            lost |= {str(one["loc"][0]) for one in error.errors(include_url=False, include_input=False)}

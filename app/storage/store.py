@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import json
+import logging
 import math
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from app.errors import GoneError, UnavailableError
+from app.errors import DamagedError, GoneError, UnavailableError
 from app.events import Subscribers
 from app.storage import chunks
 from app.storage.batch import Batch, Floats, Point
 from app.storage.chunks import RangeOfRecords, Times
-from app.storage.database import Database, is_full
+from app.storage.database import Database, Work, is_full
+from app.storage.faults import CorruptError, damage_found
+from app.storage.rebuild import REBUILD
 from app.storage.records import (
+    COLUMNS,
     MAX_RANGES,
     PointsAdded,
     RunDeleted,
@@ -32,6 +37,10 @@ from app.storage.records import (
     with_range,
     without_range,
 )
+
+log = logging.getLogger("lossboard.store")
+
+ADVICE = "`lossboard check` tells more, and what can be done."
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,14 @@ class GapError(Exception):
 
 
 class Store:
-    """Everything the board remembers. Writing returns once it is on disk; then subscribers are told what changed."""
+    """Everything the board remembers. Writing returns once it is on disk; then subscribers are told what changed.
+
+    Of a run that is damaged, reading raises DamagedError; its record says so from then on.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._damage: dict[str, str] = {}  # found since the start, by run id
         self._subscribers = Subscribers[RunEvent]()
         self.subscribe = self._subscribers.subscribe
 
@@ -86,6 +99,7 @@ class Store:
 
     async def save_run(self, record: RunRecord) -> None:
         """Store what changed in a run, as it is now."""
+        record.damage = record.damage or self._damage.get(record.id)
         row = _row(record)  # before anyone changes it again
         await self._database.write(lambda db: db.execute(_UPDATE, row))
         self._subscribers.notify(RunSaved(record))
@@ -98,8 +112,8 @@ class Store:
         """The run, or None."""
 
         def work(db: sqlite3.Connection) -> RunRecord | None:
-            row = db.execute("SELECT record FROM runs WHERE id = ?", (run_id,)).fetchone()
-            return RunRecord.from_json(row[0]) if row else None
+            row = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+            return RunRecord.from_row(row) if row else None
 
         return await self._database.read(work)
 
@@ -117,10 +131,10 @@ class Store:
         def work(db: sqlite3.Connection) -> tuple[list[RunRecord], int]:
             total = db.execute(f"SELECT count(*) FROM runs WHERE {condition}", values).fetchone()[0]  # noqa: S608
             rows = db.execute(
-                f"SELECT record FROM runs WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?",  # noqa: S608
+                f"SELECT {COLUMNS} FROM runs WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?",  # noqa: S608
                 (*values, limit, offset),
             )
-            return [RunRecord.from_json(row[0]) for row in rows], total
+            return [RunRecord.from_row(row) for row in rows], total
 
         return await self._database.read(work)
 
@@ -137,8 +151,8 @@ class Store:
         """The newest runs that do not wait in the queue, newest first."""
 
         def work(db: sqlite3.Connection) -> list[RunRecord]:
-            query = "SELECT record FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"
-            return [RunRecord.from_json(row[0]) for row in db.execute(query, (limit,))]
+            query = f"SELECT {COLUMNS} FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"  # noqa: S608
+            return [RunRecord.from_row(row) for row in db.execute(query, (limit,))]
 
         return await self._database.read(work)
 
@@ -146,31 +160,34 @@ class Store:
         """Runs that have no terminal status: after a restart, those that the last board left behind."""
 
         def work(db: sqlite3.Connection) -> list[RunRecord]:
-            rows = db.execute("SELECT record FROM runs WHERE status IN ('queued', 'running', 'paused')")
-            return [RunRecord.from_json(row[0]) for row in rows]
+            query = f"SELECT {COLUMNS} FROM runs WHERE status IN ('queued', 'running', 'paused')"  # noqa: S608
+            rows = db.execute(query)
+            return [RunRecord.from_row(row) for row in rows]
 
         return await self._database.read(work)
 
     async def delete_run(self, record: RunRecord) -> None:
         """Forget a run, its points, and its data if no other run has the same; UnavailableError, and nothing of it is
-        forgotten, where that cannot be stored."""
+        forgotten, where that cannot be stored. What of them is damaged stays, without a run: to delete it could free
+        what belongs to others."""
+        sound = await self._sound_tables(record)
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM points WHERE run = ?", (record.number,))
-            db.execute("DELETE FROM runs WHERE number = ?", (record.number,))
-            db.execute("INSERT OR IGNORE INTO deleted VALUES (?)", (record.id,))
-            db.execute(
-                "DELETE FROM datasets WHERE hash = :hash AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = :hash)",
-                {"hash": record.data_hash},
-            )
+        def work(db: sqlite3.Connection, tables: Collection[str]) -> None:
+            db.execute("DELETE FROM runs WHERE number = :number", vars(record))
+            db.execute("INSERT OR IGNORE INTO deleted VALUES (:id)", vars(record))
+            unused = "hash = :data_hash AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = :data_hash)"
+            for table, which in (("points", "run = :number"), ("datasets", unused)):
+                if table in tables:
+                    db.execute(f"DELETE FROM {table} WHERE {which}", vars(record))  # noqa: S608
 
         try:
-            await self._database.write(work)
+            await self._write_around_damage(lambda db: work(db, sound), lambda db: work(db, ()))
         except UnavailableError as error:
             if is_full(error.__cause__):
                 words = "The disk is full, and to delete takes a little room, too. Nothing was deleted; make room,"
                 raise UnavailableError(f"{words} then delete again.") from error
             raise
+        self._damage.pop(record.id, None)
         self._subscribers.notify(RunDeleted(record))
 
     async def was_deleted(self, run_id: str) -> bool:
@@ -190,9 +207,10 @@ class Store:
         Records that had been missing take their place. The sequence number is checked and advanced in the transaction
         that stores the records, so two posts of one batch at the same time store it once.
         """
+        record.damage = record.damage or self._damage.get(record.id)
         before = dataclasses.replace(record)  # before anyone changes it again
 
-        def work(db: sqlite3.Connection) -> Appended:
+        def work(db: sqlite3.Connection, *, merge: bool = True) -> Appended:
             row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
             if row is None:  # it was deleted while this batch was on its way
                 raise GoneError(f"The run {record.id} was deleted.")
@@ -204,9 +222,10 @@ class Store:
             changed.update(_ranges(before, wanted, new, filled, unchecked=unchecked))
             if changed:
                 db.execute(_UPDATE, _row(dataclasses.replace(before, **changed)))
-            return _store_records(db, record.number, wanted, new, filled)
+            return _store_records(db, record.number, wanted, new, filled, merge=merge)
 
-        appended = await self._database.write(work)
+        async with self._noticing(record, "points"):
+            appended = await self._write_around_damage(work, lambda db: work(db, merge=False))
         if changed:
             for name, value in changed.items():
                 setattr(record, name, value)
@@ -222,58 +241,97 @@ class Store:
     ) -> RangeOfRecords:
         """The records of a run with steps from ``low`` to ``high``, all of them or, where there are many more than
         ``enough``, at least those with the extremes."""
-        return await self._database.read(lambda db: chunks.read(db, record.number, low, high, enough))
+        return await self._read_points(record, lambda db: chunks.read(db, record.number, low, high, enough))
 
     async def some_batches(
         self, record: RunRecord, start: int, at_most: int, low: float = -math.inf, high: float = math.inf
     ) -> list[Batch]:
         """The chunks from record ``start`` on that hold steps from ``low`` to ``high``, at most so many: for reading a
         long run in constant memory."""
-        return await self._database.read(
-            lambda db: list(itertools.islice(chunks.batches(db, record.number, start, low, high), at_most))
+        return await self._read_points(
+            record, lambda db: list(itertools.islice(chunks.batches(db, record.number, start, low, high), at_most))
         )
 
     async def count(self, record: RunRecord) -> int:
         """How many records a run has."""
         query = "SELECT next_seq FROM runs WHERE number = ?"
-        return await self._database.read(lambda db: (db.execute(query, (record.number,)).fetchone() or (0,))[0])
+        return await self._read_points(
+            record, lambda db: int((db.execute(query, (record.number,)).fetchone() or (0,))[0])
+        )
 
     async def last_batch(self, record: RunRecord) -> Batch | None:
         """The newest stored points of a run, or None if there are none."""
-        return await self._database.read(lambda db: chunks.last(db, record.number))
+        return await self._read_points(record, lambda db: chunks.last(db, record.number))
 
     async def point_at(self, record: RunRecord, step: float) -> Point | None:
         """The newest record that is no later than this step; None if there is none. Steps must ascend."""
-        return await self._database.read(lambda db: chunks.point_at(db, record.number, step))
+        return await self._read_points(record, lambda db: chunks.point_at(db, record.number, step))
 
     async def metric_names(self, record: RunRecord) -> list[str]:
         """Every metric that the run has logged, in the order of first appearance."""
-        return await self._database.read(lambda db: chunks.metric_names(db, record.number))
+        return await self._read_points(record, lambda db: chunks.metric_names(db, record.number))
 
     async def times(self, record: RunRecord) -> Times:
         """Some steps and when they came in, in the order in which they did."""
-        return await self._database.read(lambda db: chunks.times(db, record.number))
+        return await self._read_points(record, lambda db: chunks.times(db, record.number))
 
-    async def get_data(self, data_hash: str) -> tuple[Floats, Floats]:
-        """The x and y stored under this hash."""
+    async def check_points(self, record: RunRecord, *, whole: bool = True) -> None:
+        """Read the points of a run and its data for nothing but to see whether they can be read; not ``whole``: what
+        the heads of the chunks tell, which takes no time. DamagedError."""
 
-        def work(db: sqlite3.Connection) -> tuple[Floats, Floats]:
-            row = db.execute("SELECT xy FROM datasets WHERE hash = ?", (data_hash,)).fetchone()
-            if row is None:
-                raise GoneError("This data was deleted with the last run that had it.")
-            x, y = np.frombuffer(row[0], "<f8").reshape(2, -1)
-            return x, y
+        def work(db: sqlite3.Connection) -> None:
+            row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
+            if row is None:  # it was deleted meanwhile
+                return
+            lacking = chunks.gaps(chunks.ranges(db, record.number), row[0], record.missing)
+            if lacking:
+                raise CorruptError(f"records {lacking[0][0]} to {lacking[0][1] - 1} are not there")
+            for _ in chunks.batches(db, record.number, 0) if whole else ():
+                pass
 
-        return await self._database.read(work)
+        await self._read_points(record, work)
+
+    async def look_for_damage(self) -> None:
+        """Look at every run, briefly, and mark those that are damaged."""
+        offset = 0
+        try:
+            while runs := (await self.list_runs(limit=100, offset=offset))[0]:
+                for record in runs:
+                    if record.damage is not None:
+                        log.warning("run %s (%s) is damaged: %s", record.name, record.id, record.damage)
+                    with contextlib.suppress(DamagedError):
+                        await self.check_points(record, whole=False)
+                offset += len(runs)
+        except UnavailableError as error:
+            log.warning("not all runs could be looked at for damage: %s", error)
+
+    async def get_data(self, record: RunRecord) -> tuple[Floats, Floats]:
+        """The x and y that a run runs on."""
+
+        def work(db: sqlite3.Connection) -> tuple[Floats, Floats] | None:
+            row = db.execute("SELECT xy FROM datasets WHERE hash = ?", (record.data_hash,)).fetchone()
+            if row is None and not db.execute("SELECT 1 FROM runs WHERE number = ?", (record.number,)).fetchone():
+                return None
+            return decode_data(record.data_hash, row[0] if row else b"")
+
+        async with self._noticing(record, "data"):
+            data = await self._database.read(_noticing_damage(work))
+        if data is None:
+            raise GoneError("This data was deleted with the last run that had it.")
+        return data
 
     async def get_setting(self, key: str) -> Any:
-        """A value of the board's own (which axes, say), or None."""
+        """A value of the board's own (which axes, say), or None; None, too, if it is damaged."""
 
         def work(db: sqlite3.Connection) -> Any:
             row = db.execute("SELECT value FROM board WHERE key = ?", (key,)).fetchone()
             return json.loads(row[0]) if row else None
 
-        return await self._database.read(work)
+        try:
+            return await self._database.read(_noticing_damage(work))
+        except CorruptError as error:
+            log.warning("the setting %r cannot be read (%s); it has its default again", key, error)
+            return None
 
     async def put_setting(self, key: str, value: Any) -> None:
         """Remember a value of the board's own."""
@@ -284,16 +342,93 @@ class Store:
         """Write what is queued and close the file."""
         self._database.close()
 
+    async def _sound_tables(self, record: RunRecord) -> set[str]:
+        """The tables in which what belongs to a run can be read."""
+        sound = set()
+        with contextlib.suppress(DamagedError):
+            await self.check_points(record)
+            sound.add("points")
+        with contextlib.suppress(DamagedError):
+            if record.data_hash:
+                await self.get_data(record)
+            sound.add("datasets")
+        return sound
 
-_UPDATE = "UPDATE runs SET record = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?"
+    async def _write_around_damage[T](self, work: Work[T], less: Work[T]) -> T:
+        """Do ``work``; or ``less``, should that meet damage, maybe a neighbour's. If that cannot be done either, the
+        database is to be rebuilt when the board starts again."""
+        try:
+            return await self._database.write(_noticing_damage(work))
+        except (DamagedError, CorruptError) as error:
+            log.warning("what is to be stored meets damage: %s", error)
+        try:
+            return await self._database.write(_noticing_damage(less))
+        except (DamagedError, CorruptError) as error:
+            with contextlib.suppress(DamagedError):
+                await self.put_setting(REBUILD, str(error))
+            raise
+
+    async def _read_points[T](self, record: RunRecord, work: Work[T]) -> T:
+        async with self._noticing(record, "points"):
+            return await self._database.read(_noticing_damage(work))
+
+    @contextlib.asynccontextmanager
+    async def _noticing(self, record: RunRecord, what: str) -> AsyncIterator[None]:
+        """Damage that is found in this block is that of a run: from then on its record says so."""
+        try:
+            yield
+        except CorruptError as error:
+            damage = f"Its {what} cannot be read ({error}); {ADVICE}"
+            if record.damage is None and record.id not in self._damage:
+                log.warning("run %s (%s) is damaged: %s", record.name, record.id, damage)
+                record.damage = self._damage[record.id] = damage
+                await self._mark(record, damage)
+            raise DamagedError(f"The run {record.name} ({record.id}) is damaged. {damage}") from error
+
+    async def _mark(self, record: RunRecord, damage: str) -> None:
+        """Store that a run is damaged, and tell it."""
+
+        def work(db: sqlite3.Connection) -> None:
+            row = db.execute(f"SELECT {COLUMNS} FROM runs WHERE number = ?", (record.number,)).fetchone()  # noqa: S608
+            stored = RunRecord.from_row(row) if row else None
+            if stored and stored.damage is None:
+                stored.damage = damage
+                db.execute(_UPDATE, _row(stored))
+
+        try:
+            await self._database.write(_noticing_damage(work))
+        except (UnavailableError, CorruptError) as error:
+            log.info("the damage of run %s cannot be noted: %s", record.id, error)
+        self._subscribers.notify(RunSaved(record))
 
 
-def _store_records(db: sqlite3.Connection, run: int, wanted: int, new: Batch, filled: Sequence[Batch]) -> Appended:
+def decode_data(data_hash: str | None, blob: bytes) -> tuple[Floats, Floats]:
+    """The x and y in a row of datasets. CorruptError if they are not those that were stored under this hash."""
+    if hashlib.sha256(blob).hexdigest() != data_hash:
+        raise CorruptError("it is not what was stored" if blob else "it is not there")
+    x, y = np.frombuffer(blob, "<f8").reshape(2, -1)
+    return x, y
+
+
+def _noticing_damage[T](work: Work[T]) -> Work[T]:
+    def noticing(db: sqlite3.Connection) -> T:
+        with damage_found():
+            return work(db)
+
+    return noticing
+
+
+_UPDATE = "UPDATE runs SET record = ?, crc32 = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?"
+
+
+def _store_records(
+    db: sqlite3.Connection, run: int, wanted: int, new: Batch, filled: Sequence[Batch], *, merge: bool
+) -> Appended:
     for found in filled:
         chunks.insert(db, run, found)
     if not len(new):
         return Appended(wanted, None, filled)
-    chunks.append(db, run, new, time.time())
+    chunks.append(db, run, new, time.time(), merge=merge)
     wanted = new.seq + len(new)
     db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, run))
     return Appended(wanted, new, filled)
@@ -313,4 +448,4 @@ def _ranges(record: RunRecord, wanted: int, new: Batch, filled: Sequence[Batch],
 
 
 def _row(record: RunRecord) -> tuple[Any, ...]:
-    return record.to_json(), record.status, record.group, record.data_hash, record.number
+    return *record.to_row(), record.number

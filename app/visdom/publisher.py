@@ -15,7 +15,7 @@ from app.charts.cache import ChartCache
 from app.charts.latest import LatestRuns
 from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
-from app.errors import GoneError, UnavailableError
+from app.errors import DamagedError, GoneError, UnavailableError
 from app.schemas.view import View
 from app.storage.records import RunRecord
 from app.storage.store import Store
@@ -132,6 +132,8 @@ class Publisher:
                     await self._publish(env, await self._single_run_windows(chart))
             except GoneError:  # deleted meanwhile: its env is outdated again, and will go
                 return
+            except DamagedError as error:
+                log.info("the windows of run %s stay as they are: %s", run_id, error)
             except (VisdomError, UnavailableError) as error:
                 log.info("the windows of run %s wait: %s", run_id, error)
                 self._outdated.add(run_id)

@@ -9,7 +9,8 @@ import pytest
 
 from app.errors import UnavailableError
 from app.services import StartError, when_free
-from app.storage.database import DatabaseError, DatabaseLockedError
+from app.storage.database import DatabaseLockedError
+from app.storage.faults import DatabaseError
 
 pytestmark = pytest.mark.anyio
 

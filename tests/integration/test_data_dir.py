@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.storage.data_dir import DataDirError, claim
-from app.storage.database import DatabaseError
+from app.storage.faults import DatabaseError
 from tests.harness.boards import PATIENCE, BoardProcess
 
 CLAIM = "import sys; from pathlib import Path; from app.storage.data_dir import claim; claim(Path(sys.argv[1]))"
@@ -87,7 +87,7 @@ def test_a_database_of_a_newer_lossboard(tmp_path: Path) -> None:
     assert "99" in words
 
 
-def test_a_database_that_is_none_or_another_programs_or_damaged(tmp_path: Path) -> None:
+def test_a_database_that_is_none_or_another_programs(tmp_path: Path) -> None:
     file = tmp_path / "lossboard.sqlite3"
     file.write_text("not a database, but long enough to be read as one" * 100)
     assert f"{file} cannot be opened" in refusal(tmp_path)
@@ -97,17 +97,6 @@ def test_a_database_that_is_none_or_another_programs_or_damaged(tmp_path: Path) 
             database.executescript(f"CREATE TABLE IF NOT EXISTS runs (x); PRAGMA user_version = {version}")
         database.close()
         assert f"{file} cannot be opened" in refusal(tmp_path)
-    file.unlink()
-    claim(tmp_path).release()
-    with sqlite3.connect(file) as database:
-        rows = [(str(number), "x" * 1000, "finished") for number in range(500)]
-        database.executemany("INSERT INTO runs (id, record, status) VALUES (?, ?, ?)", rows)
-    database.close()
-    with file.open("r+b") as pages:
-        for place in range(20_000, file.stat().st_size, 5000):
-            pages.seek(place)
-            pages.write(b"\xa5" * 500)
-    assert f"{file} cannot be opened" in refusal(tmp_path)
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:

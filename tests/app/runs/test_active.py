@@ -144,7 +144,8 @@ def test_what_is_asked_of_a_run_is_in_its_record_as_it_is_stored() -> None:
     run.step(3)
     run.change({"lr": 0.2})
     run.stop()
-    again = Active(RunRecord.from_json(run.record.to_json()), launched=True)
+    text, checksum, *columns = run.record.to_row()
+    again = Active(RunRecord.from_row((1, run.record.id, *columns, text.encode(), checksum)), launched=True)
     assert again.control == run.control
 
 

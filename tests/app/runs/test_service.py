@@ -37,7 +37,7 @@ async def test_a_new_run_is_on_disk_before_it_starts(runs: Runs) -> None:
 
 async def test_a_new_run_has_the_data_it_runs_on(runs: Runs) -> None:
     record = await runs.stored(await runs.queue())
-    x, y = await runs.store.get_data(record.data_hash)
+    x, y = await runs.store.get_data(record)
     assert (x.tolist(), y.tolist()) == ([1, 2, 3], [2, 4, 6])
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.storage import chunks
 from app.storage.batch import Batch
 from app.storage.chunks import BUCKET_RECORDS
-from app.storage.database import DATABASE_FILE, Database
 
 NAMES = [("loss",), ("loss", "w"), ("acc",)]
 
@@ -86,22 +82,7 @@ def test_steps_may_come_in_any_order() -> None:
     assert [row[0] for some in found.records for row in some.rows.tolist()] == [5, 1, 7]
 
 
-@pytest.mark.anyio
-async def test_a_database_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
-    path = tmp_path / DATABASE_FILE
-    Database(path).close()
-    rows = np.array([[0, 1.5], [1, 2.5]])
-    old = sqlite3.connect(path)
-    old.executescript(
-        "DROP TABLE points; CREATE TABLE points (run INTEGER NOT NULL, first INTEGER NOT NULL, names TEXT NOT NULL,"
-        " received_at REAL NOT NULL, rows BLOB NOT NULL, PRIMARY KEY (run, first)); PRAGMA user_version = 1"
-    )
-    old.execute("INSERT INTO points VALUES (1, 0, ?, 1234.5, ?)", (json.dumps(["loss"]), rows.tobytes()))
-    old.commit()
-    old.close()
-    database = Database(path)
-    found = await database.read(lambda db: chunks.read(db, 1, 0, 0, 100))
-    assert found.total == 1
-    assert await database.read(lambda db: chunks.times(db, 1)) == [(0, 1234.5)]
-    assert await database.read(lambda db: chunks.last(db, 1).rows.tolist()) == rows.tolist()  # type: ignore[union-attr]
-    database.close()
+def test_a_step_of_minus_zero_is_no_damage() -> None:
+    db = table()
+    chunks.append(db, 1, Batch(0, ("loss",), np.array([[-0.0, 1.0], [-0.0, 2.0]])), 0.0)
+    assert [len(chunk) for chunk in chunks.batches(db, 1, 0)] == [2]

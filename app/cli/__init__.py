@@ -1,4 +1,5 @@
-"""The command `lossboard`: starts a board and keeps it until Ctrl-C; `lossboard sync` sends dead scripts' journals."""
+"""The command `lossboard`: starts a board and keeps it until Ctrl-C; `lossboard sync` sends dead scripts' journals; the
+commands that look after a board's data are in app/cli/data.py."""
 
 from __future__ import annotations
 
@@ -21,12 +22,14 @@ from pydantic import ValidationError
 
 import lossboard
 from app import assets
+from app.cli.data import backup, check, restore
+from app.cli.data import give_up as _give_up
 from app.main import create_app
 from app.middleware.host_check import is_loopback
 from app.runs import journals
 from app.settings import Settings
 from app.storage.data_dir import DataDirError, claim
-from app.storage.database import DatabaseError
+from app.storage.faults import DatabaseError
 
 M_ARENA_MAX = -8  # of glibc's mallopt
 
@@ -132,6 +135,10 @@ def sync(
         raise typer.Exit(1)
 
 
+for _command in (check, backup, restore):
+    commands.command()(_command)
+
+
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     """A listening socket, and the settings with the port it got. OSError if the address cannot be listened on."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -215,11 +222,6 @@ def _open(url: str) -> None:
         typer.echo("No browser could be opened; open the address above in one.")
 
 
-def _give_up(reason: str) -> None:
-    typer.echo(f"lossboard: {reason}", err=True)
-    raise typer.Exit(1)
-
-
 def _share_memory_and_time() -> None:
     """Of large batches glibc would keep the memory in a heap of each thread's own: two heaps do. And who waits for
     another thread's turn to end waits a millisecond, where Python would have it be five."""
@@ -234,7 +236,3 @@ def main() -> None:
     # Until uvicorn handles it. Not as SIGINT is handled: in the background job of a shell script that is ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     commands()
-
-
-if __name__ == "__main__":
-    main()
