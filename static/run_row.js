@@ -62,7 +62,8 @@ export class RunRow {
     this.renderHead();
     this.renderProgress();
     this.part("figures").replaceChildren(...figuresOf(run));
-    for (const [name, text] of [["words", explanationOf(run)], ["why", run.why ?? ""], ["flaws", flawsOf(run)]]) {
+    const happened = [["words", explanationOf(run)], ["why", run.why ?? ""], ["flaws", flawsOf(run)]];
+    for (const [name, text] of [["damage", run.damage ?? ""], ...happened]) {
       this.part(name).textContent = text;
       this.part(name).hidden = !text;
     }

@@ -19,6 +19,7 @@ const title = find("#look-name", HTMLElement);
 const slider = find("#look-step", HTMLInputElement);
 const values = find("#look-values", HTMLOutputElement);
 const latest = find("#look-latest", HTMLButtonElement);
+const damage = find("#look-damage", HTMLElement);
 const sample = find("#look-sample", HTMLSelectElement);
 const sampleLabel = find("label:has(#look-sample)", HTMLLabelElement, bar);
 
@@ -39,6 +40,7 @@ find("#look-all", HTMLButtonElement).addEventListener("click", () => selectRun(n
 export function renderSelectedRun({ methods, view, selected: run }) {
   const isHidden = !run || !view || !methods.length;
   bar.hidden = line.hidden = isHidden;
+  damage.hidden = isHidden || !run.damage;
   if (isHidden) {
     shown = "";
     return;
@@ -50,6 +52,7 @@ export function renderSelectedRun({ methods, view, selected: run }) {
   }
   sample.value = String(view.sample);
   chip.style.backgroundColor = run.colour;
+  damage.textContent = run.damage;
   title.textContent = title.title = nameOf(run);
   slider.max = String(run.step ?? 0);
   slider.disabled = run.step === null;

@@ -18,6 +18,8 @@ export interface Run {
   changes: { step: number; params: Record<string, any> }[];
   result: Record<string, any>;
   error: string | null;
+  /** What is stored of it and cannot be read. */
+  damage: string | null;
   why: string | null;
   missing: [number, number][];
   group: string | null;

@@ -16,6 +16,7 @@ let visdom = null; // as rendered last
 let sharedUrl = ""; // the address of the windows that all runs share
 let wanted = ""; // the address that the frame should show
 let loaded = ""; // the address that was loaded into it
+let damage = ""; // of the selected run, in words: if its points cannot be read, it has no windows
 let failedChecks = 0;
 
 /** @param {State} state */
@@ -30,6 +31,7 @@ export function renderVisdomFrame({ visdom: current, selected }) {
   }
   sharedUrl = visdom.url;
   wanted = selected?.visdom.url ?? sharedUrl;
+  damage = selected?.damage ?? "";
   alone.href = wanted;
   if (visdom.state !== "up") {
     if (isNews) {
@@ -55,7 +57,7 @@ function isElsewhere() {
 /** Visdom's page does not always reconnect by itself: when its websocket is closed for good, it stays offline. */
 setInterval(() => {
   passWindowCount();
-  failedChecks = visdom?.state === "up" && loaded && !isAlive() ? failedChecks + 1 : 0;
+  failedChecks = visdom?.state === "up" && loaded && !damage && !isAlive() ? failedChecks + 1 : 0;
   if (failedChecks >= MAX_FAILED_CHECKS) {
     failedChecks = 0;
     load();
@@ -93,6 +95,8 @@ frame.addEventListener("load", () => {
     page.documentElement.classList.add("embedded"); // the board's style sheet for Visdom then hides its bar
     frame.contentWindow?.addEventListener("pagehide", conceal);
     reveal();
+  } else if (damage) {
+    showCurtain(damage);
   } // else it is a page that waits for Visdom and loads itself again, or the browser's own, of no connection
 });
 
