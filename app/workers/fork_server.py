@@ -1,8 +1,9 @@
 """A program that imports what trainers need once, then forks a worker for each job in milliseconds.
 
-``python -m app.workers.fork_server BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}`` and ``{"kill": id}``,
-and writes ``{"ready": true}`` and ``{"ended": id, "code": exit code}``. When its standard input closes, at the board's
-request or its end, it kills its workers and ends. When it is killed itself, its workers end too.
+``python -m app.workers.fork_server BOARD_PID [torch]`` reads lines of JSON, ``{"run": {job}}``, ``{"kill": id}`` and
+``{"ping": true}``, and writes ``{"ready": true}``, ``{"started": id, "pid": process id}``, ``{"ended": id, "code": exit
+code}`` and ``{"pong": true}``. When its standard input closes, at the board's request or its end, it kills its workers
+and ends. When it is killed itself, its workers end too.
 """
 
 from __future__ import annotations
@@ -75,14 +76,26 @@ class ForkServer:
                         self._kill_all()
                         return
                     *lines, pending = (pending + received).split(b"\n")
-                    for line in lines:
-                        self._handle(json.loads(line))
+                    self._carry_out([json.loads(line) for line in lines])
 
-    def _handle(self, command: dict[str, Any]) -> None:
-        if "run" in command:
-            self._fork(Job(**command["run"]))
-        for pid, run_id in self._workers.items():
-            if run_id == command.get("kill"):
+    def _carry_out(self, commands: list[dict[str, Any]]) -> None:
+        """Commands that have come together, as after this process was suspended: what is to be killed by then is not
+        started any more."""
+        unwanted = {command.get("kill") for command in commands}
+        for command in commands:
+            match command:
+                case {"ping": _}:
+                    self._send({"pong": True})
+                case {"run": {"run_id": run_id}} if run_id in unwanted:
+                    self._send({"ended": run_id, "code": -signal.SIGKILL})
+                case {"run": job}:
+                    self._fork(Job(**job))
+                case {"kill": run_id}:
+                    self._kill(run_id)
+
+    def _kill(self, run_id: str) -> None:
+        for pid, own in self._workers.items():
+            if own == run_id:
                 os.kill(pid, signal.SIGKILL)
 
     def _fork(self, job: Job) -> None:
@@ -94,6 +107,7 @@ class ForkServer:
             return
         if pid:
             self._workers[pid] = job.run_id
+            self._send({"started": job.run_id, "pid": pid})
             return
         code = 1
         try:

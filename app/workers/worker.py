@@ -35,6 +35,7 @@ from trainers.problem import Data, make_data
 MAX_STEPS_AT_ONCE = 1000
 STEPPING_S = 0.05
 DATA_TIMEOUT_S = 30.0
+CATCH_UP_S = 0.25  # a slowed run that is later than that, as after the machine's sleep, does not catch up
 RETRY_S = 1.0  # after the board could not read it, as while another program holds its database
 MAX_WAIT_S = 60.0  # at 1e-300 steps a second, the time until the next step is more than a wait can take
 
@@ -82,11 +83,12 @@ class Training:
     params: Params
     data: Data
     result: dict[str, float]
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self._done = 0  # steps taken
-        self._stepped = -math.inf  # time.monotonic() of the last step
-        self._due = time.monotonic()  # of the next step, if the run is slowed
+        self._stepped = -math.inf  # clock() at the time of the last step
+        self._due = self.clock()  # that of the next step, if the run is slowed
 
     def go(self) -> str:
         """Take all steps. Returns the status in which the run ends."""
@@ -116,10 +118,10 @@ class Training:
     def _allowed(self) -> int:
         """How many steps may be taken now. If none, waits first, until one is due or the board asks for something."""
         left = self.run.steps_left(self._done)
-        now = time.monotonic()
+        now = self.clock()
         if left <= 0:
             self.run.wait(MAX_WAIT_S)
-            self._due = time.monotonic()  # the first step after a pause is taken at once
+            self._due = self.clock()  # the first step after a pause is taken at once
             return 0
         pace = self.params.steps_per_second
         if left < math.inf or not pace:  # single steps are asked for by hand, and taken at once
@@ -129,7 +131,7 @@ class Training:
             self.run.wait(min(self._due - now, MAX_WAIT_S))
             return 0
         self._stepped = now
-        self._due += 1 / pace
+        self._due = (self._due if now - self._due <= CATCH_UP_S else now) + 1 / pace
         return 1
 
     def _take_changes(self) -> None:
@@ -141,7 +143,7 @@ class Training:
         if changed:
             self.run.report_change(self._done, changed)
         if pace := changed.get("steps_per_second"):
-            self._due = max(time.monotonic(), self._stepped + 1 / pace)
+            self._due = max(self.clock(), self._stepped + 1 / pace)
 
     def _report(self, first: int, rows: list[Row]) -> bool:
         """Log the points of these steps, up to the first that has diverged. Returns whether one has."""

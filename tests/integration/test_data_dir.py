@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.data_dir import DataDirError, claim
+from app.storage.data_dir import LOCK_FILE, DataDirError, claim
 from app.storage.faults import DatabaseError
 from tests.harness.boards import PATIENCE, BoardProcess
+
+if sys.platform != "win32":
+    import fcntl
 
 CLAIM = "import sys; from pathlib import Path; from app.storage.data_dir import claim; claim(Path(sys.argv[1]))"
 
@@ -48,6 +53,11 @@ def refusal_under(folder: Path, *before: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
+def open_files() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_two_boards_on_one_folder(new_board: Callable[..., BoardProcess], tmp_path: Path) -> None:
     first = new_board(tmp_path / "data").start()
     (tmp_path / "link").symlink_to(tmp_path / "data")
@@ -65,6 +75,42 @@ def test_a_board_that_was_killed_holds_nothing(new_board: Callable[..., BoardPro
     claim(tmp_path).release()
     assert new_board(tmp_path).start().get("/api/runs")["total"] == 1
     assert "Another board" in refusal(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be deleted elsewhere")
+def test_a_deleted_lock_file_lets_no_second_board_onto_the_folder(tmp_path: Path) -> None:
+    held = claim(tmp_path)
+    (tmp_path / LOCK_FILE).unlink()
+    assert "Another board" in refusal(tmp_path)
+    held.release()
+    claim(tmp_path).release()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX locks")
+def test_a_folder_that_cannot_be_locked_is_held_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_flock = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "Bad file descriptor")  # as NFS refuses to lock what is open for reading only
+        real_flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    held = claim(tmp_path)
+    assert "Another board" in refusal(tmp_path)
+    held.release()
+    claim(tmp_path).release()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what is open is found as on Linux")
+def test_a_refused_claim_keeps_nothing_open(tmp_path: Path) -> None:
+    held = claim(tmp_path)
+    before = open_files()
+    refusal(tmp_path)
+    (tmp_path / LOCK_FILE).unlink()
+    refusal(tmp_path)
+    assert open_files() == before
+    held.release()
 
 
 def test_something_is_in_the_way(tmp_path: Path) -> None:
