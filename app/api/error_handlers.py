@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.errors import ApiError, message_of
+from app.log import out_of_files
 
 MAX_REASONS = 20  # in one response: a request may be wrong in a million places
 MAX_PART = 200  # characters of one part of a place: an unknown key may be of any length
@@ -41,6 +42,13 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def _left(_: Request, __: ClientDisconnect) -> Response:
         return Response(status_code=400)  # it is not read: the client went away in the middle of the body
+
+    @app.exception_handler(OSError)
+    async def _out_of_files(_: Request, error: OSError) -> JSONResponse:
+        if not (reason := out_of_files(error)):
+            raise error
+        sentence = f"The board can open no more files just now ({reason}). Try again; close pages that are not needed."
+        return JSONResponse({"detail": [{"loc": [], "msg": sentence, "type": "unavailable"}]}, 503)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import logging
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ import uvicorn
 from pydantic import ValidationError
 
 import lossboard
-from app import assets
+from app import assets, log
 from app.cli.data import backup, check, restore
 from app.cli.data import give_up as _give_up
 from app.main import create_app
@@ -68,7 +67,7 @@ def serve(
     if context.invoked_subcommand:
         return
     given = {name: value for name, value in locals().items() if value is not None and name != "context"}
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    log.configure()
     try:
         settings = Settings(**given)
         assets.require()

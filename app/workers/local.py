@@ -37,7 +37,10 @@ class ForkingExecutor:
 
     async def start(self, on_end: WorkerEndListener) -> None:
         self._numpy.on_end = self._torch.on_end = on_end
-        await self._numpy.start()
+        try:
+            await self._numpy.start()
+        except OSError as error:  # the first run tries again
+            log.warning("no fork server could be started: %s", error)
         if self._preload_torch:
             self._preloading = asyncio.create_task(self._preload())
 

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,10 +61,18 @@ def suspend(process: psutil.Process) -> None:
 
 
 class BoardProcess:
-    """`lossboard` started on a free port with its data in `folder`."""
+    """`lossboard` started on a free port with its data in `folder`.
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    prefix: a command that starts the command after it
+    log: a file to which all that the board says on standard error is added
+    """
+
+    def __init__(
+        self, folder: Path, *, prefix: Sequence[str] = (), log: Path | None = None, **environment: str
+    ) -> None:
         self.folder = folder
+        self._prefix = prefix
+        self._log = log
         self._environment = {"LOSSBOARD_PRELOAD_TORCH": "false", **environment}
         self.process: subprocess.Popen[str]
         self.client: httpx2.Client
@@ -73,6 +81,7 @@ class BoardProcess:
     def start(self, *options: str) -> Self:
         """Start it and wait until it says where it is."""
         command = [
+            *self._prefix,
             sys.executable,
             "-m",
             "app.cli",
@@ -82,13 +91,15 @@ class BoardProcess:
             "--data-dir",
             str(self.folder),
         ]
-        self.process = subprocess.Popen(
-            [*command, *options],
-            stdout=subprocess.PIPE,
-            env={**os.environ, **self._environment},
-            text=True,
-            start_new_session=True,
-        )
+        with self._log.open("ab") if self._log else nullcontext() as errors:
+            self.process = subprocess.Popen(
+                [*command, *options],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **self._environment},
+                text=True,
+                start_new_session=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "Lossboard is at" in line, line
