@@ -25,7 +25,7 @@ MODULES = (
     "memory",
     "trainers",
     "crowd",
-    "kills",
+    "faults",
     "start",
     "busy",
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 import lossboard
 from app.runs import journals
 from tests.harness.boards import PATIENCE, BoardProcess, wait_for
-from tests.harness.kills import ENDLESS, Script, killings, whole
+from tests.harness.scripts import ENDLESS, Script, whole
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,11 +78,6 @@ run.finish(result={"best": float("nan")})
     assert sync(folder, board.url) == (1, [])
     run = board.get(f"/api/runs/{script.run_id}")
     assert (run["status"], run["result"], run["step"]) == ("finished", {"best": "NaN"}, 0)
-
-
-def test_a_board_killed_again_and_again_loses_nothing(new_board: Callable[..., BoardProcess], folder: Path) -> None:
-    """More often in `python -m benchmarks.kills`."""
-    killings(new_board(), folder, times=20)
 
 
 def test_threads_may_log_at_once(board: BoardProcess, folder: Path) -> None:

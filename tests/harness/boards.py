@@ -101,8 +101,8 @@ class BoardProcess:
                 start_new_session=True,
             )
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert "Lossboard is at" in line, line
+        line = next((line for line in self.process.stdout if "Lossboard is at" in line), "")
+        assert line, f"the board ended with exit code {self.process.wait()} before it was up"
         self.url = line.split()[3]
         self.client = httpx2.Client(base_url=self.url, timeout=PATIENCE, trust_env=False)
         return self
