@@ -3,7 +3,8 @@
 A fork server hangs if it sends nothing in ``Patience.checks`` checks in a row, as after SIGSTOP. Checks are counted,
 and not the time that they took: it may be this process that was suspended. Another one takes its place then, with the
 jobs that it has not started. Its workers need it no more, they train and report by themselves: it is left alone until
-the last of them has ended, and killed then.
+the last of them has ended, and killed then. The jobs of one that has ended go to another too, but only once: it may be
+such a job that ended it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class ForkServers:
         self._starting = asyncio.Lock()  # several runs may need one at once: it is started only once
         self._current: ForkServerProcess | None = None
         self._all: set[ForkServerProcess] = set()
+        self._tried: set[str] = set()  # runs whose job a fork server had not started when it ended
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> ForkServerProcess:
@@ -92,11 +94,14 @@ class ForkServers:
             exit_code = await server.listen()
         finally:
             watching.cancel()
-        self._all.discard(server)
         if server is self._current:
             log.warning("a fork server ended with exit code %s", exit_code)
             self._current = None
-        server.leave(exit_code)
+        server.leave(exit_code, tried=self._tried)
+        self._tried |= server.jobs
+        if server.jobs:
+            await self._give_jobs_of(server)
+        self._all.discard(server)
 
     async def _watch(self, server: ForkServerProcess) -> None:
         missed = 0
@@ -109,12 +114,17 @@ class ForkServers:
         await server.end()
 
     async def _replace(self, server: ForkServerProcess) -> None:
-        """Give the jobs that a fork server has not started to another one."""
+        """Let another one take the place of a fork server that hangs."""
         log.warning("the fork server with process id %s does not respond; another one takes its place", server.pid)
         if not server.ready.is_set():
             self._import_checks *= 2
         if server is self._current:
             self._current = None
+        await self._give_jobs_of(server)
+
+    async def _give_jobs_of(self, server: ForkServerProcess) -> None:
+        """Give the jobs that a fork server has not started to the one in use. It is started first: a job that is
+        nobody's could not be killed meanwhile."""
         try:
             successor = await self.start()
         except OSError as error:
@@ -122,7 +132,7 @@ class ForkServers:
             for job in server.retire():
                 self.on_end(job.run_id, 1)
         else:
-            for job in server.retire():  # only now: a job that is nobody's could not be killed
+            for job in server.retire():
                 successor.run(job)
 
     def _run_in_background(self, doing: Coroutine[None, None, None]) -> None:
@@ -147,6 +157,11 @@ class ForkServerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def jobs(self) -> set[str]:
+        """The runs whose job it has not started."""
+        return set(self._jobs)
 
     def run(self, job: Job) -> None:
         """Have a worker forked."""
@@ -179,8 +194,8 @@ class ForkServerProcess:
         return heard
 
     def retire(self) -> list[Job]:
-        """It hangs: the jobs that it has not started, for another one to start; should it go on, it starts none of
-        them. From now on the worker of a run is killed by its process id."""
+        """It hangs, or has ended: the jobs that it has not started, for another one to start; should it go on, it
+        starts none of them. From now on the worker of a run is killed by its process id."""
         self._retired = True
         jobs, self._jobs = self._jobs, {}
         wanted = [job for run_id, job in jobs.items() if run_id not in self._unwanted]
@@ -200,9 +215,9 @@ class ForkServerProcess:
                 self._end_run(run_id, code)
         return bool(self._workers)
 
-    def leave(self, exit_code: int) -> None:
-        """It has ended, with all of its workers."""
-        for run_id in [*self._jobs, *self._workers]:
+    def leave(self, exit_code: int, tried: set[str]) -> None:
+        """It has ended, with all of its workers; and so have the runs whose jobs were ``tried`` before in vain."""
+        for run_id in [*self._workers, *(self._jobs.keys() & tried)]:
             self._end_run(run_id, exit_code)
 
     async def end(self) -> None:

@@ -235,7 +235,8 @@ class Field:
         with suspended(psutil.Process(self._board.process.pid)):  # it is one moment for all pages of the database
             for path in self._board.folder.glob(f"{DATABASE_FILE}*"):
                 if not path.name.endswith("-shm"):  # that is in memory
-                    shutil.copy(path, image)
+                    # By a process of its own: to close the file here would drop the locks that _lock() holds on it.
+                    subprocess.run(["cp", str(path), str(image)], check=True)
         if not journals_first:
             copy_journals(self._board.folder, image)
         self._check_image(image, acknowledged, logged if journals_first else {})
@@ -320,9 +321,9 @@ class Field:
             time.sleep(0.2)
         for folder in folders:
             for journal in journals_in(folder):
-                names = sorted(path.name for path in journal.iterdir())
+                names = sorted(path.name for path in journal.glob("*"))
                 self.report.wrong.append(f"the journal {journal.name} stays: {names}; {said}")
-                shutil.rmtree(journal)
+                shutil.rmtree(journal, ignore_errors=True)
 
     def _check_integrity(self, folder: Path) -> None:
         with closing(sqlite3.connect(folder / DATABASE_FILE)) as connection:
@@ -340,8 +341,10 @@ def plan(counts: dict[str, int], seed: int, a_round: int = 12) -> Iterator[list[
 
 
 def journals_in(folder: Path) -> list[Path]:
-    """The folders of journals in a data folder, also what is left of one."""
-    return sorted((folder / "journals").iterdir()) if (folder / "journals").exists() else []
+    """The folders of journals in a data folder, also what is left of one, but for those in which nothing was written
+    yet when their script or worker was killed: they are cleared away after a minute."""
+    files = (folder / "journals").glob("*/*")
+    return sorted({path.parent for path in files if path.name != "lock"})
 
 
 def copy_journals(folder: Path, image: Path) -> None:

@@ -92,7 +92,9 @@ async def test_runs_that_all_find_no_fork_server_start_one(
     """As after a kill of the fork server, when several queued runs start at once. Of several fork servers, only the
     last would get commands and end with the board."""
     await executor.run(job("first"))
-    (await fork_server()).kill()
+    killed = await fork_server()
+    await workers_of(killed, 1)
+    killed.kill()
     assert await ends.next() == ("first", -signal.SIGKILL)
     await asyncio.gather(*(executor.run(job(run_id)) for run_id in "abcdefgh"))
     assert await fork_server()
@@ -169,6 +171,30 @@ async def test_one_that_hangs_while_it_imports_is_replaced(
     await workers_of(new, 1)
     await executor.kill("waiting")
     assert await ends.next() == ("waiting", -signal.SIGKILL)
+
+
+async def test_what_it_had_not_started_when_it_was_killed_is_given_to_another_once(
+    executor: ForkingExecutor, job: JobMaker, ends: Ends
+) -> None:
+    await executor.run(job("before"))
+    first = await fork_server()
+    await workers_of(first, 1)
+    suspend(first)
+    for run_id in ("a", "b"):
+        await executor.run(job(run_id))
+    await executor.kill("b")
+    first.kill()
+    assert {await ends.next(), await ends.next()} == {("before", -signal.SIGKILL), ("b", -signal.SIGKILL)}
+    second = await fork_server()
+    await workers_of(second, 1)
+    suspend(second)
+    await executor.run(job("c"))
+    second.kill()
+    assert await ends.next() == ("a", -signal.SIGKILL)
+    third = await fork_server()
+    suspend(third)  # while it imports
+    third.kill()
+    assert await ends.next() == ("c", -signal.SIGKILL)
 
 
 async def test_one_that_was_not_known_to_hang_ends_with_its_board(executor: ForkingExecutor, job: JobMaker) -> None:
