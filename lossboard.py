@@ -591,13 +591,13 @@ class _Journal:
                     os.fsync(file.fileno())  # also of what was written through a mapping
 
     def seal(self, ending: bytes) -> None:
-        """Let nothing more be begun, and keep how the run ended."""
+        """Let nothing more be begun, and keep how the run ended, unless points before that are in memory only."""
         with self._lock:
             self.closed = True
             self.segment = _NOWHERE
             self.newest.close()
         with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
-            if self.folder:
+            if self.folder and all(one.path or one.end <= self.acknowledged for one in self.segments):
                 (self.folder / "ending.json").write_bytes(ending)
 
     def leave(self, *, remove: bool = False) -> None:

@@ -80,6 +80,24 @@ run.finish(result={"best": float("nan")})
     assert (run["status"], run["result"], run["step"]) == ("finished", {"best": "NaN"}, 0)
 
 
+def test_a_run_whose_last_points_were_in_memory_only_has_not_finished(board: BoardProcess, folder: Path) -> None:
+    code = """
+import lossboard
+lossboard._FINISH_TIMEOUT_S = 0.1
+run = lossboard.run("cut short")
+print(run.id, flush=True)
+run.log(loss=1)
+run.journal._disk_full_at = float("inf")
+run.log(loss=2, w=2)
+run.finish()
+"""
+    script = Script(code, "http://127.0.0.1:9", folder)
+    script.process.communicate()
+    assert sync(folder, board.url) == (1, [])
+    run = board.get(f"/api/runs/{script.run_id}")
+    assert (run["status"], run["step"]) == ("running", 0)
+
+
 def test_threads_may_log_at_once(board: BoardProcess, folder: Path) -> None:
     run = lossboard.run("threads", url=board.url)
     threads = [

@@ -103,8 +103,8 @@ class WatchedRun:
         self.check(board, report, len(self._expected) if self.must_finish else max(self.acknowledged, self.logged))
         allowed = {"finished"} if self.must_finish else {"finished", "failed", "interrupted"}
         if run["status"] not in allowed or (run["status"] == "finished" and not whole):
-            expected = f"{points} of {len(self._expected)} points, {'cut' if self.cut else 'not cut'}"
-            report.wrong.append(f"{self} is {run['status']} ({run['error']}) with {expected}")
+            what = f"{points} of {len(self._expected)} points, {'cut' if self.cut else 'not cut'}"
+            report.wrong.append(f"{self} is {run['status']} ({run['error']}) with {what}")
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {self.run_id}"
