@@ -26,8 +26,6 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked where processes can be"),
 ]
 
-SHORT = Patience(interval_s=0.1, checks=10, import_checks=10)
-
 
 def fork_servers() -> list[psutil.Process]:
     return running("app.workers.fork_server", psutil.Process().children())
@@ -65,9 +63,16 @@ def ends() -> Ends:
 
 
 @pytest.fixture
-async def executor(ends: Ends) -> AsyncIterator[ForkingExecutor]:
+def import_checks() -> int:
+    """How many a fork server may miss while it imports, where it does not hang: more than it needs anywhere."""
+    return 1000
+
+
+@pytest.fixture
+async def executor(ends: Ends, import_checks: int) -> AsyncIterator[ForkingExecutor]:
     """One that soon finds that a fork server hangs; in the end it has left no process."""
-    executor = ForkingExecutor(preload_torch=False, patience=SHORT)
+    patience = Patience(interval_s=0.2, checks=10, import_checks=import_checks)
+    executor = ForkingExecutor(preload_torch=False, patience=patience)
     await executor.start(lambda run_id, code: ends.put_nowait((run_id, code)))
     before = psutil.Process().children(recursive=True)
     yield executor
@@ -160,15 +165,16 @@ async def test_what_was_killed_while_it_was_not_known_to_hang_ends(
     assert len(new.children()) == 1  # it was not given what was to be killed: that would have been started first
 
 
+@pytest.mark.parametrize("import_checks", [5])
 async def test_one_that_hangs_while_it_imports_is_replaced(
-    executor: ForkingExecutor, job: JobMaker, ends: Ends
+    executor: ForkingExecutor, job: JobMaker, ends: Ends, import_checks: int
 ) -> None:
     hung = await fork_server()
     suspend(hung)
     await executor.run(job("waiting"))
     await until(lambda: not alive([hung]))
-    new = await fork_server()
-    await workers_of(new, 1)
+    # On a busy machine the next one may need more checks as well, and the one after it gets twice as many.
+    await until(lambda: len(psutil.Process().children(recursive=True)) > len(fork_servers()) > 0)
     await executor.kill("waiting")
     assert await ends.next() == ("waiting", -signal.SIGKILL)
 
