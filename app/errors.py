@@ -12,9 +12,13 @@ ApiError           400
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
+
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class ApiError(Exception):
@@ -77,3 +81,12 @@ def message_of(error: Mapping[str, Any]) -> str:
         if isinstance(bound, int | float) and abs(bound) >= 1e16:
             message = re.sub(r"-?\d{16,}(\.\d+)?", f"{bound:g}", message)
     return message.removeprefix("Value error, ")
+
+
+def out_of_files(error: BaseException | None) -> str | None:
+    """The system's words for it if an error comes from too many open files; None if it does not."""
+    if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
+        return os.strerror(error.errno)
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(out_of_files, error.exceptions)), None)
+    return out_of_files(error.__cause__ or error.__context__) if error else None

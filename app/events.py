@@ -58,6 +58,10 @@ class EventStream:
             return changes
         return None
 
+    def add_runs(self, run_ids: set[str]) -> None:
+        """Add runs, as of which it could not be told just now."""
+        self.add(Changes(runs=run_ids))
+
     def add(self, new: Changes) -> None:
         """Add to what ``next`` will return."""
         self._changes.runs |= new.runs

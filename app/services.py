@@ -14,7 +14,6 @@ from app.charts.latest import LatestRuns
 from app.charts.view_state import ViewState
 from app.errors import UnavailableError
 from app.events import EventStreams
-from app.log import watch_open_files
 from app.runs.active import ActiveRuns
 from app.runs.control import RunControl
 from app.runs.ingest import Ingest
@@ -132,7 +131,6 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         latest.keep_up(),
         publisher.publish_shared(),
         publisher.publish_single_runs(),
-        watch_open_files(),
     ):
         try:
             yield services

@@ -12,8 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import ApiError, message_of
-from app.log import out_of_files
+from app.errors import ApiError, message_of, out_of_files
 
 MAX_REASONS = 20  # in one response: a request may be wrong in a million places
 MAX_PART = 200  # characters of one part of a place: an unknown key may be of any length

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
 from app.api.serializers import run_response
 from app.errors import UnavailableError
-from app.events import Changes
 from app.schemas.responses import Removed, Run
 from app.services import Services
 
@@ -37,7 +36,7 @@ async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
                 try:
                     yield _event("runs", await _runs(services, changes.runs))
                 except UnavailableError:  # they are told when they can be read
-                    stream.add(Changes(runs=changes.runs))
+                    stream.add_runs(changes.runs)
             if changes.visdom:
                 yield _event("visdom", services.visdom_state.model_dump_json())
             if changes.view:

@@ -3,6 +3,7 @@ commands that look after a board's data are in app/cli/data.py."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import errno
 import signal
@@ -20,7 +21,8 @@ import uvicorn
 from pydantic import ValidationError
 
 import lossboard
-from app import assets, log
+from app import assets
+from app.cli import log
 from app.cli.data import backup, check, restore
 from app.cli.data import give_up as _give_up
 from app.main import create_app
@@ -106,8 +108,8 @@ def sync(
 
     def may_skip(gap: journals.Gap) -> bool:
         question = (
-            f"{gap.name} ({gap.run_id}): the board lacks records {gap.wanted} to {gap.first - 1}. Send those from"
-            f" {gap.first} on? The run will say that these are missing."
+            f"{gap.name} ({gap.run_id}): the board lacks {gap.records}. Send those from {gap.first} on? The run will say"
+            " what is missing."
         )
         return from_here and (yes or typer.confirm(question))
 
@@ -186,6 +188,7 @@ class BoardServer(uvicorn.Server):
             self.should_exit = True
         if self.should_exit:
             return
+        self._watching = asyncio.create_task(log.watch_open_files())
         url = self._settings.url
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
         for address in {listener.getsockname()[0] for listener in sockets or []}:

@@ -34,22 +34,26 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Gap:
-    """What a board lacks before the records of a journal: those from number ``wanted`` to before ``first`` were
-    acknowledged by another board, or by this one before its database was put back to an older state."""
+    """What a board lacks before the records of a journal: those from number ``wanted`` to before ``first``. Another board
+    has acknowledged them, or this one before its database was put back to an older state; or they waited in the memory
+    of a script that was killed, while there was no room for a file."""
 
     run_id: str
     name: str
     wanted: int
     first: int
 
-    def __str__(self) -> str:
+    @property
+    def records(self) -> str:
+        """Which records these are."""
         last = self.first - 1
-        these = (
-            f"record {last}, which a board had"
-            if last == self.wanted
-            else f"records {self.wanted} to {last}, which a board had"
+        return f"record {last}" if last == self.wanted else f"records {self.wanted} to {last}"
+
+    def __str__(self) -> str:
+        return (
+            f"this board lacks {self.records}, and the journal has them no more: another board has them, or they are lost."
+            f" `lossboard sync --from-here` sends those from {self.first} on"
         )
-        return f"this board lacks {these} acknowledged; `lossboard sync --from-here` sends those from {self.first} on"
 
 
 type AskedAboutGap = Callable[[Gap], bool]

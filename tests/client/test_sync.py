@@ -136,7 +136,7 @@ def test_a_journal_whose_beginning_another_board_has_stays_until_it_may_be_sent(
     done = sync(*options)
     assert done.returncode == 1
     assert (
-        f"killed ({run_id}) stays here: this board lacks records 0 to 699, which a board had acknowledged;"
+        f"killed ({run_id}) stays here: this board lacks records 0 to 699, and the journal has them no more:"
         in done.stdout
     )
     assert "`lossboard sync --from-here` sends those from 700 on" in done.stdout

@@ -7,8 +7,9 @@ import dataclasses
 import json
 import os
 import signal
-import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -43,11 +44,28 @@ async def workers_of(parent: psutil.Process, count: int) -> list[psutil.Process]
     return alive(parent.children())
 
 
+async def told_of(executor: ForkingExecutor, parent: psutil.Process, count: int) -> list[psutil.Process]:
+    """The workers of a fork server, once it has told of them: what it did not tell of when it ends, another starts."""
+    workers = await workers_of(parent, count)
+    await until(lambda: not any(server.jobs for server in executor._numpy._all))
+    return workers
+
+
+class _Busy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(503)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """The address of a board that never responds: workers stay."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+def busy() -> Iterator[str]:
+    """The address of a board that cannot read its data just now: workers ask again, and stay."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 class Ends(asyncio.Queue[tuple[str, int]]):
@@ -83,9 +101,9 @@ async def executor(ends: Ends, import_checks: int) -> AsyncIterator[ForkingExecu
 
 
 @pytest.fixture
-def job(silent: str, tmp_path: Path) -> Callable[[str], Job]:
+def job(busy: str, tmp_path: Path) -> Callable[[str], Job]:
     """Makes the job of a run."""
-    return lambda run_id: Job(run_id, "gd", {}, silent, str(tmp_path))
+    return lambda run_id: Job(run_id, "gd", {}, busy, str(tmp_path))
 
 
 type JobMaker = Callable[[str], Job]
@@ -98,7 +116,7 @@ async def test_runs_that_all_find_no_fork_server_start_one(
     last would get commands and end with the board."""
     await executor.run(job("first"))
     killed = await fork_server()
-    await workers_of(killed, 1)
+    await told_of(executor, killed, 1)
     killed.kill()
     assert await ends.next() == ("first", -signal.SIGKILL)
     await asyncio.gather(*(executor.run(job(run_id)) for run_id in "abcdefgh"))
@@ -113,7 +131,7 @@ async def test_one_that_hangs_is_replaced_and_its_workers_go_on(
 ) -> None:
     await executor.run(job("before"))
     hung = await fork_server()
-    (worker,) = await workers_of(hung, 1)
+    (worker,) = await told_of(executor, hung, 1)
     suspend(hung)
     await executor.run(job("after"))
     await until(lambda: len(fork_servers()) == 2)
@@ -133,7 +151,7 @@ async def test_the_ends_of_workers_whose_fork_server_hangs_are_noticed(
     for run_id in ("killed", "stopped"):
         await executor.run(job(run_id))
     hung = await fork_server()
-    first, second = sorted(await workers_of(hung, 2), key=psutil.Process.create_time)
+    first, second = sorted(await told_of(executor, hung, 2), key=psutil.Process.create_time)
     suspend(hung)
     await until(lambda: len(fork_servers()) == 2)
     first.kill()
@@ -149,7 +167,7 @@ async def test_what_was_killed_while_it_was_not_known_to_hang_ends(
 ) -> None:
     await executor.run(job("started"))
     hung = await fork_server()
-    (worker,) = await workers_of(hung, 1)
+    (worker,) = await told_of(executor, hung, 1)
     suspend(hung)
     await executor.run(job("unstarted"))
     for run_id in ("started", "unstarted"):
@@ -184,7 +202,7 @@ async def test_what_it_had_not_started_when_it_was_killed_is_given_to_another_on
 ) -> None:
     await executor.run(job("before"))
     first = await fork_server()
-    await workers_of(first, 1)
+    await told_of(executor, first, 1)
     suspend(first)
     for run_id in ("a", "b"):
         await executor.run(job(run_id))
@@ -192,7 +210,7 @@ async def test_what_it_had_not_started_when_it_was_killed_is_given_to_another_on
     first.kill()
     assert {await ends.next(), await ends.next()} == {("before", -signal.SIGKILL), ("b", -signal.SIGKILL)}
     second = await fork_server()
-    await workers_of(second, 1)
+    await told_of(executor, second, 1)
     suspend(second)
     await executor.run(job("c"))
     second.kill()
@@ -206,7 +224,7 @@ async def test_what_it_had_not_started_when_it_was_killed_is_given_to_another_on
 async def test_one_that_was_not_known_to_hang_ends_with_its_board(executor: ForkingExecutor, job: JobMaker) -> None:
     await executor.run(job("started"))
     hung = await fork_server()
-    await workers_of(hung, 1)
+    await told_of(executor, hung, 1)
     suspend(hung)
     # The fixture ends the executor, and sees that nothing is left.
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.log import REPEAT_AFTER_S, NoFloods
+from app.cli.log import REPEAT_AFTER_S, NoFloods
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NO_MORE_FILES = OSError(errno.EMFILE, "Too many open files")
 
 
@@ -82,7 +82,7 @@ def test_every_traceback_of_another_error_is_shown(log: Log) -> None:
 
 def test_the_web_server_says_it_no_other_way() -> None:
     program = (
-        "import errno, logging, uvicorn; from app import log\n"
+        "import errno, logging, uvicorn; from app.cli import log\n"
         "log.configure(); uvicorn.Config(None, log_level='warning')\n"
         "error = OSError(errno.EMFILE, 'Too many open files')\n"
         "for name in ('uvicorn.error', 'asyncio', 'uvicorn.error'): logging.getLogger(name).error('x', exc_info=error)"

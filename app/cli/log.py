@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import math
 import os
 import time
 from collections.abc import Callable
 
+from app.errors import out_of_files
+
 REPEAT_AFTER_S = 60.0  # until what was said before is said again
 MAX_REMEMBERED = 1000  # different sentences
 CHECK_INTERVAL_S = 5.0  # between two looks whether files can still be opened
 
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _NO_MORE_FILES = (
     "No more files can be opened, connections included (%s): what needs one fails until others are closed. `ulimit -n`"
     " sets how many a program may have open."
@@ -62,15 +62,6 @@ class NoFloods(logging.Filter):
         if times := self._held_back.pop(sentence, 0):
             record.msg, record.args = "%s (and %d times more since it was last said)", (sentence, times)
         return True
-
-
-def out_of_files(error: BaseException | None) -> str | None:
-    """The system's words for it if an error comes from too many open files; None if it does not."""
-    if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
-        return os.strerror(error.errno)
-    if isinstance(error, BaseExceptionGroup):
-        return next(filter(None, map(out_of_files, error.exceptions)), None)
-    return out_of_files(error.__cause__ or error.__context__) if error else None
 
 
 async def watch_open_files() -> None:
