@@ -108,8 +108,8 @@ def sync(
 
     def may_skip(gap: journals.Gap) -> bool:
         question = (
-            f"{gap.name} ({gap.run_id}): the board lacks {gap.records}. Send those from {gap.first} on? The run will say"
-            " what is missing."
+            f"{gap.name} ({gap.run_id}): the board lacks {gap.records}. Send those from {gap.first} on? The run will"
+            " say what is missing."
         )
         return from_here and (yes or typer.confirm(question))
 

@@ -34,9 +34,9 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Gap:
-    """What a board lacks before the records of a journal: those from number ``wanted`` to before ``first``. Another board
-    has acknowledged them, or this one before its database was put back to an older state; or they waited in the memory
-    of a script that was killed, while there was no room for a file."""
+    """What a board lacks before the records of a journal: those from number ``wanted`` to before ``first``. Another
+    board has acknowledged them, or this one before its database was put back to an older state; or they waited in the
+    memory of a script that was killed, while there was no room for a file."""
 
     run_id: str
     name: str
@@ -51,8 +51,8 @@ class Gap:
 
     def __str__(self) -> str:
         return (
-            f"this board lacks {self.records}, and the journal has them no more: another board has them, or they are lost."
-            f" `lossboard sync --from-here` sends those from {self.first} on"
+            f"this board lacks {self.records}, and the journal has them no more: another board has them, or they are"
+            f" lost. `lossboard sync --from-here` sends those from {self.first} on"
         )
 
 
