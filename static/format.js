@@ -80,13 +80,16 @@ export function explanationOf(run) {
 }
 
 /**
- * What is known to be missing of a run, in words; "" if it is whole.
+ * What is known to be damaged or missing of a run, in words; "" if it is whole.
  *
  * @param {Run} run
- * @returns {string}
  */
 export function flawsOf(run) {
-  const { missing } = run;
+  return [run.damage ?? "", missingOf(run.missing)].filter(Boolean).join(" ");
+}
+
+/** @param {[number, number][]} missing */
+function missingOf(missing) {
   if (!missing.length) {
     return "";
   }

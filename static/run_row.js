@@ -62,8 +62,7 @@ export class RunRow {
     this.renderHead();
     this.renderProgress();
     this.part("figures").replaceChildren(...figuresOf(run));
-    const happened = [["words", explanationOf(run)], ["why", run.why ?? ""], ["flaws", flawsOf(run)]];
-    for (const [name, text] of [["damage", run.damage ?? ""], ...happened]) {
+    for (const [name, text] of [["flaws", flawsOf(run)], ["words", explanationOf(run)], ["why", run.why ?? ""]]) {
       this.part(name).textContent = text;
       this.part(name).hidden = !text;
     }

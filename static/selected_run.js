@@ -4,7 +4,7 @@
 
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
-import { figure, nameOf, whole } from "./format.js";
+import { figure, flawsOf, nameOf, whole } from "./format.js";
 import { methodOf, state } from "./state.js";
 import { throttled } from "./timing.js";
 import { changeView, dragToStep, selectRun, showStep } from "./view.js";
@@ -19,7 +19,7 @@ const title = find("#look-name", HTMLElement);
 const slider = find("#look-step", HTMLInputElement);
 const values = find("#look-values", HTMLOutputElement);
 const latest = find("#look-latest", HTMLButtonElement);
-const damage = find("#look-damage", HTMLElement);
+const flaws = find("#look-flaws", HTMLElement);
 const sample = find("#look-sample", HTMLSelectElement);
 const sampleLabel = find("label:has(#look-sample)", HTMLLabelElement, bar);
 
@@ -40,7 +40,7 @@ find("#look-all", HTMLButtonElement).addEventListener("click", () => selectRun(n
 export function renderSelectedRun({ methods, view, selected: run }) {
   const isHidden = !run || !view || !methods.length;
   bar.hidden = line.hidden = isHidden;
-  damage.hidden = isHidden || !run.damage;
+  flaws.hidden = isHidden || !flawsOf(run);
   if (isHidden) {
     shown = "";
     return;
@@ -52,7 +52,7 @@ export function renderSelectedRun({ methods, view, selected: run }) {
   }
   sample.value = String(view.sample);
   chip.style.backgroundColor = run.colour;
-  damage.textContent = run.damage;
+  flaws.textContent = flawsOf(run);
   title.textContent = title.title = nameOf(run);
   slider.max = String(run.step ?? 0);
   slider.disabled = run.step === null;

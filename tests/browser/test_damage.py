@@ -25,16 +25,16 @@ def test_a_damaged_run_says_so_in_its_row_and_where_it_is_looked_at(
 
     board.start()
     page = BoardPage(new_page()).open(board.url)
-    words = page.row(damaged["id"]).locator(".damage")
+    words = page.row(damaged["id"]).locator(".flaws")
     expect(words).to_contain_text("Its points cannot be read")
     expect(words).to_contain_text("lossboard check")
-    expect(page.row(sound["id"]).locator(".damage")).to_be_hidden()
+    expect(page.row(sound["id"]).locator(".flaws")).to_be_hidden()
     wait_for(lambda: page.trace("Loss", sound["number"]), "the curve of the other run")
 
-    expect(page.page.locator("#look-damage")).to_be_hidden()
+    expect(page.page.locator("#look-flaws")).to_be_hidden()
     board.client.patch("/api/board", json={"run": damaged["id"]})
-    for place in ("#look-damage", "#curtain"):  # which is where its windows would be
+    for place in ("#look-flaws", "#curtain"):  # which is where its windows would be
         expect(page.page.locator(place)).to_contain_text("Its points cannot be read")
     board.client.patch("/api/board", json={"run": sound["id"]})
-    expect(page.page.locator("#look-damage")).to_be_hidden()
+    expect(page.page.locator("#look-flaws")).to_be_hidden()
     wait_for(lambda: sound["visdom"]["env"] in page.curves.url and page.plots(), "the windows of the other run")

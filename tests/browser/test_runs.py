@@ -177,3 +177,5 @@ def test_a_run_of_which_points_are_missing_says_so(page: BoardPage, board: Board
         assert answer.status_code == 200
     words = "8 points are missing (number 0, 2 to 4, 6 to 9): lost on the way, or at another board."
     expect(row.locator(".flaws")).to_have_text(words)
+    board.client.patch("/api/board", json={"run": made})
+    expect(page.page.locator("#look-flaws")).to_have_text(words)
