@@ -30,12 +30,14 @@ def main(share: float = 0.1, kinds: tuple[str, ...] = KINDS, seed: int = 1) -> l
         field.start()
         try:
             for number, turns in enumerate(plan(counts, seed), 1):
+                told = len(field.report.wrong)
                 field.round(turns)
                 print(f"round {number}, {time.monotonic() - began:.0f} s: {field.report}", flush=True)
+                for sentence in field.report.wrong[told:]:
+                    print(sentence, file=sys.stderr, flush=True)
         finally:
             field.close()
     report = field.report
-    print(*report.wrong, sep="\n", file=sys.stderr)
     assert not report.wrong, f"{len(report.wrong)} faults, {report.lost} points lost, {report.doubled} doubled"
     done = ", ".join(f"{count} {what}" for what, count in sorted(report.done.items()) if ":" not in what)
     return show(
