@@ -78,18 +78,17 @@ def parse(body: bytes) -> Post:
 
 def write(seq: int, blocks: Sequence[Block], **flags: Any) -> bytes:
     """A post of records numbered from ``seq`` on, which the blocks have between them; in the plain form if they are of
-    one block. ``flags`` are further entries of its first line."""
-    if len(blocks) == 1:
-        (block,) = blocks
-        head: dict[str, Any] = {"seq": seq, "metrics": block.names}
-        rows = [np.delete(block.rows, 1, axis=1)]
+    one block, in their order. ``flags`` are further entries of its first line."""
+    first = blocks[0] if len(blocks) == 1 else None
+    if first is not None and (first.numbers == np.arange(seq, seq + len(first.rows))).all():
+        head: dict[str, Any] = {"seq": seq, "metrics": first.names}
+        rows = [np.delete(first.rows, 1, axis=1)]
     else:
         described = [{"metrics": block.names, "records": len(block.rows)} for block in blocks]
         head = {"version": BLOCKS_VERSION, "seq": seq, "blocks": described}
         rows = [block.rows for block in blocks]
-    return (
-        json.dumps(head | flags).encode() + b"\n" + b"".join(part.astype("<f8", copy=False).tobytes() for part in rows)
-    )
+    records = b"".join(part.astype("<f8", copy=False).tobytes() for part in rows)
+    return json.dumps(head | flags).encode() + b"\n" + records
 
 
 def merge(seq: int, blocks: Sequence[Block]) -> list[Batch]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from app.storage.database import DATABASE_FILE, POLL_S, Database, DatabaseLockedError
-
-if sys.platform != "win32":
-    import fcntl
 
 log = logging.getLogger("lossboard.data")
 
@@ -71,6 +70,7 @@ def _lock_folder(folder: Path, held: Claim) -> None:
     """Lock the folder itself, if its file system can. BlockingIOError if another process has."""
     if sys.platform == "win32":  # which deletes no file that is open
         return
+    fcntl: Any = importlib.import_module("fcntl")  # which Windows lacks
     descriptor = os.open(folder, os.O_RDONLY)  # no child inherits it
     held.callback(os.close, descriptor)
     try:

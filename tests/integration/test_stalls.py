@@ -17,7 +17,7 @@ import pytest
 
 from app.storage.data_dir import claim
 from tests.harness.boards import PATIENCE, BoardProcess, wait_for
-from tests.harness.kills import ROOT, Script
+from tests.harness.scripts import ROOT, Script
 
 GIVE_UP_S = 10.0  # after which a worker leaves what it could not send to its board
 HELD = """
