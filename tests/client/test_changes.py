@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ from trainers import METHODS
 from trainers.problem import TEXTBOOK
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeBoard]:
-    with FakeBoard() as board:
-        yield board
-        board.shutdown()
 
 
 @pytest.fixture

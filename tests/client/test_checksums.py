@@ -62,7 +62,6 @@ def test_what_arrives_at_once_needs_no_checksums(tmp_path: Path, monkeypatch: py
             wait_for(lambda: run.journal.unacknowledged == 0)
         assert list(tmp_path.rglob("*.sums")) == []
         assert run.finish()
-        fake.shutdown()
 
 
 @pytest.mark.parametrize("setting", ["1", "0", ""])

@@ -15,13 +15,6 @@ from tests.harness.fake_board import FakeBoard
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeBoard]:
-    with FakeBoard() as board:
-        yield board
-        board.shutdown()
-
-
-@pytest.fixture
 def run(fake: FakeBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lossboard.Run]:
     """A run of which the fake board has acknowledged the first hundred points."""
     monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))

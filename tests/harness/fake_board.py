@@ -26,6 +26,11 @@ class FakeBoard(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
+    def server_close(self) -> None:
+        """As the server's; its thread has ended then, too."""
+        self.shutdown()
+        super().server_close()
+
     @property
     def changes(self) -> list[tuple[int, dict[str, Any]]]:
         """Each change that came, with the number of the first record of its post."""

@@ -33,7 +33,6 @@ async def test_a_journal_that_has_arrived_is_done(tmp_path: Path, journal: Path)
         assert await JournalCollector(tmp_path, fake.url).collect(RUN)
         assert not is_there(journal)
         assert await JournalCollector(tmp_path, fake.url).collect(RUN)  # there is none any more
-        fake.shutdown()
 
 
 async def test_a_journal_that_a_process_holds_is_not_done(tmp_path: Path, journal: Path) -> None:
@@ -42,7 +41,6 @@ async def test_a_journal_that_a_process_holds_is_not_done(tmp_path: Path, journa
         with lossboard.hold(journal):
             assert not await collector.collect(RUN)
         assert await collector.collect(RUN)
-        fake.shutdown()
 
 
 @pytest.mark.parametrize(("status", "done"), [(503, False), (404, True), (409, True), (410, True)])
@@ -53,7 +51,6 @@ async def test_what_the_board_refuses_for_now_is_not_done(
         fake.answers = [(status, {"detail": [{"loc": [], "msg": "no", "type": "no"}]})] * 2
         assert await JournalCollector(tmp_path, fake.url).collect(RUN) == done
         assert is_there(journal) == (status != 410)
-        fake.shutdown()
 
 
 async def test_a_board_that_cannot_be_reached_is_not_done(tmp_path: Path, journal: Path) -> None:
@@ -71,7 +68,6 @@ async def test_a_damaged_journal_is_warned_of_once_and_not_tried_again(
             for _ in range(2):
                 assert await collector.collect(RUN)
         assert fake.paths == ["runs", "points"]
-        fake.shutdown()
     (said,) = caplog.messages
     assert said.startswith(
         f"the journal of run {RUN} (script) stays in {journal}: a part of it is damaged (000000000000000"
