@@ -4,10 +4,12 @@
 
 /** @type {Record<string, string>} */
 const INFINITIES = { Infinity: "∞", "-Infinity": "-∞" };
+const DIGITS = 5; // significant ones
 const MAX_RANGES = 3; // of missing points that are named
 
 /**
- * A number in five digits; "NaN" and "Infinity" come from the board as text, since JSON lacks them. Other text stays.
+ * A number as sentences and windows write it (trainers/numbers.py): in five digits, plain from 1e-4 up to below 1e6.
+ * "NaN" and "Infinity" come from the board as text, since JSON lacks them. Other text stays.
  *
  * @param {number | string} value
  */
@@ -16,12 +18,10 @@ export function figure(value) {
     return INFINITIES[value] ?? String(value);
   }
   const size = Math.abs(value);
-  return size >= 1e6 || (size > 0 && size < 1e-4) ? shortExponent(value) : String(Number(value.toPrecision(5)));
-}
-
-/** @param {number} value */
-function shortExponent(value) {
-  return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size >= 1e6 || (size > 0 && size < 1e-4)) {
+    return value.toExponential(DIGITS - 1).replace(/\.?0+e/, "e").replace("e+", "e");
+  }
+  return String(Number(size >= 10 ** (DIGITS - 1) ? value.toFixed() : value.toPrecision(DIGITS)));
 }
 
 /**

@@ -1,7 +1,7 @@
 """A line with a bias, trained with torch's nn.Linear, MSELoss and optimizers."""
 # ruff: noqa: PLC0415 - torch is imported when a run starts, so that the app stays small
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -87,15 +87,16 @@ def choose_device(wanted: str) -> str:
 
 
 def _initial(p: TorchParams) -> dict[str, float]:
-    model = linear_model(p.seed)
-    return {"w": model.weight.item(), "b": model.bias.item()}
+    """The w and b of `linear_model(p.seed)`, to the last bit.
 
-
-def _initial_from(p: TorchParams, first: Mapping[str, float]) -> dict[str, float] | None:
-    """The update of plain SGD undone: w + lr * grad, and b the same. None for the other optimizers."""
-    if p.optimizer != "sgd" or not {"w", "grad", "b", "grad_b"} <= set(first):
-        return None
-    return {"w": first["w"] + p.lr * first["grad"], "b": first["b"] + p.lr * first["grad_b"]}
+    torch and numpy seed the same generator (MT19937) in the same way; of each 32 bits torch takes the lower 24 as a
+    part of 1, and nn.Linear(1, 1) draws its weight, then its bias, evenly from -1 to 1 (torch's nn/modules/linear.py
+    and ATen/core/DistributionsHelper.h).
+    """
+    bits = np.frombuffer(np.random.RandomState(p.seed).bytes(8), "<u4")
+    parts = (bits % 2**24).astype(np.float32) / np.float32(2**24)
+    w, b = (2 * parts - 1).tolist()
+    return {"w": w, "b": b}
 
 
 def _stability(p: TorchParams, data: Data) -> Stability:
@@ -136,7 +137,6 @@ TORCH = Method(
     train=train_linear,
     metrics=lambda _p: ("w", "loss", "grad", "b", "grad_b"),
     initial=_initial,
-    initial_from=_initial_from,
     updates_per_epoch=lambda _p, _n: 1,
     update_line="optimizer.step()",
     listing=(linear_model, choose_device),

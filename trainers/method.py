@@ -21,6 +21,9 @@ its result is the last."""
 
 DIVERGED = 1e150  # a |w| or |loss| above this has diverged
 
+BEFORE_UPDATE = frozenset({"loss", "grad", "grad_b"})
+"""The metrics of a descent that a point tells of the parameters before its update; all others hold after it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -64,16 +67,13 @@ class Method[P: Params]:
     """The names of a point's values, "w" and "loss" first. A "b" is the intercept; an "mse", the cost over all data, is
     what a run is judged by in place of the loss."""
     initial: Callable[[P], dict[str, float]]
-    """The model's "w" (and "b") before the first step. With `one_parameter` it imports no torch."""
+    """All parameters, "w" (and "b") among them, before the first update. It imports no torch: the app calls it."""
     updates_per_epoch: Callable[[P, int], int]
     update_line: str  # the line of `source` that changes the parameters
     listing: tuple[Callable[..., object], ...] = ()  # what `train` calls and a reader should see
     samples_used: Callable[[P, int, int], np.ndarray | None] | None = None
     """The numbers, from 0, of the samples out of n that a step uses, given params, n and step; None where
     they would take too long to draw again. None for a method whose every step uses all samples."""
-    initial_from: Callable[[P, Mapping[str, float]], dict[str, float] | None] | None = None
-    """As `initial`, worked out from the first point's values; for a method whose `initial` imports torch.
-    None where the point does not determine it."""
     graph: Callable[[Mapping[str, float], Data, int], list[Node]] | None = None
     """The model's computational graph for a point's values and one sample, counted from 0, of the data: inputs before
     what is made of them. None for a method that has no graph to show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from app.storage.downsampling import Curve
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from trainers import METHODS
+from trainers.method import BEFORE_UPDATE
 from trainers.problem import Parabola, make_data
 from trainers.theory.cost_surface import CostSurface
 
@@ -67,6 +69,46 @@ class RunChart:
                 self._draw(batch.after(self.next_seq))
         self.next_seq = max(self.next_seq, count)  # what lies outside of the detail is not read
         self.times = await store.times(self.run)
+
+    @property
+    def is_descent(self) -> bool:
+        """Whether the run is a built-in descent: its positions count updates, and position 0 is before the first."""
+        method = METHODS.get(self.run.method)
+        return method is not None and method.kind == "descent"
+
+    @cached_property
+    def initial(self) -> dict[str, float]:
+        """A descent's parameters before its first update, by name; none of searches, of scripts, and of a run whose
+        stored parameters are damaged. Those that may change while it runs have no part in them."""
+        if not self.is_descent:
+            return {}
+        method = METHODS[self.run.method]
+        try:
+            params = method.params.model_validate(self.run.params)
+        except ValidationError:
+            return {}
+        return method.initial(params)
+
+    def positions(self, metric: str, steps: Floats) -> Floats:
+        """Where the values of a metric at these steps lie along an axis, of the same shape.
+
+        Position k of a descent is after k updates. A point of step k tells the loss and the gradient before update
+        k + 1, so at position k, and all else after it, at position k + 1. Those of searches and scripts are steps.
+        """
+        return steps + 1 if self.is_descent and metric not in BEFORE_UPDATE else steps
+
+    def points(self, metric: str, at_most: int) -> tuple[Floats, Floats]:
+        """Positions and values of at most ``at_most`` points (2 or more) of a metric, in order; of a descent's
+        parameter, what it was before the first update comes first."""
+        curve = self.curves.get(metric)
+        if curve is None or not curve.total:
+            return np.empty(0), np.empty(0)
+        begins = self.detail is None or self.detail.from_step <= 0
+        if metric not in self.initial or not begins:
+            steps, values = curve.points(at_most)
+            return self.positions(metric, steps), values
+        steps, values = curve.points(max(2, at_most - 1))
+        return np.append(0.0, self.positions(metric, steps)), np.append(self.initial[metric], values)
 
     def seconds(self, steps: Floats) -> Floats:
         """When these steps came in, in seconds since the run started; between two that are known, in proportion."""

@@ -7,6 +7,7 @@ import torch
 
 from tests.trainers.runs import column, predict, train
 from trainers import METHODS, ParameterError
+from trainers.linear import linear_model
 from trainers.problem import TEXTBOOK, make_data
 
 
@@ -75,11 +76,8 @@ def test_the_gpu_computes_the_same():
     assert column(here, "w") == pytest.approx(column(there, "w"), abs=1e-4)
 
 
-def test_the_initial_model_follows_from_the_first_point_of_plain_sgd_only():
+@pytest.mark.parametrize("seed", [0, 1, 42, 123_456_789, 2**31, 2**32 - 1])
+def test_the_initial_model_is_that_of_torch_to_the_last_bit(seed):
     method = METHODS["torch"]
-    assert method.initial_from is not None
-    first = train("torch", epochs=1, lr=0.05)[0]
-    found = method.initial_from(method.params(lr=0.05), first)
-    assert found == pytest.approx(method.initial(method.params()), abs=1e-6)  # float32
-    assert method.initial_from(method.params(optimizer="adam"), first) is None
-    assert method.initial_from(method.params(lr=0.05), {"w": 1.0, "b": 1.0}) is None
+    model = linear_model(seed)
+    assert method.initial(method.params(seed=seed)) == {"w": model.weight.item(), "b": model.bias.item()}

@@ -11,7 +11,6 @@ from app.charts.run_chart import RunChart
 from app.storage.batch import Floats, Point
 from app.visdom.windows.cost import ball_trace, legend_layout, line_trace, path_trace
 from app.visdom.windows.layout import CURVE, MARKER, Trace, Window, empty_plot
-from trainers import METHODS
 from trainers.method import DIVERGED
 from trainers.theory.cost_surface import CostSurface
 
@@ -93,18 +92,5 @@ def _path(chart: RunChart, point: Point) -> Floats:
 
 
 def _start(chart: RunChart) -> Floats:
-    """The (w, b) before the first update, of shape (1, 2), or (0, 2) if it is not known.
-
-    The app does not import torch: for a method that does, it is worked out from the first point, if that is the
-    first step's and no parameter was changed.
-    """
-    method = METHODS[chart.run.method]
-    params = method.params.model_validate(chart.run.params)
-    values = None
-    if not method.needs_torch:
-        values = method.initial(params)
-    elif method.initial_from and not chart.run.changes:
-        firsts = {name: curve.first for name, curve in chart.curves.items()}
-        point = {name: first[1] for name, first in firsts.items() if first and first[0] == 0}
-        values = method.initial_from(params, point)
-    return np.empty((0, 2)) if values is None else np.array([[values["w"], values["b"]]])
+    """The (w, b) before the first update, of shape (1, 2)."""
+    return np.array([[chart.initial["w"], chart.initial["b"]]])

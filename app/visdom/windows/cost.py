@@ -134,10 +134,9 @@ def path_weights(chart: RunChart, budget: int, until: float = math.inf) -> Float
         return np.empty(0)
     steps, ws = curve.points(max(2, budget))
     ws = ws[steps <= until]
-    if chart.detail or is_search(chart.run.method):
+    if chart.detail or "w" not in chart.initial:
         return ws
-    method = METHODS[chart.run.method]
-    return np.append(method.initial(method.params.model_validate(chart.run.params))["w"], ws)
+    return np.append(chart.initial["w"], ws)
 
 
 # --- of many runs -----------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def _traces_and_layout(options: PlotOptions, title: str, charts: list[RunChart])
     curves = [chart.curves[options.metric] for chart in charts]
     layout = make_layout(x_title(options, charts), title, options.axes)
     budget = (MAX_POINTS - 1) // len(charts) // (2 if options.smoothing else 1)
-    traces = [curve_trace(chart, curve, budget, options) for chart, curve in zip(charts, curves, strict=True)]
+    traces = [curve_trace(chart, options.metric, budget, options) for chart in charts]
     exit_note = limit_scale(traces, layout, [(chart, options.metric) for chart in charts], options)
     layout["showlegend"] = options.legend
     changes = change_marks(charts, options)
@@ -65,14 +65,14 @@ def _traces_and_layout(options: PlotOptions, title: str, charts: list[RunChart])
     return traces, layout
 
 
-def curve_trace(chart: RunChart, curve: Curve, budget: int, options: PlotOptions) -> Trace:
-    """A run's curve, with at most `budget` points, or 2 if that is less."""
-    steps, values = curve.points(max(2, budget))
+def curve_trace(chart: RunChart, metric: str, budget: int, options: PlotOptions) -> Trace:
+    """A run's curve of a metric, with at most `budget` points, or 2 if that is less."""
+    positions, values = chart.points(metric, max(2, budget))
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(steps) < 2 else "lines",
+        "mode": "lines+markers" if len(positions) < 2 else "lines",
         "name": trace_name(chart),
-        "x": x_values(chart, steps, options),
+        "x": x_values(chart, positions, options),
         "y": values.tolist(),
         **options.axes.trace_axes,
         "line": {"color": colour_of(chart), "width": 2},
@@ -103,7 +103,7 @@ def _smoothed(trace: Trace, chart: RunChart, curve: Curve, budget: int, options:
     if len(steps) > budget:
         chosen = np.linspace(0, len(steps) - 1, max(2, budget)).astype(int)
         steps, values = steps[chosen], values[chosen]
-    xs = x_values(chart, steps, options)
+    xs = x_values(chart, chart.positions(options.metric, steps), options)
     count = bisect_right(xs, trace["x"][-1])
     return {**trace, "x": xs[:count], "y": values[:count].tolist()}
 

@@ -23,7 +23,7 @@ MAX_POINTS = 2000  # in one window, over all its traces
 PADDING_FACTOR = 1.15  # a scale reaches so many times as far as what it has to show
 RANGE_PADDING = 0.08  # of a range's width, on each side
 MAX_NAME_LENGTH = 40  # letters of a run's name in a legend
-INTEGER_TITLES = ("step", "epoch")  # of axes along which whole numbers are counted
+INTEGER_TITLES = ("step", "updates", "epoch")  # of axes along which whole numbers are counted
 
 type Trace = dict[str, Any]
 type Layout = dict[str, Any]

@@ -95,7 +95,7 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str]) -> Window:
     budget, title = max(2, MAX_POINTS // len(names)), options.metric
     traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
     for index, name in enumerate(names):
-        trace = curve_trace(chart, chart.curves[name], budget, options)
+        trace = curve_trace(chart, name, budget, options)
         line = {"color": colours[index % len(colours)], "width": 2 if index == 0 else 1.5}
         traces.append({**trace, "name": as_text(name), "line": line})
     layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
@@ -112,7 +112,7 @@ def _selected_step(chart: RunChart, options: PlotOptions) -> list[Layout]:
     """A vertical line at the selected step, if one is."""
     if options.selected_step is None:
         return []
-    (x,) = x_values(chart, np.array([options.selected_step]), options)
+    (x,) = x_values(chart, np.array([options.selected_step + chart.is_descent]), options)
     axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
     line = {"color": CURVE, "width": 1, "dash": "dot"}
     return [{"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, **axes, "line": line}]

@@ -27,13 +27,14 @@ class PlotOptions:
     selected_step: float | None = None  # is always within the scale
 
 
-def x_values(chart: RunChart, steps: Floats, options: PlotOptions) -> list[float]:
-    """The places of these steps along the horizontal axis, in its units; plus 1 for steps and epochs on a log scale."""
+def x_values(chart: RunChart, positions: Floats, options: PlotOptions) -> list[float]:
+    """The places of these positions along the horizontal axis, in its units; on a log scale plus 1 for updates, steps
+    and epochs."""
     if options.x_axis == "time":
-        seconds = chart.seconds(steps)
+        seconds = chart.seconds(positions - chart.is_descent)  # after k updates is when step k - 1 came in
         return (np.maximum(seconds, MIN_LOG_SECONDS) if options.axes.x == "log" else seconds).tolist()  # type: ignore[no-any-return]
-    epochs = chart.epochs(steps) if options.x_axis == "epoch" else None
-    counted = steps if epochs is None else epochs
+    epochs = chart.epochs(positions) if options.x_axis == "epoch" else None
+    counted = positions if epochs is None else epochs
     return (counted + 1 if options.axes.x == "log" else counted).tolist()  # type: ignore[no-any-return]
 
 
@@ -44,9 +45,14 @@ def x_hover(options: PlotOptions) -> str:
     return "%{x:.3f} s<br>" if options.x_axis == "time" else f"{options.x_axis} %{{x}}<br>"
 
 
+def step_title(charts: list[RunChart]) -> str:
+    """What the steps along an axis are: updates, where all that is shown are built-in descents."""
+    return "updates" if charts and all(chart.is_descent for chart in charts) else TITLES["step"]
+
+
 def x_title(options: PlotOptions, charts: list[RunChart]) -> str:
     """The title of the horizontal axis."""
-    title = TITLES[options.x_axis]
+    title = step_title(charts) if options.x_axis == "step" else TITLES[options.x_axis]
     if options.x_axis == "epoch" and any(chart.epochs(np.zeros(1)) is None for chart in charts):
         title = "epoch (step, of runs that log no epoch)"
     return f"{title} + 1" if options.axes.x == "log" and options.x_axis != "time" else title

@@ -21,6 +21,7 @@ from app.visdom.windows.graph import MAX_UNITS
 from app.visdom.windows.layout import Trace, Window
 from app.visdom.windows.single_run import MAX_CURVES, windows_at
 from trainers import METHODS
+from trainers.linear import linear_model
 from trainers.method import has_diverged
 from trainers.problem import make_data
 from trainers.theory.cost_surface import CostSurface
@@ -138,10 +139,20 @@ def test_the_contours_are_the_cost_above_its_minimum() -> None:
             assert valley["z"][row][column] == pytest.approx(expected, abs=2e-3)
 
 
-def test_where_torchs_beginning_is_not_known_the_path_begins_after_its_first_step() -> None:
-    one, points = trained("torch", optimizer="adam", lr=0.1)
+def test_w_begins_at_w0_and_lies_where_its_update_has_led() -> None:
+    one, points = trained("gd", epochs=4)
+    positions, ws = one.points("w", 100)
+    assert positions.tolist() == [0, 1, 2, 3, 4]
+    assert ws.tolist() == [1.0, *(point.values["w"] for point in points)]
+    positions, losses = one.points("loss", 100)
+    assert positions.tolist() == [0, 1, 2, 3]  # each is the cost of the w at the same position
+    assert [one.parabola.cost(w) for w in ws[:4].tolist()] == pytest.approx(losses.tolist())
+
+
+def test_the_path_begins_at_torchs_own_beginning_with_any_optimizer() -> None:
+    one, _ = trained("torch", optimizer="adam", lr=0.1)
     path = trace(window(windows_at(one), "cost"), "path")
-    assert path["x"][0] == pytest.approx(points[0].values["w"])
+    assert path["x"][0] == linear_model(seed=0).weight.item()
 
 
 @pytest.mark.parametrize(("name", "lr"), [("torch", 0.07), ("backprop", 0.3), ("backprop", 100.0)])
@@ -260,7 +271,7 @@ def test_they_have_the_boards_scales() -> None:
     assert "autorangeoptions" not in loss["xaxis2"]  # all of the straight line
     assert "type" not in w["yaxis"] | grad["yaxis"]
     for layout in (loss, w, grad):
-        assert (layout["shapes"][0]["x0"], layout["shapes"][0]["xref"]) == (31, "x2")  # step + 1, as the axis has it
+        assert (layout["shapes"][0]["x0"], layout["shapes"][0]["xref"]) == (32, "x2")  # 31 updates, and 1 on a log axis
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -276,7 +287,7 @@ def test_the_windows_of_every_method_at_every_kind_of_step(name: str) -> None:
         for shown in windows:
             json.dumps([shown.data, shown.layout], allow_nan=False)
     marks = [w.layout["shapes"][0]["x0"] for w in windows_at(one, points[1]) if "shapes" in w.layout]
-    assert set(marks) == (set() if METHODS[name].kind == "search" else {1.0})
+    assert set(marks) == (set() if METHODS[name].kind == "search" else {2.0})
 
 
 @pytest.mark.parametrize("name", ["sgd", "minibatch", "autograd"])
