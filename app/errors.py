@@ -23,14 +23,23 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 class ApiError(Exception):
     """A request that cannot be done. ``field`` names the part of the request that should be different, in its body or
-    wherever else ``part`` says."""
+    wherever else ``part`` says; ``broken`` the rule, with what the message is made of."""
 
     status = 400
 
-    def __init__(self, message: str, *, part: str = "body", field: tuple[str | int, ...] = (), **extra: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        part: str = "body",
+        field: tuple[str | int, ...] = (),
+        broken: Mapping[str, Any] | None = None,
+        **extra: Any,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.place = (part, *field)
+        self.broken = broken or {}
         self.extra = extra
 
 
@@ -59,9 +68,10 @@ class MediaError(ApiError):
 
 
 class InvalidError(ApiError):
-    """A value of the request is wrong."""
+    """A value of the request is wrong; ``more`` are others of the same request."""
 
     status = 422
+    more: tuple[InvalidError, ...] = ()
 
 
 class UnavailableError(ApiError):
@@ -81,6 +91,12 @@ def message_of(error: Mapping[str, Any]) -> str:
         if isinstance(bound, int | float) and abs(bound) >= 1e16:
             message = re.sub(r"-?\d{16,}(\.\d+)?", f"{bound:g}", message)
     return message.removeprefix("Value error, ")
+
+
+def broken_rule(error: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule that one of pydantic's errors is about, by its name, with the bounds or counts that it speaks of."""
+    values = (error.get("ctx") or {}).items()
+    return {"rule": error["type"], **{name: value for name, value in values if isinstance(value, int | float)}}
 
 
 def out_of_files(error: BaseException | None) -> str | None:

@@ -155,6 +155,9 @@ def _batch_fits(p: MinibatchParams, n: int) -> None:
         raise ParameterError(
             "batch_size",
             f"batch_size {p.batch_size} is more than the {n} samples there are: send 1 to {n}",
+            "more_than_samples",
+            value=p.batch_size,
+            samples=n,
         )
 
 

@@ -115,6 +115,11 @@ class Method[P: Params]:
             "epochs",
             f"epochs times {updates:,} updates an epoch is {steps:,} steps, but a run has at most "
             f"{MAX_STEPS:,}: send epochs of at most {MAX_STEPS // updates:,}",
+            "too_many_steps",
+            updates=updates,
+            steps=steps,
+            most=MAX_STEPS,
+            enough=MAX_STEPS // updates,
         )
 
     @cached_property

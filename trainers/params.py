@@ -12,12 +12,18 @@ MAX_SEED = 2**32 - 1
 
 
 class ParameterError(ValueError):
-    """A parameter that does not fit the others or the data. The message says what to send instead."""
+    """A parameter that does not fit the others or the data. The message says what to send instead.
 
-    def __init__(self, field: str, message: str) -> None:
+    `rule` names what was broken, and `values` are what its message is made of, so that a form can say it in its own
+    words; a rule without a name can only be told by its message.
+    """
+
+    def __init__(self, field: str, message: str, rule: str = "", **values: float) -> None:
         super().__init__(message)
         self.field = field
         self.message = message
+        self.rule = rule
+        self.values = values
 
 
 def _number(value: object) -> float:

@@ -48,7 +48,11 @@ def candidates(p: SweepParams) -> int:
     """How many weights a sweep tries. Raises ParameterError unless that is 1 to 1,000,000."""
     if p.w_stop < p.w_start:
         raise ParameterError(
-            "w_stop", f"w_stop {p.w_stop} is below w_start {p.w_start}: send a w_stop of at least {p.w_start}"
+            "w_stop",
+            f"w_stop {p.w_stop} is below w_start {p.w_start}: send a w_stop of at least {p.w_start}",
+            "below_start",
+            value=p.w_stop,
+            start=p.w_start,
         )
     steps = (p.w_stop - p.w_start) / p.w_step + ROUNDING
     if not steps < MAX_CANDIDATES:
@@ -57,11 +61,17 @@ def candidates(p: SweepParams) -> int:
             "w_step",
             f"w_step {p.w_step} makes more than {MAX_CANDIDATES:,} candidates: "
             f"send a w_step of at least {enough:.4g}, or a shorter range",
+            "too_many_candidates",
+            value=p.w_step,
+            most=MAX_CANDIDATES,
+            enough=float(f"{enough:.4g}"),
         )
     if steps >= 1 and (p.w_start + p.w_step == p.w_start or p.w_stop - p.w_step == p.w_stop):
         raise ParameterError(
             "w_step",
             f"w_step {p.w_step} is too small to change a w as large as this range's: send a larger w_step",
+            "step_too_small",
+            value=p.w_step,
         )
     return math.floor(steps) + 1
 

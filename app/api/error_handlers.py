@@ -1,4 +1,8 @@
-"""How every error becomes a response: ``{"detail": [{"loc", "msg", "type"}]}``."""
+"""How every error becomes a response: ``{"detail": [{"loc", "msg", "type"}]}``.
+
+One about values also has `broken`, a list as long as `detail`: for each reason the rule, by name, and the numbers that
+the message speaks of, such as ``{"rule": "less_than_equal", "le": 1000}``. A form says it in its own words by them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import ApiError, message_of, out_of_files
+from app.errors import ApiError, InvalidError, broken_rule, message_of, out_of_files
 
 MAX_REASONS = 20  # in one response: a request may be wrong in a million places
 MAX_PART = 200  # characters of one part of a place: an unknown key may be of any length
@@ -29,8 +33,10 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     async def _api_error(_: Request, error: ApiError) -> JSONResponse:
         kind = type(error).__name__.removesuffix("Error").lower()
-        detail = [{"loc": _place(error.place), "msg": error.message, "type": kind}]
-        return JSONResponse({"detail": detail, **error.extra}, error.status)
+        errors = (error, *error.more) if isinstance(error, InvalidError) else (error,)
+        detail = [{"loc": _place(one.place), "msg": one.message, "type": kind} for one in errors]
+        broken = {"broken": [one.broken for one in errors]} if any(one.broken for one in errors) else {}
+        return JSONResponse({"detail": detail, **broken, **error.extra}, error.status)
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> JSONResponse:
@@ -55,7 +61,8 @@ def add_error_handlers(app: FastAPI) -> None:
             {"loc": _place(e["loc"]), "msg": _about_body(e) or message_of(e), "type": e["type"]}
             for e in error.errors()[:MAX_REASONS]
         ]
-        return JSONResponse({"detail": detail}, 422)
+        broken = [broken_rule(e) for e in error.errors()[:MAX_REASONS]]
+        return JSONResponse({"detail": detail, "broken": broken}, 422)
 
 
 def _place(parts: Iterable[str | int]) -> list[str | int]:

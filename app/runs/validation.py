@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from app.errors import InvalidError, message_of
+from app.errors import InvalidError, broken_rule, message_of
 from app.schemas.limits import MAX_WHOLE
 from app.schemas.requests import DataIn, RaceIn, RunIn
 from app.storage.batch import Floats
@@ -20,6 +21,8 @@ from trainers.method import Method
 from trainers.params import ParameterError, Params
 from trainers.problem import Data
 from trainers.theory.diagnosis import why
+
+MAX_WRONG = 19  # more parameters that are told to be wrong, beside the first
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def check_params(method: Method[Any], values: dict[str, Any], n: int) -> Params:
     try:
         method.check(params, n)
     except ParameterError as error:
-        raise InvalidError(str(error), field=("params", error.field)) from None
+        broken = {"rule": error.rule, **error.values} if error.rule else {}
+        raise InvalidError(error.message, field=("params", error.field), broken=broken) from None
     return params
 
 
@@ -102,7 +106,7 @@ def _of_variant(error: InvalidError, key: str, at: int) -> InvalidError:
     if key == "method" and place[:1] == ("params",):
         return InvalidError(f"params.{place[1]}: {error.message}", field=("vary", key, at))
     if place in (("method",), ("params", key)):
-        return InvalidError(error.message, field=("vary", key, at))
+        return InvalidError(error.message, field=("vary", key, at), broken=error.broken)
     return error
 
 
@@ -129,7 +133,7 @@ def check_change(record: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
             which = f"{', '.join(may)} can" if may else "it has no such number"
             raise InvalidError(f"This cannot be changed while the run goes on; {which}.", field=("params", name))
         if method is None and not is_number(value):
-            raise InvalidError("Send a finite number.", field=("params", name))
+            raise InvalidError("Send a finite number.", field=("params", name), broken={"rule": "number_type"})
     if method is None:
         return values
     params = parse_params(method, record.params | values)
@@ -144,16 +148,22 @@ def is_number(value: object) -> bool:
 
 
 def parse_params(method: Method[Any], values: dict[str, Any]) -> Params:
-    """The method's parameters from JSON. InvalidError for the first that is wrong."""
+    """The method's parameters from JSON. InvalidError for those that are wrong."""
     try:
         params: Params = method.params.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        message = message_of(first)
-        if first["type"] == "extra_forbidden":
-            message = f"{method.name} has no such parameter; it has {', '.join(method.params.model_fields)}."
-        raise InvalidError(message, field=("params", *first["loc"])) from None
+        first, *more = [_wrong_param(method, one) for one in error.errors(include_input=False, include_url=False)]
+        first.more = tuple(more[:MAX_WRONG])
+        raise first from None
     return params
+
+
+def _wrong_param(method: Method[Any], error: Mapping[str, Any]) -> InvalidError:
+    """One of pydantic's errors about a method's parameters."""
+    message = message_of(error)
+    if error["type"] == "extra_forbidden":
+        message = f"{method.name} has no such parameter; it has {', '.join(method.params.model_fields)}."
+    return InvalidError(message, field=("params", *error["loc"]), broken=broken_rule(error))
 
 
 def default_name(method: Method[Any], params: Params) -> str:

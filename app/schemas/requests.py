@@ -86,7 +86,11 @@ class DataIn(RequestModel):
     @model_validator(mode="after")
     def _equal_lengths(self) -> DataIn:
         if len(self.x) != len(self.y):
-            raise ValueError(f"x has {len(self.x)} values and y has {len(self.y)}; send as many of one as of the other")
+            raise PydanticCustomError(
+                "lengths_differ",
+                "x has {x} values and y has {y}; send as many of one as of the other",
+                {"x": len(self.x), "y": len(self.y)},
+            )
         return self
 
 

@@ -177,6 +177,10 @@ class StabilityOut(ResponseModel):
     ]
     lr_limit: Annotated[float | None, Field(description="From here on it does not converge: 2/λ for a batch.")]
     lr_best: Annotated[float | None, Field(description="1/λ: beyond it updates overshoot.")]
+    lr_scale: Annotated[
+        float | None,
+        Field(description="About where the rates that matter lie, where there is no limit, too; null: not known."),
+    ]
     zones: list[ZoneOut]
     note: str
 
@@ -234,3 +238,7 @@ class Refusal(BaseModel):
     """The body of every refusal."""
 
     detail: list[Reason]
+    broken: Annotated[
+        list[dict[str, str | float]],
+        Field(description="Of wrong values, one of each reason: the `rule` and the numbers its `msg` speaks of."),
+    ] = []

@@ -33,6 +33,18 @@ def test_where_there_is_no_limit_it_is_null(board: BoardProcess) -> None:
         assert found["note"]
 
 
+def test_the_rates_that_matter_follow_the_data(board: BoardProcess) -> None:
+    data = {"x": [1000, 2000, 3000], "y": [1, 2, 3]}
+    assert ask(board, "gd", data=data)["lr_scale"] == ask(board, "gd", data=data)["lr_limit"]
+    assert ask(board, "sgd", data=data)["lr_scale"] == pytest.approx(1 / 3000**2)  # each draw is stable below it
+    for scale in (1, 1000):  # the steeper the cost where the run begins, the smaller
+        data["x"] = [scale * x for x in (1, 2, 3)]
+        found = ask(board, "backprop", data=data)
+        assert found["lr_scale"] == pytest.approx(2 / found["curvature"])
+    for method, params in (("torch", {"optimizer": "adam"}), ("sweep", {})):
+        assert ask(board, method, params=params, data=data)["lr_scale"] is None
+
+
 @pytest.mark.parametrize(
     "body",
     [

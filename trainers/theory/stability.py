@@ -41,6 +41,7 @@ class Stability:
     curvature: the largest of them; where there is no limit, the largest at the start, or None.
     shallowest: with two parameters, the curvature along the other direction.
     lr_limit: the learning rate from which on the method diverges. lr_best: the largest at which no update overshoots.
+    lr_sure: where there is no limit, a rate below which the method surely does not diverge, if one is known.
     """
 
     note: str
@@ -50,6 +51,14 @@ class Stability:
     lr_limit: float | None = None
     lr_best: float | None = None
     zones: tuple[Zone, ...] = ()
+    lr_sure: float | None = None
+
+    @property
+    def lr_scale(self) -> float | None:
+        """About where the learning rates that matter lie on this data: what a scale of them should show."""
+        if self.lr_limit is not None or self.lr_sure is not None:
+            return self.lr_limit or self.lr_sure
+        return lr_limit(self.curvature) if self.curvature else None
 
     def factor(self, lr: float) -> float:
         """Π (1 - lr c): the factor by which a cycle of updates multiplies the distance to the solution."""
@@ -116,7 +125,7 @@ def random_stability(data: Data, what: str) -> Stability:
         return batch_stability(largest)
     safe = lr_limit(largest)  # below it every update comes closer to the minimum of its own samples
     sure = f"Surely stable below 1/max x² = {safe:.3g}. " if safe else ""
-    return Stability(f"{sure}{what}: theory has no limit to give.")
+    return Stability(f"{sure}{what}: theory has no limit to give.", lr_sure=safe)
 
 
 def largest_curvature(data: Data, *, bias: bool = False, reduction: Literal["sum", "mean"] = "mean") -> float:
