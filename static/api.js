@@ -2,18 +2,24 @@
 
 /** @import { Problem, Run, View, Visdom } from "./types.d.ts" */
 
+import { wordsFor } from "./refusals.js";
+
 const RECONNECT_MS = 1000; // from the loss of the stream of events until it is opened again
+
+/** @type {Set<() => void>} */
+const waiting = new Set(); // what is done when the board answers again
 
 /** A refused request. */
 export class ApiError extends Error {
   /**
    * @param {number} status 0 if there was no response
    * @param {Problem[]} problems
+   * @param {unknown} [request] the body that was refused
    */
-  constructor(status, problems) {
-    super(problems.map((problem) => problem.message).join(" "));
+  constructor(status, problems, request) {
+    super(problems.map((problem) => wordsFor(problem, request)).join(" "));
     this.status = status;
-    this.problems = problems;
+    this.problems = problems.map((problem) => ({ ...problem, message: wordsFor(problem, request) }));
   }
 }
 
@@ -29,10 +35,13 @@ export class ApiError extends Error {
 export async function api(method, path, body) {
   const response = await send(method, path, body);
   const content = parse(await response.text());
+  if (response.ok || content?.detail) { // not a proxy that finds no board
+    tellAnswer();
+  }
   if (response.ok) {
     return content;
   }
-  throw new ApiError(response.status, problemsOf(response.status, content));
+  throw new ApiError(response.status, problemsOf(response.status, content), body);
 }
 
 /**
@@ -48,6 +57,21 @@ async function send(method, path, body) {
   } catch {
     throw new ApiError(0, [{ path: [], message: "The board does not answer. Is it still running?" }]);
   }
+}
+
+/**
+ * Call a function once, when the board answers again.
+ *
+ * @param {() => void} act
+ */
+export function whenAnswered(act) {
+  waiting.add(act);
+}
+
+function tellAnswer() {
+  const acts = [...waiting];
+  waiting.clear();
+  acts.forEach((act) => act());
 }
 
 /** @param {string} text */
@@ -67,7 +91,9 @@ function parse(text) {
 function problemsOf(status, content) {
   const detail = content?.detail;
   if (Array.isArray(detail) && detail.length) {
-    return detail.map(({ loc, msg }) => ({ path: (loc ?? []).slice(1), message: sentence(msg) }));
+    return detail.map(({ loc, msg }, at) => {
+      return { path: (loc ?? []).slice(1), message: sentence(msg), broken: content.broken?.[at] };
+    });
   }
   return [{ path: [], message: typeof detail === "string" ? detail : `The board refused this (${status}).` }];
 }
@@ -92,7 +118,10 @@ function sentence(text) {
  */
 export function follow(handlers) {
   const stream = new EventSource("/api/events");
-  stream.addEventListener("open", () => handlers.opened());
+  stream.addEventListener("open", () => {
+    tellAnswer();
+    handlers.opened();
+  });
   stream.addEventListener("error", () => {
     // Not left to the browser, which waits longer and gives up after some errors.
     stream.close();

@@ -3,11 +3,10 @@
 /** @import { Complaints, Control, Field, Schema } from "./types.d.ts" */
 
 import { make } from "./dom.js";
+import { numberIn, numbersIn } from "./numbers.js";
+import { plain } from "./refusals.js";
 
 const WATCHABLE_PACE = 25; // steps per second that one can follow
-
-/** Thrown by a field's read() for what cannot be sent at all; what is sent is judged by the board. */
-export class FieldError extends Error {}
 
 /**
  * The field of a parameter that needs no control of its own.
@@ -24,7 +23,12 @@ export function plainField(name, schema) {
   if (type === "boolean") {
     return makeField(name, schema, checkboxControl());
   }
-  return makeField(name, schema, type === "string" ? textControl() : numberControl(schema));
+  if (type === "string") {
+    return makeField(name, schema, textControl());
+  }
+  const control = numberControl(schema);
+  control.input.addEventListener("keydown", moveByKey);
+  return makeField(name, schema, control);
 }
 
 /**
@@ -92,7 +96,7 @@ export function fixedField(name, input, element = input.closest(".field")) {
  * @param {HTMLElement} error
  * @returns {Complaints}
  */
-function complaints(element, input, error) {
+export function complaints(element, input, error) {
   return {
     refuse(message) {
       error.textContent = message;
@@ -126,13 +130,13 @@ function helpOf(schema) {
   const { exclusiveMinimum, minimum = Infinity, maximum = Infinity } = withoutNull(schema);
   const bounds = [];
   if (exclusiveMinimum !== undefined) {
-    bounds.push(`more than ${exclusiveMinimum}`);
+    bounds.push(`more than ${plain(exclusiveMinimum)}`);
   }
   if (Math.abs(minimum) < 1e100) {
-    bounds.push(`at least ${minimum}`);
+    bounds.push(`at least ${plain(minimum)}`);
   }
   if (Math.abs(maximum) < 1e100) {
-    bounds.push(`at most ${maximum.toLocaleString("en")}`);
+    bounds.push(`at most ${plain(maximum)}`);
   }
   const text = bounds.join(", ");
   return [schema.description ?? "", text && `${text.charAt(0).toUpperCase()}${text.slice(1)}.`].join(" ").trim();
@@ -154,28 +158,78 @@ function textControl() {
 /** @param {Schema} schema */
 export function numberControl(schema) {
   const isInteger = withoutNull(schema).type === "integer";
-  const input = make("input", { type: "number", step: isInteger ? "1" : "any", autocomplete: "off" });
-  input.inputMode = isInteger ? "numeric" : "decimal";
+  const input = make("input", {});
+  takeNumbers(input, isInteger);
   input.placeholder = schema.default ?? "";
   return {
     input,
-    read: () => numberIn(input),
+    read: () => numberIn(input.value, isInteger),
     write: (/** @type {number | null} */ value) => {
       input.value = String(value ?? "");
+      tellValue(input);
     },
   };
 }
 
 /**
- * The number that was typed; undefined for an empty field.
+ * Make a number's field of an input. Its type is text: a field of type number drops what it does not know, so that
+ * "0,5" becomes 5 and a pasted "−1" becomes 1, and it does not tell what was typed.
  *
  * @param {HTMLInputElement} input
+ * @param {boolean} [isInteger]
  */
-function numberIn(input) {
-  if (input.validity.badInput) {
-    throw new FieldError("This should be a number, such as 0.01.");
+export function takeNumbers(input, isInteger = false) {
+  input.type = "text";
+  input.autocomplete = "off";
+  input.spellcheck = false;
+  input.inputMode = isInteger ? "numeric" : "decimal";
+  input.setAttribute("role", "spinbutton");
+  input.addEventListener("input", () => tellValue(input));
+}
+
+/** @param {HTMLInputElement} input a number's field, whose value screen readers are told */
+function tellValue(input) {
+  const value = numberOr(NaN, input);
+  if (Number.isNaN(value)) {
+    input.removeAttribute("aria-valuenow");
+  } else {
+    input.setAttribute("aria-valuenow", String(value));
   }
-  return input.value === "" ? undefined : Number(input.value);
+}
+
+/**
+ * The number in a field, or another one where there is none.
+ *
+ * @param {number} fallback
+ * @param {HTMLInputElement} input
+ */
+export function numberOr(fallback, input) {
+  try {
+    return numberIn(input.value) ?? fallback;
+  } catch {
+    return NaN; // half typed
+  }
+}
+
+/**
+ * Arrows go to the next number up or down, as in a field of type number.
+ *
+ * @param {KeyboardEvent} event
+ */
+export function moveByKey(event) {
+  const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  const input = event.currentTarget;
+  if (!by || !(input instanceof HTMLInputElement)) {
+    return;
+  }
+  event.preventDefault();
+  const value = numberOr(Number(input.placeholder) || 0, input);
+  if (!Number.isNaN(value)) {
+    input.value = String(Number((value + by).toPrecision(15)));
+    for (const kind of ["input", "change"]) {
+      input.dispatchEvent(new Event(kind, { bubbles: true }));
+    }
+  }
 }
 
 /** @param {string[]} values */
@@ -211,6 +265,7 @@ function checkboxControl() {
 export function paceField(name, schema) {
   const withoutDefault = { ...schema, title: "Speed", default: null };
   const { input } = numberControl(withoutDefault);
+  input.addEventListener("keydown", moveByKey);
   const full = make("input", { type: "checkbox" });
   const unit = make("span", { className: "unit", textContent: "steps/s" });
   const fullLabel = make("label", { className: "check" }, full, make("span", { textContent: "Full speed" }));
@@ -232,30 +287,9 @@ export function paceField(name, schema) {
     isChosen = true;
     show(pace ?? null);
   };
-  const read = () => (full.checked ? undefined : numberIn(input));
+  const read = () => (full.checked ? undefined : numberIn(input.value));
   const field = makeField(name, withoutDefault, { input, read, write, extra: [unit, fullLabel] });
   field.element.classList.add("pace");
   show(WATCHABLE_PACE);
   return { ...field, suggest: (isShort) => isChosen || show(isShort ? WATCHABLE_PACE : null) };
-}
-
-/**
- * The numbers of a list with commas or spaces between.
- *
- * @param {string} text
- * @param {string} name of the list, for what a FieldError says
- */
-export function numbersIn(text, name) {
-  const advice = "write numbers with commas between, such as 1, 2, 3.";
-  const parts = text.trim().split(/[\s,;]+/).filter((part) => part !== "");
-  if (!parts.length) {
-    throw new FieldError(`${name} is empty: ${advice}`);
-  }
-  return parts.map((part) => {
-    const number = Number(part);
-    if (!Number.isFinite(number)) {
-      throw new FieldError(`“${part.slice(0, 40)}” is not a number: ${advice}`);
-    }
-    return number;
-  });
 }

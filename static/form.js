@@ -3,13 +3,16 @@
 /** @import { Complaints, Data, Field, Method, RunRequest, State } from "./types.d.ts" */
 
 import { startRun } from "./actions.js";
-import { ApiError } from "./api.js";
+import { api, ApiError } from "./api.js";
 import { find, make } from "./dom.js";
-import { FieldError, fixedField, listField, paceField, plainField } from "./fields.js";
+import { makeDataFields } from "./data_fields.js";
+import { fixedField, numberOr, paceField, plainField } from "./fields.js";
 import { renderFormula } from "./formula.js";
 import { showError, showMessage } from "./messages.js";
 import { rateField } from "./rate_field.js";
+import { FieldError } from "./refusals.js";
 import { state, update } from "./state.js";
+import { debounced } from "./timing.js";
 
 /**
  * Reads a field; one that holds what cannot be sent is marked, and undefined is returned.
@@ -30,6 +33,7 @@ export const TEXTBOOK_DATA = { x: [1, 2, 3], y: [2, 4, 6] }; // in the form at f
 /** @type {Record<string, typeof plainField>} */
 const SPECIAL_FIELDS = { lr: rateField, steps_per_second: paceField };
 const MAX_WATCHED_EPOCHS = 500; // up to which a run starts at a pace that one can follow
+const JUDGE_DELAY_MS = 200; // without a change, after which what was refused is judged again
 
 /** @type {Method[]} */
 let offered = [];
@@ -37,13 +41,10 @@ let offered = [];
 let paramFields = []; // of the chosen method
 /** @type {Record<string, any>} */
 let typed = {}; // the parameters that a person has set: kept when the method changes
-const dataFields = [
-  listField("x", "What the model is given: one number for each sample.", TEXTBOOK_DATA.x),
-  listField("y", "What the model should answer: one number for each x.", TEXTBOOK_DATA.y),
-];
+let judgements = 0; // asked for, and made void: the response to an earlier one than the last is dropped
+const dataFields = makeDataFields(find("#data", HTMLElement), TEXTBOOK_DATA);
 const fixedFields = [fixedField("name", nameInput), fixedField("method", select)];
 
-find("#data", HTMLElement).replaceChildren(...dataFields.map(({ element }) => element));
 select.addEventListener("change", renderMethod);
 form.addEventListener("input", rememberInput);
 form.addEventListener("submit", (event) => {
@@ -120,6 +121,7 @@ function renderMethod() {
     }
   }
   params.replaceChildren(...paramFields.map(({ element }) => element));
+  fixedFields.find(({ input }) => input === select)?.accept();
   showMessage("");
   renderDescription();
   suggestPace();
@@ -155,9 +157,10 @@ function rememberInput({ target }) {
   if (!(target instanceof Node) || target === select) {
     return; // the fields are not those of the newly chosen method yet
   }
-  allFields().find(({ element }) => element.contains(target))?.accept();
-  if (dataFields.some(({ element }) => element.contains(target))) {
-    dataFields.forEach((field) => field.accept()); // what was wrong may have been that one is longer than the other
+  judgements += 1;
+  if (form.querySelector(".wrong")) {
+    fixedFields.find(({ element }) => element.contains(target))?.accept();
+    judgeLater();
   }
   const field = paramFields.find(({ element }) => element.contains(target));
   if (field) {
@@ -188,8 +191,69 @@ function fetchStability() {
 
 /** Runs that would take minutes at a pace one can follow go at full speed, unless a person has chosen. */
 function suggestPace() {
-  const epochs = Number(paramFields.find(({ name }) => name === "epochs")?.input.value ?? 0);
+  const input = paramFields.find(({ name }) => name === "epochs")?.input;
+  const epochs = input instanceof HTMLInputElement ? numberOr(0, input) : 0;
   paramFields.find(({ suggest }) => suggest)?.suggest?.(epochs <= MAX_WATCHED_EPOCHS);
+}
+
+// --- what is wrong ---------------------------------------------------------------------------------------------------
+
+const judgeLater = debounced(JUDGE_DELAY_MS, () => judge());
+
+/**
+ * Say of each field that was refused whether it still is, now that one has changed: what is wrong with one may be
+ * mended in another. A field that was not refused may be half typed, and is left alone.
+ */
+async function judge() {
+  const fields = [...paramFields, ...dataFields];
+  const wrong = fields.filter(({ element }) => element.classList.contains("wrong"));
+  if (!wrong.length) {
+    return;
+  }
+  /** @type {Set<Field>} */
+  const unreadable = new Set();
+  const values = (/** @type {Field[]} */ some) => readAll(some, (field) => {
+    try {
+      return field.read();
+    } catch (error) {
+      unreadable.add(field);
+      if (wrong.includes(field)) {
+        field.refuse(messageOf(error));
+      }
+      return undefined;
+    }
+  });
+  const setting = { params: values(paramFields), data: values(dataFields) };
+  judgements += 1;
+  const turn = judgements;
+  const problems = unreadable.size ? [] : await refusalsOf(setting);
+  if (turn === judgements) {
+    for (const field of wrong.filter((one) => !unreadable.has(one))) {
+      const problem = problems.find(({ path }) => fieldAt(path) === field);
+      if (problem) {
+        field.refuse(problem.message);
+      } else {
+        field.accept();
+      }
+    }
+  }
+}
+
+/**
+ * What the board would refuse of a run with these parameters and data: what theory says of it has the same rules.
+ *
+ * @param {{ params: Record<string, any>, data: Record<string, any> }} setting
+ */
+async function refusalsOf(setting) {
+  try {
+    await api("POST", `/methods/${select.value}/stability`, setting);
+  } catch (error) {
+    if (error instanceof ApiError) {
+      return error.problems;
+    }
+    throw error;
+  }
+  return [];
 }
 
 // --- sending ---------------------------------------------------------------------------------------------------------
@@ -244,12 +308,17 @@ function readField(field) {
   try {
     return field.read();
   } catch (error) {
-    if (!(error instanceof FieldError)) {
-      throw error;
-    }
-    field.refuse(error.message);
+    field.refuse(messageOf(error));
     return undefined;
   }
+}
+
+/** @param {unknown} error of a field's read(): what is no FieldError is thrown on */
+function messageOf(error) {
+  if (error instanceof FieldError) {
+    return error.message;
+  }
+  throw error;
 }
 
 /**
@@ -258,7 +327,7 @@ function readField(field) {
  * @param {unknown} error
  */
 function showProblems(error) {
-  if (!(error instanceof ApiError)) {
+  if (!(error instanceof ApiError && error.status)) {
     showError(error);
     return;
   }
@@ -295,6 +364,7 @@ function allFields() {
 }
 
 function clearComplaints() {
+  judgements += 1;
   allFields().forEach((field) => field.accept());
   showMessage("");
 }

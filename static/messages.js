@@ -1,5 +1,6 @@
 // What is said to the person: a message below the form, and announcements to screen readers.
 
+import { ApiError, whenAnswered } from "./api.js";
 import { find } from "./dom.js";
 
 const message = find("#message", HTMLElement);
@@ -36,5 +37,9 @@ export async function attempt(action) {
 
 /** @param {unknown} error */
 export function showError(error) {
-  showMessage(error instanceof Error ? error.message : String(error));
+  const text = error instanceof Error ? error.message : String(error);
+  showMessage(text);
+  if (error instanceof ApiError && !error.status) {
+    whenAnswered(() => message.textContent === text && showMessage("")); // it is no longer true then
+  }
 }

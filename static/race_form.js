@@ -4,8 +4,10 @@
 
 import { startRace } from "./actions.js";
 import { find, make } from "./dom.js";
-import { FieldError, fixedField, numbersIn } from "./fields.js";
+import { fixedField } from "./fields.js";
 import { addFields, submitForm } from "./form.js";
+import { numbersIn } from "./numbers.js";
+import { FieldError } from "./refusals.js";
 import { state } from "./state.js";
 
 const MAX_RATES = 50; // that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes

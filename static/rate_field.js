@@ -3,14 +3,16 @@
 /** @import { Field, Schema } from "./types.d.ts" */
 
 import { make } from "./dom.js";
-import { makeField, numberControl } from "./fields.js";
+import { makeField, numberControl, numberOr } from "./fields.js";
+import { figure } from "./format.js";
 import { StabilityZones } from "./stability_zones.js";
 
-const MIN_POWER = -4; // powers of ten between which the slider moves; the number may be outside of them
-const MAX_POWER = 1;
-const POWERS = Array.from({ length: MAX_POWER - MIN_POWER + 1 }, (_, at) => MIN_POWER + at);
+const DECADES = 5; // of the slider; the number may be outside of them
+const LOW = -4; // the power of ten at the slider's beginning, unless the data need another
+const LOW_BELOW_SCALE = 3; // decades from there to that of the rates that matter
+const SUITS = { from: 1.5, to: 4.5 }; // where on the slider those may lie: it is moved no sooner
+const HIGHEST = 3; // lr is at most 1000
 const DIGITS = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]; // of the round rates in each decade
-const ROUND_RATES = POWERS.flatMap((power) => DIGITS.map((digit) => Number(`${digit}e${power}`)));
 
 /**
  * @param {string} name
@@ -19,12 +21,13 @@ const ROUND_RATES = POWERS.flatMap((power) => DIGITS.map((digit) => Number(`${di
  */
 export function rateField(name, schema) {
   const { input, read, write } = numberControl(schema);
-  const limits = { min: String(MIN_POWER), max: String(MAX_POWER), step: "any" };
-  const slider = make("input", { type: "range", className: "slider", ...limits });
+  const slider = make("input", { type: "range", className: "slider", step: "any" });
   slider.setAttribute("aria-label", `${schema.title ?? name}, on a logarithmic scale`);
+  const ticks = make("div", { className: "ticks" });
+  ticks.setAttribute("aria-hidden", "true");
   const zones = new StabilityZones(slider, `field-${name}-theory`);
   // an empty field is the default, and what is half typed (1e-) no number yet
-  const rate = () => (input.validity.badInput ? NaN : Number(input.value || schema.default));
+  const rate = () => numberOr(schema.default, input);
   const moveSlider = () => {
     if (rate() > 0) {
       slider.value = String(Math.log10(rate()));
@@ -39,11 +42,19 @@ export function rateField(name, schema) {
   input.addEventListener("input", moveSlider);
   slider.addEventListener("input", (event) => {
     event.stopPropagation(); // the number's own event tells of the change
-    setRate(roundRate(Number(slider.value)));
+    setRate(roundRate(Number(slider.value), slider));
   });
   for (const element of [slider, input]) {
     element.addEventListener("keydown", (event) => moveRateByKey(event, rate(), setRate));
   }
+  const setRange = (/** @type {number} */ low) => {
+    slider.min = String(low);
+    slider.max = String(low + DECADES);
+    ticks.replaceChildren(...makeTicks(low));
+    moveSlider();
+  };
+  setRange(LOW);
+  fitRange(slider, zones, setRange);
   const field = makeField(name, schema, {
     input,
     read,
@@ -51,7 +62,7 @@ export function rateField(name, schema) {
       write(value);
       moveSlider();
     },
-    extra: [slider, makeTicks(), zones.element],
+    extra: [slider, ticks, zones.element],
   });
   field.element.classList.add("rate");
   slider.setAttribute("aria-describedby", zones.sentence.id);
@@ -60,14 +71,71 @@ export function rateField(name, schema) {
 }
 
 /**
- * The round rate nearest to a power of ten.
+ * Let the slider's range follow what theory says of the data. Not while the slider is dragged: its thumb would leave
+ * the pointer.
+ *
+ * @param {HTMLInputElement} slider
+ * @param {StabilityZones} zones
+ * @param {(low: number) => void} setRange
+ */
+function fitRange(slider, zones, setRange) {
+  let isDragged = false;
+  let wanted = LOW;
+  const fit = () => {
+    if (!isDragged && Number(slider.min) !== wanted) {
+      setRange(wanted);
+      zones.paint();
+    }
+  };
+  zones.whenKnown = ({ lr_scale: scale }) => {
+    wanted = lowFor(scale);
+    fit();
+  };
+  slider.addEventListener("pointerdown", () => {
+    isDragged = true;
+  });
+  for (const kind of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
+    slider.addEventListener(kind, () => {
+      isDragged = false;
+      fit();
+    });
+  }
+}
+
+/**
+ * The power of ten at which the slider is to begin.
+ *
+ * @param {number | null} scale about where the rates that matter lie
+ */
+function lowFor(scale) {
+  const place = Math.log10(scale ?? NaN) - LOW;
+  if (!Number.isFinite(place) || (place >= SUITS.from && place <= SUITS.to)) {
+    return LOW;
+  }
+  return Math.min(Math.floor(LOW + place) - LOW_BELOW_SCALE, HIGHEST - DECADES);
+}
+
+/**
+ * The round rate on a slider that is nearest to a power of ten.
  *
  * @param {number} power
+ * @param {HTMLInputElement} slider
  */
-function roundRate(power) {
+function roundRate(power, { min, max }) {
   const distance = (/** @type {number} */ rate) => Math.abs(Math.log10(rate) - power);
-  const inside = ROUND_RATES.filter((rate) => Math.log10(rate) <= MAX_POWER);
-  return inside.reduce((best, rate) => (distance(rate) < distance(best) ? rate : best));
+  const isOn = (/** @type {number} */ rate) => Math.log10(rate) <= Number(max) && Math.log10(rate) >= Number(min);
+  const on = ratesAround(power).filter(isOn);
+  return on.reduce((best, rate) => (distance(rate) < distance(best) ? rate : best));
+}
+
+/**
+ * The round rates of a decade and of its neighbours, ascending.
+ *
+ * @param {number} power of ten in that decade
+ */
+function ratesAround(power) {
+  const decade = Math.floor(power);
+  return [decade - 1, decade, decade + 1].flatMap((one) => DIGITS.map((digit) => Number(`${digit}e${one}`)));
 }
 
 /**
@@ -83,25 +151,26 @@ export function moveRateByKey(event, rate, setRate) {
   const isUp = event.key === "ArrowUp" || (isSlider && event.key === "ArrowRight");
   const isDown = event.key === "ArrowDown" || (isSlider && event.key === "ArrowLeft");
   const near = 1e-9 * rate;
+  const rates = rate > 0 ? ratesAround(Math.log10(rate)) : [];
   let next;
   if (isUp) {
-    next = ROUND_RATES.find((one) => one > rate + near);
+    next = rates.find((one) => one > rate + near);
   } else if (isDown) {
-    next = ROUND_RATES.findLast((one) => one < rate - near);
+    next = rates.findLast((one) => one < rate - near);
   } else if (event.key === "PageUp" || event.key === "PageDown") {
     next = Number((rate * (event.key === "PageUp" ? 10 : 0.1)).toPrecision(12));
   } else {
     return;
   }
   event.preventDefault();
-  if (next !== undefined && next > 0) {
+  if (next !== undefined && next > 0 && Number.isFinite(next)) {
     setRate(next);
   }
 }
 
-function makeTicks() {
-  const marks = POWERS.map((power) => make("span", {}, make("span", { textContent: String(Number(`1e${power}`)) })));
-  const row = make("div", { className: "ticks" }, ...marks);
-  row.setAttribute("aria-hidden", "true");
-  return row;
+/** @param {number} low the power of ten at the slider's beginning */
+function makeTicks(low) {
+  return Array.from({ length: DECADES + 1 }, (_, at) => {
+    return make("span", {}, make("span", { textContent: figure(Number(`1e${low + at}`)) }));
+  });
 }

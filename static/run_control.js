@@ -3,8 +3,11 @@
 /** @import { Run } from "./types.d.ts" */
 
 import { changeParams, controlRun } from "./actions.js";
+import { ApiError, whenAnswered } from "./api.js";
 import { make } from "./dom.js";
+import { moveByKey, numberOr, takeNumbers } from "./fields.js";
 import { nameOf, UNDER_WAY } from "./format.js";
+import { numberIn } from "./numbers.js";
 import { moveRateByKey } from "./rate_field.js";
 import { throttled } from "./timing.js";
 
@@ -73,24 +76,28 @@ export class RunControl {
   /** @param {string} param */
   addInput(param) {
     const { label, title } = FIELDS[param];
-    const input = make("input", { type: "number", step: "any", name: param, title, placeholder: "full" });
-    input.autocomplete = "off";
+    const input = make("input", { name: param, title, placeholder: "full" });
+    takeNumbers(input);
     // each parameter by itself: what waits for its turn is then the last change of this one, not of any
     const send = throttled(CHANGE_INTERVAL_MS, (/** @type {number | null} */ value) => this.send(param, value));
     const read = () => {
-      if (input.validity.badInput) {
-        this.showRefusal(param, "This should be a number, such as 0.01.");
-      } else {
-        send(input.value === "" ? null : Number(input.value));
+      try {
+        send(numberIn(input.value) ?? null);
+      } catch (error) {
+        this.refuse(param, error);
       }
     };
     input.addEventListener("change", read);
-    if (param === "lr") {
-      input.addEventListener("keydown", (event) => moveRateByKey(event, Number(input.value), (value) => {
+    input.addEventListener("keydown", (event) => {
+      if (param !== "lr") {
+        moveByKey(event);
+        return;
+      }
+      moveRateByKey(event, numberOr(NaN, input), (value) => {
         input.value = String(value);
         read();
-      }));
-    }
+      });
+    });
     this.inputs.set(param, input);
     const children = param === "lr" ? [label, input] : [input, label];
     this.refusal.before(make("label", { className: `live ${param}` }, ...children));
@@ -106,7 +113,19 @@ export class RunControl {
       await changeParams(this.run, { [param]: value });
       this.showRefusal(param, "");
     } catch (error) {
-      this.showRefusal(param, error instanceof Error ? error.message : String(error));
+      this.refuse(param, error);
+    }
+  }
+
+  /**
+   * @param {string} param
+   * @param {unknown} error
+   */
+  refuse(param, error) {
+    const message = error instanceof Error ? error.message : String(error);
+    this.showRefusal(param, message);
+    if (error instanceof ApiError && !error.status) {
+      whenAnswered(() => this.refusals.get(param) === message && this.showRefusal(param, ""));
     }
   }
 

@@ -4,6 +4,7 @@
 
 import { api } from "./api.js";
 import { make } from "./dom.js";
+import { figure } from "./format.js";
 import { debounced } from "./timing.js";
 
 const FETCH_DELAY_MS = 200; // without a change, after which theory is asked
@@ -28,6 +29,8 @@ export class StabilityZones {
     /** @type {Zone[]} */
     this.zones = [];
     this.rate = NaN;
+    /** @type {(theory: Stability) => void} */
+    this.whenKnown = () => {}; // called with what theory says, before it is shown
     this.asked = "";
     /** @type {Map<string, HTMLElement>} */
     this.names = new Map();
@@ -74,17 +77,25 @@ export class StabilityZones {
   /** @param {Stability | null} theory */
   render(theory) {
     this.zones = theory?.zones ?? [];
+    if (theory) {
+      this.whenKnown(theory);
+    }
     this.legend.hidden = !this.zones.length;
     this.sentence.textContent = theory ? sentenceOf(theory) : "";
     this.sentence.title = theory?.note ?? "";
-    this.slider.style.setProperty("--zones", this.zones.length ? this.gradient() : "var(--edge)");
-    this.slider.classList.toggle("zoned", this.zones.length > 0);
+    this.paint();
     for (const [name, element] of this.names) {
       const ranges = this.zones.filter((zone) => zone.name === name).map(({ from, to }) => rangeOf(from, to));
       element.hidden = !ranges.length;
       element.title = `${name}: ${ranges.join(", ")}; ${MEANINGS[name]}`;
     }
     this.mark(this.rate);
+  }
+
+  /** Draw the zones along the slider. */
+  paint() {
+    this.slider.style.setProperty("--zones", this.zones.length ? this.gradient() : "var(--edge)");
+    this.slider.classList.toggle("zoned", this.zones.length > 0);
   }
 
   /**
@@ -151,5 +162,5 @@ function rangeOf(from, to) {
 
 /** @param {number} value */
 function short(value) {
-  return String(Number(value.toPrecision(3)));
+  return figure(Number(value.toPrecision(3)));
 }

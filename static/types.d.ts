@@ -107,6 +107,8 @@ export interface Stability {
   shallowest: number | null;
   lr_limit: number | null;
   lr_best: number;
+  /** About where the rates that matter lie, where there is no limit, too; null: not known. */
+  lr_scale: number | null;
   note: string;
 }
 
@@ -136,6 +138,13 @@ export interface RunRequest {
 export interface Problem {
   path: (string | number)[];
   message: string;
+  broken?: Broken;
+}
+
+/** The rule that a value breaks, and the numbers that the API's message speaks of. */
+export interface Broken {
+  rule: string;
+  [name: string]: string | number;
 }
 
 /** The page's store. */

@@ -31,11 +31,11 @@ def test_the_learning_rate_changes_while_a_run_goes_on(page: BoardPage, board: B
 
     rate.fill("-1")
     rate.press("Enter")
-    expect(row.locator(".steer .error")).to_contain_text("lr: This should be greater than 0")
+    expect(row.locator(".steer .error")).to_contain_text("lr: This should be greater than 0, not -1.")
     pace = row.get_by_role("spinbutton", name="Steps per second")
     pace.fill("0")
     pace.press("Enter")
-    expect(row.locator(".steer .error")).to_contain_text("steps/s: This should be greater than 0")
+    expect(row.locator(".steer .error")).to_contain_text("steps/s: This should be greater than 0, not 0.")
     rate.fill("0.02")
     rate.press("Enter")
     expect(row.locator(".steer .error")).to_have_text(re.compile("^steps/s: "))

@@ -106,7 +106,7 @@ def test_a_refused_value_is_marked_beside_its_field(form_page: BoardPage) -> Non
     page = form_page
     page.fill(lr=-1)
     page.page.get_by_role("button", name="Start").click()
-    expect(page.error("lr")).to_contain_text("greater than 0")
+    expect(page.error("lr")).to_have_text("This should be greater than 0, not -1.")
     expect(page.field("lr")).to_be_focused()
     expect(page.field("lr")).to_have_attribute("aria-invalid", "true")
     page.fill(lr=0.5)
@@ -129,7 +129,7 @@ def test_data_that_is_no_list_of_numbers_is_refused_in_words(form_page: BoardPag
     expect(page.error("y")).to_contain_text("y is empty")
     page.fill(x="1e200", y="1")
     start.click()
-    expect(page.error("x")).to_contain_text("less than or equal to")
+    expect(page.error("x")).to_have_text("This should be at most 1e100, not 1e200.")
 
 
 def test_a_rule_between_parameter_and_data_names_its_field(form_page: BoardPage) -> None:
@@ -137,7 +137,7 @@ def test_a_rule_between_parameter_and_data_names_its_field(form_page: BoardPage)
     page.page.select_option("#method", "minibatch")
     page.fill(batch_size=9)
     page.page.get_by_role("button", name="Start").click()
-    expect(page.error("batch_size")).to_contain_text("send 1 to 3")
+    expect(page.error("batch_size")).to_contain_text("9 is more than the 3 samples there are: write 1 to 3.")
 
 
 def test_by_keyboard_alone(form_page: BoardPage, board: BoardProcess) -> None:
