@@ -184,12 +184,12 @@ function factsOf(run) {
     settings.push(["group", run.group]);
   }
   const facts = [["step", stepsOf(run)], ...Object.entries(run.last), ...Object.entries(run.result)];
-  return [...settings, ...facts].flatMap(([name, value]) => [
+  return [...settings, ...facts].map(([name, value]) => make(
+    "div",
+    {},
     make("dt", { textContent: name.replaceAll("_", " ") }),
-    typeof value === "number"
-      ? make("dd", { className: "figure", textContent: figure(value) })
-      : make("dd", { textContent: String(value) }),
-  ]);
+    make("dd", { textContent: typeof value === "number" ? figure(value) : String(value) }),
+  ));
 }
 
 /** @param {Run} run */
