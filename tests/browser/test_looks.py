@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Watch
-from tests.harness.boards import BoardProcess
+from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.laboratory import slow_run
 from tests.harness.pages import BoardPage, sideways
 
 PHONE = {"width": 390, "height": 844}
@@ -107,3 +111,59 @@ def test_the_page_of_the_api_asks_no_other_machine(
     docs.goto(f"{board.url}/docs")
     expect(docs.locator(".opblock").first).to_be_visible()
     assert any("swagger-ui" in address for address in watch.addresses)  # and `watch` has seen no other host
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_with_colours_of_their_own_people_see_what_a_colour_tells(
+    board: BoardProcess, new_page: Callable[..., Page], colours: str
+) -> None:
+    run = slow_run(board, epochs=100, steps_per_second=10)
+    page = BoardPage(new_page(forced_colors="active", color_scheme=colours)).open(board.url, curves=False)
+    row = page.row(run["id"])
+    wait_for(lambda: row.locator("progress").evaluate("bar => bar.value") > 0.1, "progress")
+    expect(page.page.locator(".zones .legend")).to_be_visible()
+    zones = {rgb(page.page, f"var(--zone-{name})") for name in ("slow", "good", "oscillating", "diverging")}
+    ink, ground = rgb(page.page, "CanvasText"), rgb(page.page, "Canvas")
+    assert len({*zones, ink, ground}) == 6
+    assert shades(page.page.locator(".slider.zoned")) >= {*zones, ink}  # the track, and the thumb
+    for zone in page.page.locator(".legend .zone").all():
+        assert len(shades(zone, part=0.005) & zones) == 1
+    assert shades(row.locator(".chip")) >= {rgb(page.page, run["colour"]), ink}
+    bar = pixels(row.locator("progress"))
+    along = [tuple(map(int, shade)) for shade in bar[len(bar) // 2]]
+    assert (along[4], along[-4]) == (ink, ground)  # what is done, and what is not
+
+    board.client.post(f"/api/runs/{run['id']}/stop")
+    board.client.patch("/api/board", json={"run": run["id"]})
+    shown = page.page.get_by_role("slider", name="Step shown")
+    expect(shown).to_be_visible()
+    assert shades(shown, part=0.005) >= {ink, ground}
+    assert shades(page.page.locator("#look .chip")) >= {rgb(page.page, run["colour"]), ink}
+
+
+def shades(element: Locator, part: float = 0.01) -> set[tuple[int, ...]]:
+    """The colours of an element on the screen, without those of a smaller part of its pixels."""
+    seen = pixels(element).reshape(-1, 3)
+    found, counts = np.unique(seen, axis=0, return_counts=True)
+    return {tuple(map(int, shade)) for shade in found[counts >= part * len(seen)]}
+
+
+def pixels(element: Locator) -> np.ndarray:
+    """An element as it is on the screen, of shape (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB"))
+
+
+def rgb(page: Page, colour: str) -> tuple[int, ...]:
+    """What a colour of CSS is on the page."""
+    found = page.evaluate(
+        """colour => {
+          const probe = document.createElement("i");
+          probe.style.cssText = `forced-color-adjust: none; color: ${colour}`;
+          document.body.append(probe);
+          const { color } = getComputedStyle(probe);
+          probe.remove();
+          return color.match(/\\d+/g).slice(0, 3).map(Number);
+        }""",
+        colour,
+    )
+    return tuple(found)
