@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 log = logging.getLogger("lossboard.events")
@@ -38,15 +38,17 @@ class Changes:
     removed: set[str] = field(default_factory=set)
     visdom: bool = False
     view: bool = False
+    state: bool = False
 
 
 class EventStream:
     """One open event stream: changes are gathered until it asks for them."""
 
     def __init__(self) -> None:
-        self._changes = Changes(visdom=True, view=True)
+        self._changes = Changes(visdom=True, view=True, state=True)
         self._waiting = asyncio.Event()
         self._waiting.set()
+        self._state_told = asyncio.Event()
         self._closed = False
 
     async def next(self) -> Changes | None:
@@ -55,8 +57,19 @@ class EventStream:
         if not self._closed:
             changes, self._changes = self._changes, Changes()
             self._waiting.clear()
+            self._state_told.clear()
             return changes
         return None
+
+    async def state_before(self, time: float) -> bool:
+        """Wait until the selected run has another state: True; or until this time of the event loop, or until the board
+        shuts down: False. Such a change is not told by ``next`` again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(time):
+                await self._state_told.wait()
+        self._state_told.clear()
+        is_told, self._changes.state = self._changes.state and not self._closed, False
+        return is_told
 
     def add_runs(self, run_ids: set[str]) -> None:
         """Add runs, as of which it could not be told just now."""
@@ -69,12 +82,16 @@ class EventStream:
         self._changes.runs -= self._changes.removed
         self._changes.visdom |= new.visdom
         self._changes.view |= new.view
+        self._changes.state |= new.state
         self._waiting.set()
+        if new.state:
+            self._state_told.set()
 
     def close(self) -> None:
         """Let ``next`` return None."""
         self._closed = True
         self._waiting.set()
+        self._state_told.set()
 
 
 class EventStreams:
@@ -111,6 +128,10 @@ class EventStreams:
     def view_changed(self) -> None:
         """The view that everyone shares was changed."""
         self._add(Changes(view=True))
+
+    def state_changed(self) -> None:
+        """The state of the selected run is another one."""
+        self._add(Changes(state=True))
 
     def close(self) -> None:
         """End every stream: an open one would hold up the exit."""

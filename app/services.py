@@ -102,7 +102,9 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     streams = EventStreams()
     view_state = ViewState(store)
     latest = LatestRuns(store, settings.overlay_runs, active.newest)
-    publisher = Publisher(store, VisdomConnection(visdom), latest, view_state, lambda: visdom.state == "up")
+    publisher = Publisher(
+        store, VisdomConnection(visdom), latest, view_state, lambda: visdom.state == "up", active.find
+    )
     journals = JournalCollector(settings.data_dir, settings.url)
     scheduler = _make_scheduler(settings, active, journals)
     runs = RunService(store, active, scheduler, latest)
@@ -113,6 +115,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     store.subscribe(_telling(streams))
     view_state.subscribe(lambda _, after: latest.show_range(after.detail))
     view_state.subscribe(lambda *_: streams.view_changed())
+    publisher.subscribe(streams.state_changed)
     visdom.on_change(lambda state: publisher.visdom_is_new() if state == "up" else None)
     visdom.on_change(lambda _: streams.visdom_changed())
 
@@ -130,6 +133,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         ingest.watch_silence(),
         latest.keep_up(),
         publisher.publish_shared(),
+        publisher.publish_selected_run(),
         publisher.publish_single_runs(),
     ):
         try:

@@ -1,6 +1,6 @@
 // The client of the board's REST API: one function that asks and throws, and the stream of events.
 
-/** @import { Problem, Run, View, Visdom } from "./types.d.ts" */
+/** @import { Problem, Run, RunState, View, Visdom } from "./types.d.ts" */
 
 import { wordsFor } from "./refusals.js";
 
@@ -114,6 +114,7 @@ function sentence(text) {
  * @param {{
  *   opened: () => void, lost: () => void, runs: (runs: Run[]) => void, removed: (removed: { ids: string[] }) => void,
  *   visdom: (visdom: Visdom) => void, board: (view: View) => void,
+ *   state: (state: RunState | null) => void,
  * }} handlers one for each kind of event, and for the stream itself
  */
 export function follow(handlers) {
@@ -128,7 +129,7 @@ export function follow(handlers) {
     handlers.lost();
     setTimeout(follow, RECONNECT_MS, handlers);
   });
-  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board"])) {
+  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board", "state"])) {
     stream.addEventListener(kind, ({ data }) => handlers[kind](JSON.parse(data)));
   }
 }

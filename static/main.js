@@ -53,4 +53,5 @@ follow({
   removed: ({ ids }) => receiveRemoved(ids),
   visdom: (visdom) => update({ visdom }),
   board: receiveView,
+  state: (runState) => update({ runState }),
 });

@@ -1,6 +1,6 @@
-// The bar of the selected run: which step of it the windows show, its values, and of which sample the graph is drawn.
+// The bar of the selected run: which position of it the windows show, its values, and of which sample the graph is drawn.
 
-/** @import { Figure, Method, Run, State } from "./types.d.ts" */
+/** @import { Method, Run, RunState, State } from "./types.d.ts" */
 
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
@@ -9,7 +9,7 @@ import { methodOf, state } from "./state.js";
 import { throttled } from "./timing.js";
 import { changeView, dragToStep, selectRun, showStep } from "./view.js";
 
-const FETCH_INTERVAL_MS = 100; // between two requests for the values of a step
+const FETCH_INTERVAL_MS = 100; // between two requests for the step after the chosen one
 const MAX_SAMPLES = 100; // of which the graph can be drawn
 
 const bar = find("#look", HTMLElement);
@@ -26,18 +26,23 @@ const sampleLabel = find("label:has(#look-sample)", HTMLLabelElement, bar);
 let shown = ""; // the id of the run in the bar
 /** @type {number | null} */
 let chosen = null; // the step that was chosen with this page's slider
-let valued = ""; // the run and the step whose values are shown
 
 slider.addEventListener("input", () => {
-  chosen = Number(slider.value);
-  dragToStep(chosen);
+  const run = state.selected;
+  if (run) {
+    chosen = Number(slider.value) - stepsBefore(run);
+    dragToStep(chosen);
+    if (!isDescent(run)) {
+      goToNextStep(run, chosen);
+    }
+  }
 });
 latest.addEventListener("click", () => showStep(null));
 sample.addEventListener("change", () => changeView({ sample: Number(sample.value) }));
 find("#look-all", HTMLButtonElement).addEventListener("click", () => selectRun(null));
 
 /** @param {State} state */
-export function renderSelectedRun({ methods, view, selected: run }) {
+export function renderSelectedRun({ methods, view, selected: run, runState }) {
   const isHidden = !run || !view || !methods.length;
   bar.hidden = line.hidden = isHidden;
   flaws.hidden = isHidden || !flawsOf(run);
@@ -54,64 +59,89 @@ export function renderSelectedRun({ methods, view, selected: run }) {
   chip.style.backgroundColor = run.colour;
   flaws.textContent = flawsOf(run);
   title.textContent = title.title = nameOf(run);
-  slider.max = String(run.step ?? 0);
-  slider.disabled = run.step === null;
-  slider.value = String(view.at ?? run.step ?? 0);
-  latest.setAttribute("aria-pressed", String(view.at === null));
-  renderValues(run, view.at);
+  renderState(run, view.at, runState?.run === run.id ? runState : null);
 }
 
 /**
+ * The slider is where the view is, which may be ahead of the windows; the text is of what the windows show, and names it.
+ *
  * @param {Run} run
  * @param {number | null} at
+ * @param {RunState | null} told null before the board has told of it, and where it cannot be read
  */
-function renderValues(run, at) {
-  if (at === null) {
-    showValues(run, run.step, run.last);
-    valued = "";
-  } else if (valued !== `${run.id} ${at}`) {
-    valued = `${run.id} ${at}`;
-    fetchValues(run, at);
-  }
+function renderState(run, at, told) {
+  slider.min = String(told?.first ?? 0);
+  slider.max = String(told?.updates ?? 0);
+  slider.disabled = !told || told.first === told.updates;
+  slider.value = at === null ? slider.max : String(at + stepsBefore(run));
+  latest.setAttribute("aria-pressed", String(at === null));
+  const parts = told ? [positionOf(run, told), ...figuresOf(told)] : [];
+  values.textContent = parts.join("  ·  ");
+  slider.setAttribute("aria-valuetext", parts.join(", "));
+}
+
+/** @param {Run} run */
+function isDescent(run) {
+  return methodOf(state, run)?.kind === "descent";
 }
 
 /**
- * Show the values of a step, which are those of its own point; a response that was overtaken is dropped. If a script
- * has left out the step that was chosen here, the next one is chosen: the windows would show the one before.
+ * How far a position is from the step of the point that has led there: after k updates, step k - 1 is the last stored.
+ *
+ * @param {Run} run
  */
-const fetchValues = throttled(FETCH_INTERVAL_MS, async (/** @type {Run} */ run, /** @type {number} */ at) => {
-  try {
-    const { step: steps, metrics } = await api("GET", `/runs/${run.id}/points?from_step=${at}&max_points=2`);
-    if (run.id === state.selected?.id && at === state.view?.at && steps.length) {
-      if (at === chosen && steps[0] !== at) {
-        valued = `${run.id} ${steps[0]}`;
-        showStep(steps[0]);
-      }
-      showValues(run, steps[0], Object.fromEntries(Object.entries(metrics).map(([name, column]) => [name, column[0]])));
-    }
-  } catch {
-    showValues(run, at, {});
-    valued = ""; // the board is away: the next change asks again
-  }
-});
+function stepsBefore(run) {
+  return isDescent(run) ? 1 : 0;
+}
 
 /**
  * @param {Run} run
- * @param {number | null} step
- * @param {Record<string, Figure | null>} metrics
+ * @param {RunState} told
  */
-function showValues(run, step, metrics) {
-  const figures = ["loss", "w"].flatMap((name) => {
-    const value = metrics[name] ?? null;
-    return value === null ? [] : [`${name} ${figure(value)}`];
-  });
-  // of a search and of a script, the loss need not be that of w before an update
-  const isUpdate = figures.length === 2 && methodOf(state, run)?.kind === "descent";
-  const when = `step ${step === null ? "–" : whole(step)}`;
-  values.textContent = [when, ...(isUpdate ? [figures.join(" → ")] : figures)].join("  ·  ");
-  values.title = isUpdate ? "The loss before this step's update, and w after it" : "";
-  slider.setAttribute("aria-valuetext", [when, ...figures].join(", "));
+function positionOf(run, { position }) {
+  if (position === null) {
+    return "step –";
+  }
+  return isDescent(run) ? `after ${whole(position)} update${position === 1 ? "" : "s"}` : `step ${whole(position)}`;
 }
+
+/** The losses that are not the cost over all data, by what they belong to. */
+const LOSSES = {
+  sample: "loss of the next sample",
+  batch: "loss of the next batch",
+  update: "loss of the next update",
+  sum: "sum of losses",
+  point: "loss",
+};
+
+/**
+ * The numbers of a state in words.
+ *
+ * @param {RunState} state
+ */
+function figuresOf({ values: { w, b, cost, gradient, gradient_b, gradient_length, loss }, loss_of }) {
+  const slope = gradient_b === undefined ? gradient : `(${figure(gradient)}, ${figure(gradient_b)})`;
+  const parts = [
+    ["w", w],
+    ["b", b],
+    ["cost", cost],
+    ["gradient", slope],
+    ["gradient's length", gradient_length],
+    [loss_of ? LOSSES[loss_of] : "", loss],
+  ];
+  return parts.filter(([name, value]) => name && value !== undefined).map(([name, value]) => `${name} ${figure(value)}`);
+}
+
+/**
+ * If a script has left out the step that was chosen here, choose the next one: the windows show the one before, and an
+ * arrow key would never come further.
+ */
+const goToNextStep = throttled(FETCH_INTERVAL_MS, async (/** @type {Run} */ run, /** @type {number} */ at) => {
+  const { step: steps } = await api("GET", `/runs/${run.id}/points?from_step=${at}&max_points=2`).catch(() => ({ step: [] }));
+  if (run.id === state.selected?.id && at === chosen && at === state.view?.at && steps.length && steps[0] !== at) {
+    showStep(steps[0]);
+  }
+});
 
 /** Bring the bar into sight, and what it is about below it: on a narrow page the windows are far down. */
 export function scrollToSelectedRun() {

@@ -12,6 +12,7 @@ export const state = {
   total: 0,
   view: null,
   selected: null,
+  runState: null,
 };
 
 /** @type {((state: State) => void)[]} */

@@ -79,6 +79,23 @@ export interface View {
   sample: number;
 }
 
+/** A run at the position that its windows show. */
+export interface RunState {
+  /** The run's id. */
+  run: string;
+  /** Of a descent, updates made; else a step. Null: no point yet. */
+  position: number | null;
+  /** Of the stored point after which it holds; -1 before the first update. */
+  step: number | null;
+  first: number;
+  /** The last position so far. */
+  updates: number;
+  values: Record<string, Figure>;
+  /** What `values.loss` belongs to; null where there is none. */
+  loss_of: "sample" | "batch" | "update" | "sum" | "point" | null;
+  next: Record<string, Figure> | null;
+}
+
 export interface Visdom {
   state: "up" | "starting" | "down";
   url: string;
@@ -164,6 +181,8 @@ export interface State {
   view: View | null;
   /** The run that `view.run` names, which may be too old to be among `runs`. */
   selected: Run | null;
+  /** The state of the selected run that the windows show, as told last; it may be that of the run selected before. */
+  runState: RunState | null;
 }
 
 /** One field of the form. `read` returns undefined where the parameter is left to its default. */

@@ -1,7 +1,7 @@
 """A two-layer linear network, y_hat = W2 (W1 x + b1) + b2, trained with backpropagation."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from pydantic import Field
@@ -51,6 +51,15 @@ def _initial(p: BackpropParams) -> dict[str, float]:
     return {"w": w, "b": b, **dict(zip(parameter_names(p.hidden), theta.tolist(), strict=True))}
 
 
+def _gradient(values: Mapping[str, float], by_w: float, by_b: float) -> dict[str, float]:
+    """Its length, by all weights: the cost depends on them through the line w = W2 W1, b = W2 b1 + b2."""
+    hidden = sum(name.startswith("w1_") for name in values)
+    w1, b1, w2 = np.array([values[name] for name in parameter_names(hidden)][:-1]).reshape(3, -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradient = np.concatenate([by_w * w2, by_b * w2, by_w * w1 + by_b * b1, [by_b]])
+        return {"grad": math.sqrt(gradient @ gradient)}
+
+
 def _stability(p: BackpropParams, data: Data) -> Stability:
     note = "With two layers the cost is no parabola: its curvature changes as the weights move, and no one limit holds."
     curvature = curvature_at(initial_parameters(p.hidden, p.seed), data)
@@ -76,5 +85,7 @@ BACKPROP = Method(
     graph=computational_graph,
     update_line="theta -= p.lr * gradient",
     listing=(loss_and_gradient, forward, backward, layers, line, initial_parameters),
+    loss_scale=lambda _p, _n: 1.0,
+    gradient=_gradient,
     stability=_stability,
 )

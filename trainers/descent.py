@@ -193,6 +193,7 @@ GD = Method(
     updates_per_epoch=lambda _p, _n: 1,
     update_line="w -= p.lr * grad",
     listing=(cost_and_gradient,),
+    loss_scale=lambda _p, _n: 1.0,
     one_parameter=True,
     stability=lambda _p, data: batch_stability(largest_curvature(data)),
 )

@@ -140,6 +140,7 @@ TORCH = Method(
     updates_per_epoch=lambda _p, _n: 1,
     update_line="optimizer.step()",
     listing=(linear_model, choose_device),
+    loss_scale=lambda p, n: float(n) if p.reduction == "sum" else 1.0,
     needs_torch=True,
     stability=_stability,
 )

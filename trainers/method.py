@@ -40,6 +40,11 @@ class Node:
     gradient: float
 
 
+def line_gradient(values: Mapping[str, float], by_w: float, by_b: float) -> dict[str, float]:
+    """The gradient of the cost by w, and by b where there is one, as metrics are named."""
+    return {"grad": by_w, "grad_b": by_b} if "b" in values else {"grad": by_w}
+
+
 def no_limit(params: Params, _data: Data) -> Stability:
     """The stability of a method whose learning rate has no known limit, or that has no learning rate."""
     if isinstance(params, LearningParams):
@@ -77,6 +82,12 @@ class Method[P: Params]:
     graph: Callable[[Mapping[str, float], Data, int], list[Node]] | None = None
     """The model's computational graph for a point's values and one sample, counted from 0, of the data: inputs before
     what is made of them. None for a method that has no graph to show."""
+    loss_scale: Callable[[P, int], float] | None = None
+    """How many times the cost over all n samples (a mean) the loss of a step is, and its gradient that of the cost,
+    given params and n. None where a step does not look at all samples, or its loss is another one."""
+    gradient: Callable[[Mapping[str, float], float, float], dict[str, float]] = line_gradient
+    """The gradient of the cost over all data as the method's metrics tell it, given a point's values and its
+    derivatives by the line's w and b. A "grad" without "grad_b", of a line with b, is the gradient's length."""
     needs_torch: bool = False
     one_parameter: bool = False  # y_hat = x * w: its path can be drawn on the cost parabola
     live: tuple[str, ...] = ("lr", "steps_per_second")

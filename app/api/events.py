@@ -1,4 +1,4 @@
-"""Server-sent events: what changed, told at most four times a second."""
+"""Server-sent events: what changed, told at most four times a second, and at once what windows show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 
 from app.api.deps import REFUSED_IN_JSON, ServicesDep
-from app.api.serializers import run_response
+from app.api.serializers import run_response, state_response
 from app.errors import UnavailableError
 from app.schemas.responses import Removed, Run
 from app.services import Services
@@ -24,7 +24,8 @@ _RUNS = TypeAdapter(list[Run])
 
 @router.get("/events", response_class=EventSourceResponse)
 async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
-    """Events ``runs`` (all that changed since the last one), ``removed``, ``visdom`` and ``board``.
+    """Events ``runs`` (all that changed since the last one), ``removed``, ``visdom``, ``board`` and ``state``: that of
+    the selected run, told as soon as its windows show it.
 
     Nothing is replayed after a broken connection: fetch the runs again when the stream opens.
     """
@@ -41,12 +42,21 @@ async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
                 yield _event("visdom", services.visdom_state.model_dump_json())
             if changes.view:
                 yield _event("board", services.view_state.get().model_dump_json())
-            await asyncio.sleep(INTERVAL_S)
+            if changes.state:
+                yield _state(services)
+            rested = asyncio.get_running_loop().time() + INTERVAL_S
+            while await stream.state_before(rested):
+                yield _state(services)
 
 
 async def _runs(services: Services, run_ids: set[str]) -> str:
     runs = [run_response(record) for record in await services.runs.some(run_ids)]
     return _RUNS.dump_json(runs).decode()
+
+
+def _state(services: Services) -> ServerSentEvent:
+    state = services.publisher.state
+    return _event("state", state_response(state).model_dump_json() if state else "null")
 
 
 def _event(name: str, data: str) -> ServerSentEvent:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from app.charts.colours import hex_of
-from app.schemas.responses import MethodOut, Place, Run, Visdom
+from app.charts.run_state import RunState
+from app.schemas.responses import MethodOut, Place, Run, SelectedState, Visdom
 from app.storage.records import RunRecord
 from app.visdom.publisher import env_of
 from trainers.method import Method
@@ -24,6 +26,35 @@ def run_response(record: RunRecord) -> Run:
         "visdom": Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
     }
     return Run.model_validate(vars(record) | derived)
+
+
+def state_response(state: RunState) -> SelectedState:
+    """The state of the selected run, as pages show it."""
+    return SelectedState(
+        run=state.run,
+        position=state.position,
+        step=state.step,
+        first=state.first,
+        updates=state.updates,
+        values=_line(state.values) | _cost_and_gradient(state) | ({} if state.loss is None else {"loss": state.loss}),
+        loss_of=state.loss_of,
+        next=_line(state.next_values) if state.next_values else None,
+    )
+
+
+def _line(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: values[name] for name in ("w", "b") if name in values}
+
+
+def _cost_and_gradient(state: RunState) -> dict[str, float]:
+    """Of a descent; the gradient as its derivatives by w and b, or, by more parameters than those, as its length."""
+    if state.loss_of == "point":
+        return {}
+    told = {} if state.cost is None else {"cost": state.cost}
+    gradient = state.gradient or {}
+    is_length = "b" in state.values and "grad_b" not in gradient
+    names = {"grad": "gradient_length" if is_length else "gradient", "grad_b": "gradient_b"}
+    return told | {names[name]: value for name, value in gradient.items()}
 
 
 def place_response(record: RunRecord) -> Place:

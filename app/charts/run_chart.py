@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.charts.trajectory import Trajectory
 from app.errors import DamagedError
 from app.schemas.view import StepRange
-from app.storage.batch import Batch, Floats
+from app.storage.batch import Batch, Floats, Point
 from app.storage.chunks import Times
 from app.storage.downsampling import Curve
 from app.storage.records import RunRecord
 from app.storage.store import Store
-from trainers import METHODS
+from trainers import METHODS, Method, Params
 from trainers.method import BEFORE_UPDATE
 from trainers.problem import Parabola, make_data
 from trainers.theory.cost_surface import CostSurface
@@ -42,10 +46,11 @@ class RunChart:
     samples: int = 0  # how many there are in all
     updates_per_epoch: int | None = None
     lr_limit: float | None = None  # the learning rate from which on it diverges, where that is known and of use
-    detail: StepRange | None = None  # the only steps that are drawn; None for all
+    detail: StepRange | None = None  # the only positions that are drawn; None for all
     curves: dict[str, Curve] = field(default_factory=dict)
     trajectory: Trajectory = field(default_factory=Trajectory)
     times: Times = field(default_factory=list)
+    newest: Point | None = None  # the last record in the chart
     next_seq: int = 0  # the number of the first record that is not in the chart
 
     def append(self, batch: Batch) -> bool:
@@ -62,7 +67,8 @@ class RunChart:
 
     async def catch_up(self, store: Store) -> None:
         """Draw what is stored and not in the chart yet, a bounded part at a time."""
-        ends = (self.detail.from_step, self.detail.to_step) if self.detail else ()
+        # what a descent's update from one position has led to lies at the next one
+        ends = (self.detail.from_step - self.is_descent, self.detail.to_step) if self.detail else ()
         count = await store.count(self.run)
         while batches := await store.some_batches(self.run, self.next_seq, 200, *ends):
             for batch in batches:
@@ -73,21 +79,57 @@ class RunChart:
     @property
     def is_descent(self) -> bool:
         """Whether the run is a built-in descent: its positions count updates, and position 0 is before the first."""
-        method = METHODS.get(self.run.method)
-        return method is not None and method.kind == "descent"
+        return self.method is not None and self.method.kind == "descent"
+
+    @property
+    def method(self) -> Method[Any] | None:
+        """The run's method; None for a script's."""
+        return METHODS.get(self.run.method)
+
+    @cached_property
+    def params(self) -> Params | None:
+        """The parameters of a built-in method, as the run began; None if what is stored of them is damaged. Those that
+        may change while it runs are not to be asked of it."""
+        try:
+            return self.method.params.model_validate(self.run.params) if self.method else None
+        except ValidationError:
+            return None
 
     @cached_property
     def initial(self) -> dict[str, float]:
         """A descent's parameters before its first update, by name; none of searches, of scripts, and of a run whose
-        stored parameters are damaged. Those that may change while it runs have no part in them."""
-        if not self.is_descent:
+        stored parameters are damaged."""
+        if not self.is_descent or self.method is None or self.params is None:
             return {}
-        method = METHODS[self.run.method]
-        try:
-            params = method.params.model_validate(self.run.params)
-        except ValidationError:
+        return self.method.initial(self.params)
+
+    @property
+    def count(self) -> int:
+        """How many samples there are; 0 where there are none, or they cannot be read."""
+        return self.samples or (len(self.data[0]) if self.data else 0)
+
+    @cached_property
+    def loss_scale(self) -> float | None:
+        """How many times the cost over all data a descent's loss is; None where it is another one, or not known."""
+        if self.method is None or self.method.loss_scale is None or self.params is None or not self.count:
+            return None
+        return self.method.loss_scale(self.params, self.count)
+
+    def cost_at(self, values: Mapping[str, float]) -> float | None:
+        """The cost over all data of these parameters, from the data; None where that is not known."""
+        if self.parabola and "w" in values:
+            return self.parabola.cost(values["w"])
+        return self.surface.cost(values["w"], values["b"]) if self.surface and {"w", "b"} <= values.keys() else None
+
+    def gradient_at(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The gradient of that cost, by the names of metrics; empty where it is not known."""
+        if self.method is None:
             return {}
-        return method.initial(params)
+        if self.parabola and "w" in values:
+            return self.method.gradient(values, self.parabola.gradient(values["w"]), 0.0)
+        if self.surface and {"w", "b"} <= values.keys():
+            return self.method.gradient(values, *self.surface.gradient(values["w"], values["b"]))
+        return {}
 
     def positions(self, metric: str, steps: Floats) -> Floats:
         """Where the values of a metric at these steps lie along an axis, of the same shape.
@@ -99,16 +141,41 @@ class RunChart:
 
     def points(self, metric: str, at_most: int) -> tuple[Floats, Floats]:
         """Positions and values of at most ``at_most`` points (2 or more) of a metric, in order; of a descent's
-        parameter, what it was before the first update comes first."""
+        parameter, what it was before the first update comes first; of a loss or a gradient over all samples, what it is
+        after the last one comes last."""
         curve = self.curves.get(metric)
         if curve is None or not curve.total:
             return np.empty(0), np.empty(0)
-        begins = self.detail is None or self.detail.from_step <= 0
-        if metric not in self.initial or not begins:
-            steps, values = curve.points(at_most)
-            return self.positions(metric, steps), values
-        steps, values = curve.points(max(2, at_most - 1))
-        return np.append(0.0, self.positions(metric, steps)), np.append(self.initial[metric], values)
+        first, last = self._before_first(metric), self._after_last(metric)
+        steps, values = curve.points(max(2, at_most - len(first) - len(last)))
+        ends = np.array([*first, *last]).reshape(-1, 2)
+        count = len(first)
+        return (
+            np.concatenate([ends[:count, 0], self.positions(metric, steps), ends[count:, 0]]),
+            np.concatenate([ends[:count, 1], values, ends[count:, 1]]),
+        )
+
+    def _before_first(self, metric: str) -> list[tuple[float, float]]:
+        """Position and value of a descent's parameter before the first update, if that is to be drawn."""
+        is_shown = metric in self.initial and self._is_in_range(0.0)
+        return [(0.0, self.initial[metric])] if is_shown else []
+
+    def _after_last(self, metric: str) -> list[tuple[float, float]]:
+        """Position and value of a descent's loss or gradient after the last update, of which no point tells: from the
+        data. None of a loss that is not that of all samples."""
+        newest = self.newest
+        if newest is None or self.loss_scale is None or metric not in BEFORE_UPDATE:
+            return []
+        if self.detail and newest.step != self.run.step:  # the last of the range that is drawn, not of the run
+            return []
+        ends = {**self.gradient_at(newest.values), "loss": self.cost_at(newest.values)}
+        value = ends.get(metric)
+        if value is None or not math.isfinite(self.loss_scale * value) or not self._is_in_range(newest.step + 1):
+            return []
+        return [(newest.step + 1, self.loss_scale * value)]
+
+    def _is_in_range(self, position: float) -> bool:
+        return self.detail is None or self.detail.from_step <= position <= self.detail.to_step
 
     def seconds(self, steps: Floats) -> Floats:
         """When these steps came in, in seconds since the run started; between two that are known, in proportion."""
@@ -128,14 +195,24 @@ class RunChart:
 
     def _draw(self, new: Batch) -> None:
         self.next_seq = new.seq + len(new)
+        if not len(new):
+            return
+        self.newest = new.point(len(new) - 1)
         rows = new.rows
-        if self.detail:
-            rows = rows[(rows[:, 0] >= self.detail.from_step) & (rows[:, 0] <= self.detail.to_step)]
         for column, name in enumerate(new.names, 1):
             if self.names is None or name in self.names:
-                self.curves.setdefault(name, Curve()).append(rows[:, 0], rows[:, column])
-        if self.surface and {"w", "b"} <= set(new.names):
+                kept = rows[self._drawn(name, rows[:, 0])]
+                self.curves.setdefault(name, Curve()).append(kept[:, 0], kept[:, column])
+        if self.surface and self.names is None and {"w", "b"} <= set(new.names):
             self.trajectory.append(rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
+
+    def _drawn(self, metric: str, steps: Floats) -> NDArray[np.bool_] | slice:
+        """Which records, of these steps, have a value of a metric that is to be drawn."""
+        if self.detail is None:
+            return slice(None)
+        positions = self.positions(metric, steps)
+        drawn: NDArray[np.bool_] = (positions >= self.detail.from_step) & (positions <= self.detail.to_step)
+        return drawn
 
 
 async def draw(
@@ -168,7 +245,7 @@ async def _prepare_data(drawn: RunChart, store: Store) -> None:
             drawn.lr_limit = method.lr_limit(params, make_data(*data))
         if method.one_parameter:
             drawn.parabola = parabola_of(data)
-        elif drawn.names is None:
+        else:
             drawn.surface = CostSurface.of(make_data(*data))
 
 

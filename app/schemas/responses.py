@@ -11,6 +11,7 @@ from trainers.method import Kind
 from trainers.theory.stability import ZoneName
 
 type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
+LossOf = Literal["sample", "batch", "update", "sum", "point"]
 # No `type` for it: it is to stand in the API's description in full, where one body has two content types.
 NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 type Shown = Annotated[float, WithJsonSchema(TypeAdapter(float | NotFinite).json_schema(), mode="serialization")]
@@ -218,6 +219,31 @@ class VisdomState(ResponseModel):
     state: Literal["up", "starting", "down"]
     url: str
     error: str | None
+
+
+class SelectedState(ResponseModel):
+    """The selected run at the position that its windows show."""
+
+    run: str
+    position: Annotated[float | None, Field(description="Of a descent, updates made; else a step. null: no point yet.")]
+    step: Annotated[float | None, Field(description="Of the point after which it holds; -1 before the first update.")]
+    first: Annotated[float, Field(description="The first position.")]
+    updates: Annotated[float, Field(description="The last position so far: of a descent, how many updates there are.")]
+    values: Annotated[
+        dict[str, Shown],
+        Field(
+            description="w, b; cost (over all data), gradient and gradient_b (its derivatives) or gradient_length;"
+            " loss, where that is not the cost. Of searches and scripts, w and loss as they were logged."
+        ),
+    ]
+    loss_of: Annotated[
+        LossOf | None,
+        Field(
+            description="What values.loss belongs to: the sample, the batch or the unknown samples of the next update,"
+            " all samples (their sum), or the point of a search or a script."
+        ),
+    ]
+    next: Annotated[dict[str, Shown] | None, Field(description="w and b after the next update; null: not known.")]
 
 
 class Removed(ResponseModel):

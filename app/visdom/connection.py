@@ -153,6 +153,11 @@ class VisdomConnection:
         if await self.post("/win_exists", body) == "true":  # /close fails in an env that does not exist
             await self.post("/close", body)
 
+    async def close_windows(self, env: str, win: str) -> None:
+        """Close all windows of an env if it has the one named `win`. Raises VisdomError."""
+        if await self.post("/win_exists", encode({"eid": env, "win": win})) == "true":
+            await self.post("/close", encode({"eid": env, "win": None}))
+
     async def delete_env(self, env: str) -> None:
         """Delete an env and its windows, if there is one; "main" always stays. Raises VisdomError."""
         await self.post("/delete_env", encode({"eid": env}))

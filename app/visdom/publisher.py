@@ -1,4 +1,5 @@
-"""When windows are sent to Visdom: the shared env at most ten times a second, a run's own env once a second."""
+"""When windows are sent to Visdom: the shared env at most ten times a second, that of the selected run five times, and
+those of other runs once."""
 
 from __future__ import annotations
 
@@ -7,15 +8,16 @@ import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.charts.cache import ChartCache
 from app.charts.latest import LatestRuns
 from app.charts.run_chart import RunChart
+from app.charts.run_state import RunState, newest_state, state_at
 from app.charts.view_state import ViewState
-from app.errors import DamagedError, GoneError, UnavailableError
+from app.errors import DamagedError, GoneError, NotFoundError, UnavailableError
+from app.events import Subscribers
 from app.schemas.view import View
 from app.storage.records import RunRecord
 from app.storage.store import Store
@@ -29,6 +31,7 @@ log = logging.getLogger("lossboard.publisher")
 
 SHARED_ENV = "lossboard"
 SHARED_INTERVAL_S = 0.1
+SELECTED_INTERVAL_S = 0.2
 SINGLE_RUN_INTERVAL_S = 1.0
 MAX_REST_S = 2.0  # between two pushes, where Visdom is slow
 MAX_SINGLE_RUN_ENVS = 50  # kept in Visdom; the one opened longest ago goes first
@@ -40,7 +43,11 @@ def env_of(run_id: str) -> str:
 
 
 class Publisher:
-    """Sends whole windows when something changed, slower when Visdom is slow, and all of them when it is new."""
+    """Sends whole windows when something changed, slower when Visdom is slow, and all of them when it is new.
+
+    ``state`` is that of the selected run as its windows show it, which are sent together, or would show it while Visdom
+    is away; None where no run is selected or it cannot be read. Whoever else shows it subscribes to it.
+    """
 
     def __init__(
         self,
@@ -49,23 +56,31 @@ class Publisher:
         latest: LatestRuns,
         view_state: ViewState,
         is_up: Callable[[], bool],
+        find: Callable[[str], Awaitable[RunRecord | None]] | None = None,
     ) -> None:
+        """``find`` gives a run as it is now; without it, as it is stored."""
         self._store = store
         self._connection = connection
         self._latest = latest
         self._view_state = view_state
         self._is_up = is_up
+        self._find = find or store.get_run
+        self.state: RunState | None = None
+        self._state_changed = Subscribers[()]()
+        self.subscribe = self._state_changed.subscribe
         self._single_runs = ChartCache(store, most=MAX_SINGLE_RUN_ENVS)
         self._shared_outdated = asyncio.Event()
         self._shared_outdated.set()
         self._outdated: set[str] = set()  # runs whose own windows are
-        self._hurry = asyncio.Event()  # someone waits for a run's own windows
+        self._selected_outdated = asyncio.Event()
+        self._selected_outdated.set()
         self._drawing = asyncio.Lock()  # held while a run's own windows are drawn and sent
         self._sent: dict[tuple[str, str], bytes] = {}  # by env and window, a digest of what Visdom shows
+        self._emptied: set[str] = set()  # envs without windows of an earlier board, which have an order of their own
         self._failed: set[str] = set()  # envs of which a window could not be drawn
         self._versions = itertools.count(1)
         latest.charts.subscribe(lambda _: self._shared_outdated.set())
-        self._single_runs.subscribe(self._outdated.add)
+        self._single_runs.subscribe(self._chart_changed)
         view_state.subscribe(self._view_changed)
 
     def visdom_is_new(self) -> None:
@@ -74,44 +89,45 @@ class Publisher:
         self._sent[SHARED_ENV, WIN] = b""  # one that was there before us may have it from an earlier board
         self._outdated |= {chart.run.id for chart in self._single_runs.all()}
         self._shared_outdated.set()
+        self._selected_outdated.set()
 
     async def open_single_run(self, run: RunRecord) -> None:
         """Build the env of one run, if it is not there. VisdomError if Visdom does not take it, GoneError if the run is
         deleted meanwhile."""
         async with self._drawing:
             chart = await self._single_runs.open(run)
-            await self._publish(env_of(run.id), await self._single_run_windows(chart))
+            await self._send_single_run(chart, await self._state_of(chart))
 
     async def publish_shared(self) -> None:
         """Keep the shared windows as they should be; runs for ever."""
-        while True:
-            await self._shared_outdated.wait()
-            began = time.monotonic()
-            if self._is_up():
-                self._shared_outdated.clear()
-                try:
-                    await self._publish_shared()
-                except (VisdomError, UnavailableError) as error:
-                    log.info("the shared windows wait: %s", error)
-                    self._shared_outdated.set()
-                except Exception:
-                    self._note_failure(SHARED_ENV)
-            spent = time.monotonic() - began
-            # Where sending takes long, Visdom is given as long again to rest.
-            await asyncio.sleep(max(SHARED_INTERVAL_S - spent, min(spent, MAX_REST_S), 0.01))
+        await _whenever(self._shared_outdated, SHARED_INTERVAL_S, self._try_shared)
+
+    async def publish_selected_run(self) -> None:
+        """Keep the selected run's own env as it should be, and its state told; runs for ever."""
+        await _whenever(self._selected_outdated, SELECTED_INTERVAL_S, self._try_selected)
 
     async def publish_single_runs(self) -> None:
-        """Keep the opened runs' own envs as they should be; runs for ever."""
+        """Keep the other opened runs' own envs as they should be; runs for ever."""
         while True:
-            await asyncio.sleep(SHARED_INTERVAL_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), SINGLE_RUN_INTERVAL_S - SHARED_INTERVAL_S)
-            self._hurry.clear()
+            await asyncio.sleep(SINGLE_RUN_INTERVAL_S)
             if self._is_up():
                 outdated = self._outdated.copy()
                 self._outdated.clear()
                 for run_id in outdated:
-                    await self._publish_single_run(run_id)
+                    if run_id != self._view_state.get().run or run_id not in self._single_runs:
+                        await self._publish_single_run(run_id)
+
+    async def _try_shared(self) -> None:
+        if not self._is_up():
+            self._shared_outdated.set()
+            return
+        try:
+            await self._publish_shared()
+        except (VisdomError, UnavailableError) as error:
+            log.info("the shared windows wait: %s", error)
+            self._shared_outdated.set()
+        except Exception:
+            self._note_failure(SHARED_ENV)
 
     async def _publish_shared(self) -> None:
         charts = self._latest.charts.all()
@@ -121,6 +137,29 @@ class Publisher:
         if not races:
             await self._close(SHARED_ENV, WIN)
 
+    async def _try_selected(self) -> None:
+        run_id = self._view_state.get().run
+        if run_id is None:
+            self._tell(None)
+            return
+        async with self._drawing:
+            try:
+                chart = await self._open(run_id)
+                state = await self._state_of(chart)
+                if self._is_up():
+                    await self._send_single_run(chart, state)
+                self._tell(state)
+            except (NotFoundError, GoneError):
+                self._tell(None)
+            except DamagedError as error:
+                log.info("the windows of run %s stay as they are: %s", run_id, error)
+                self._tell(None)
+            except (VisdomError, UnavailableError) as error:
+                log.info("the windows of run %s wait: %s", run_id, error)
+                self._selected_outdated.set()
+            except Exception:
+                self._note_failure(env_of(run_id))
+
     async def _publish_single_run(self, run_id: str) -> None:
         env = env_of(run_id)
         async with self._drawing:
@@ -129,7 +168,7 @@ class Publisher:
                 if chart is None:
                     await self._delete(env)
                 else:
-                    await self._publish(env, await self._single_run_windows(chart))
+                    await self._send_single_run(chart, await self._state_of(chart))
             except GoneError:  # deleted meanwhile: its env is outdated again, and will go
                 return
             except DamagedError as error:
@@ -140,12 +179,33 @@ class Publisher:
             except Exception:
                 self._note_failure(env)
 
+    async def _open(self, run_id: str) -> RunChart:
+        """The chart of a run. NotFoundError or GoneError if there is no such run."""
+        if chart := self._single_runs.get(run_id):
+            return chart
+        run = await self._find(run_id)
+        if run is None:
+            raise NotFoundError(f"There is no run {run_id!r}.")
+        return await self._single_runs.open(run)
+
+    def _tell(self, state: RunState | None) -> None:
+        self.state = state
+        self._state_changed.notify()
+
+    def _chart_changed(self, run_id: str) -> None:
+        if run_id == self._view_state.get().run:
+            self._selected_outdated.set()
+        if run_id != self._view_state.get().run or run_id not in self._single_runs:
+            self._outdated.add(run_id)
+
     def _view_changed(self, before: View, after: View) -> None:
         if (before.run, before.at, before.sample) != (after.run, after.at, after.sample):
-            self._outdated |= {run for run in (before.run, after.run) if run and run in self._single_runs}
+            self._selected_outdated.set()
+        if before.run and before.run != after.run and before.run in self._single_runs:
+            self._outdated.add(before.run)
         if before.axes != after.axes:
             self._outdated |= {chart.run.id for chart in self._single_runs.all()}
-        self._hurry.set()
+            self._selected_outdated.set()
         self._shared_outdated.set()
 
     def _note_failure(self, env: str) -> None:
@@ -154,19 +214,45 @@ class Publisher:
             self._failed.add(env)
             log.exception("windows of the env %s cannot be drawn", env)
 
-    async def _single_run_windows(self, chart: RunChart) -> list[Window]:
+    async def _state_of(self, chart: RunChart) -> RunState:
+        """The state that a run's own windows show: at the step of the view, if it is selected, else the newest."""
+        view = self._view_state.get()
+        if view.at is None or chart.run.id != view.run:
+            return newest_state(chart)
+        point = await self._store.point_at(chart.run, view.at)
+        if not chart.is_descent:
+            return state_at(chart, point) if point else newest_state(chart)
+        following = await self._store.point_at(chart.run, (point.step if point else -1) + 1)
+        is_next = following is not None and following.step == (point.step if point else -1) + 1
+        return state_at(chart, point, following if is_next else None)
+
+    async def _send_single_run(self, chart: RunChart, state: RunState) -> None:
         view = self._view_state.get()
         selected = chart.run.id == view.run
-        point = None if view.at is None or not selected else await self._store.point_at(chart.run, view.at)
-        return windows_at(chart, point, view.sample if selected else 0, view.axes)
+        chosen = selected and view.at is not None
+        windows = windows_at(chart, state, view.sample if selected else 0, view.axes, chosen=chosen)
+        env = env_of(chart.run.id)
+        if env not in self._emptied:
+            await self._connection.close_windows(env, windows[-1].win)
+            self._emptied.add(env)
+        await self._publish(env, windows)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
-        for window in windows:
-            body = encode(_pane(env, window))
-            digest = hashlib.blake2b(body).digest()
-            if self._sent.get((env, window.win)) != digest:
-                await self._connection.post_events(window.win, _numbered(body, next(self._versions)))
-                self._sent[env, window.win] = digest
+        """Send those windows that are not shown as they are: all at once, but new ones in their order."""
+        bodies = {window.win: encode(_pane(env, window)) for window in windows}
+        for win, body in bodies.items():
+            if (env, win) not in self._sent:
+                await self._send(env, win, body)
+        sendings = (self._send(env, win, body) for win, body in bodies.items())
+        for failure in await asyncio.gather(*sendings, return_exceptions=True):
+            if failure:
+                raise failure
+
+    async def _send(self, env: str, win: str, body: bytes) -> None:
+        digest = hashlib.blake2b(body).digest()
+        if self._sent.get((env, win)) != digest:
+            await self._connection.post_events(win, _numbered(body, next(self._versions)))
+            self._sent[env, win] = digest
 
     async def _close(self, env: str, win: str) -> None:
         if (env, win) in self._sent:
@@ -176,6 +262,18 @@ class Publisher:
     async def _delete(self, env: str) -> None:
         await self._connection.delete_env(env)
         self._sent = {key: digest for key, digest in self._sent.items() if key[0] != env}
+
+
+async def _whenever(outdated: asyncio.Event, interval_s: float, publish: Callable[[], Awaitable[None]]) -> None:
+    """Publish when something is outdated, no sooner than so many seconds after the last time; runs for ever."""
+    while True:
+        await outdated.wait()
+        outdated.clear()
+        began = time.monotonic()
+        await publish()
+        spent = time.monotonic() - began
+        # Where sending takes long, Visdom is given as long again to rest.
+        await asyncio.sleep(max(interval_s - spent, min(spent, MAX_REST_S), 0.01))
 
 
 def _pane(env: str, window: Window) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class FakeVisdom:
     async def close_window(self, env: str, win: str) -> None:
         await self.post("/close", encode({"eid": env, "win": win}))
 
+    async def close_windows(self, env: str, win: str) -> None:
+        if (env, win) in self.windows:
+            await self.post("/close", encode({"eid": env, "win": None}))
+
     async def delete_env(self, env: str) -> None:
         await self.post("/delete_env", encode({"eid": env}))
 
@@ -53,6 +57,8 @@ class FakeVisdom:
             return "true" if (env, win) in self.windows else "false"
         if path == "/close":
             self.windows.pop((env, win), None)
+            if win is None:
+                self.windows = {key: window for key, window in self.windows.items() if key[0] != env}
         elif path == "/delete_env":
             self.windows = {key: window for key, window in self.windows.items() if key[0] != env}
         return ""

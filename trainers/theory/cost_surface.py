@@ -51,3 +51,9 @@ class CostSurface:
     def cost(self, w: float, b: float) -> float:
         """The mean squared error at (w, b)."""
         return self.minimum + self.above_minimum(w, b)
+
+    def gradient(self, w: float, b: float) -> tuple[float, float]:
+        """The derivatives of the cost by w and by b at (w, b)."""
+        along = w - self.w_star
+        across = b - self.b_star + self.x_mean * along
+        return 2 * (self.spread * along + self.x_mean * across), 2 * across

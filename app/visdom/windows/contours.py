@@ -8,10 +8,12 @@ import numpy as np
 
 from app.assets import TOKENS
 from app.charts.run_chart import RunChart
-from app.storage.batch import Floats, Point
-from app.visdom.windows.cost import ball_trace, legend_layout, line_trace, path_trace
+from app.charts.run_state import RunState
+from app.storage.batch import Floats
+from app.visdom.windows.cost import arrow_trace, ball_trace, legend_layout, line_trace, path_trace
 from app.visdom.windows.layout import CURVE, MARKER, Trace, Window, empty_plot
 from trainers.method import DIVERGED
+from trainers.numbers import short
 from trainers.theory.cost_surface import CostSurface
 
 GRID_POINTS = 56  # along each axis
@@ -23,13 +25,14 @@ WIN = "cost"
 TITLE = "Cost over w and b"
 
 
-def contours_window(chart: RunChart, surface: CostSurface, point: Point) -> Window:
-    """The cost over w and b as contours, one every half decade above its minimum, with the run's path up to a point.
+def contours_window(chart: RunChart, surface: CostSurface, state: RunState) -> Window:
+    """The cost over w and b as contours, one every half decade above its minimum, with the run's path up to a state and
+    an arrow to where the next update leads.
 
     The grid is calculated from the surface's five numbers: it takes as long for a million samples as for three.
     """
     layout = legend_layout("w", "b")
-    path = _path(chart, point)
+    path = _path(chart, state)
     if not len(path):
         return Window(WIN, TITLE, *empty_plot(layout, "Waiting for a first step…"))
     if not (math.isfinite(surface.w_star) and math.isfinite(surface.b_star)):
@@ -43,8 +46,11 @@ def contours_window(chart: RunChart, surface: CostSurface, point: Point) -> Wind
     # Without the path, which has the colour of the ball, the legend is one row: the plot has the height.
     line = path_trace(chart, "path", path[:, 0], path[:, 1]) | {"showlegend": False}
     w, b = path[-1].tolist()
-    ball = ball_trace(chart, f"w {w:.3g}, b {b:.3g}", w, b)
-    return Window(WIN, TITLE, [_contours(surface, path), line, minimum, ball], layout)
+    ball = ball_trace(chart, f"w {short(w, 3)}, b {short(b, 3)}", w, b)
+    following = _next(state)
+    held = np.concatenate([path, following])
+    arrows = [arrow_trace("next", [w, to_w], [b, to_b]) for to_w, to_b in following.tolist()]
+    return Window(WIN, TITLE, [_contours(surface, held), line, minimum, *arrows, ball], layout)
 
 
 def _contours(surface: CostSurface, path: Floats) -> Trace:
@@ -84,13 +90,20 @@ def _grid_axis(path: Floats, star: float) -> Floats:
     return np.linspace(low - padding, high + padding, GRID_POINTS)
 
 
-def _path(chart: RunChart, point: Point) -> Floats:
-    """The (w, b) of the path up to a point, that point last, of shape (n, 2), without those that have diverged."""
-    now = [[point.values.get("w", math.nan), point.values.get("b", math.nan)]]
-    path = np.concatenate([_start(chart), chart.trajectory.until(point.step)[:, 1:], now])
+def _path(chart: RunChart, state: RunState) -> Floats:
+    """The (w, b) of the path up to a state, that one last, of shape (n, 2), without those that have diverged."""
+    before = chart.trajectory.until(math.inf if state.step is None else state.step)[:, 1:]
+    return _drawable(np.concatenate([_row(chart.initial), before, _row(state.values)]))
+
+
+def _next(state: RunState) -> Floats:
+    """The (w, b) after the next update, of shape (1, 2); (0, 2) if it is not known or has diverged."""
+    return _drawable(_row(state.next_values or {}))
+
+
+def _row(values: dict[str, float]) -> Floats:
+    return np.array([[values.get("w", math.nan), values.get("b", math.nan)]])
+
+
+def _drawable(path: Floats) -> Floats:
     return path[(np.abs(path) <= DIVERGED).all(axis=1)]
-
-
-def _start(chart: RunChart) -> Floats:
-    """The (w, b) before the first update, of shape (1, 2)."""
-    return np.array([[chart.initial["w"], chart.initial["b"]]])

@@ -10,10 +10,12 @@ import numpy as np
 
 from app.charts.colours import others
 from app.charts.run_chart import RunChart
+from app.charts.run_state import RunState
 from app.schemas.view import Scale
-from app.storage.batch import Floats, Point
+from app.storage.batch import Floats
 from app.visdom.windows.layout import (
     CURVE,
+    INK,
     LINEAR,
     MARKER,
     PADDING_FACTOR,
@@ -31,11 +33,13 @@ from app.visdom.windows.layout import (
 from app.visdom.windows.scale import explodes
 from trainers import METHODS, is_search
 from trainers.method import DIVERGED
+from trainers.numbers import short
 from trainers.problem import Parabola
 
 CURVE_POINTS = 160
 PATH_POINTS = 600  # of all paths in a window: a browser takes as long for a marker as for twenty points of a line
 BALL_SIZE_PX = 13
+ARROW_SIZE_PX = 11
 TANGENT_LENGTH = 0.3  # of the view's width
 WIN = "cost"
 TITLE = "Cost curve"
@@ -78,9 +82,9 @@ class CostCurve:
         """Where a run is on the curve."""
         return ball_trace(chart, name, w, self.parabola.cost(w), self.axes)
 
-    def tangent(self, w: float, colour: str) -> Trace:
-        """The line through (w, cost(w)) with the gradient there, within the view and hardly below the minimum."""
-        cost, slope = self.parabola.cost(w), self.parabola.gradient(w)
+    def tangent(self, point: tuple[float, float], slope: float, colour: str) -> Trace:
+        """The line of this slope through a point (w, cost(w)), within the view and hardly below the minimum."""
+        w, cost = point
         half = TANGENT_LENGTH * (self.high - self.low) / 2
         top = self.parabola.cost(self.high)
         up = min(half, (1.05 * top - cost) / abs(slope)) if slope else half
@@ -88,7 +92,7 @@ class CostCurve:
         left, right = (down, up) if slope > 0 else (up, down)
         ws = np.array([w - left, w + right])
         line = {"mode": "lines", "line": {"color": colour, "width": 2, "dash": "dash"}, "hoverinfo": "name"}
-        return line_trace(f"tangent, slope {slope:.4g}", ws, cost + slope * (ws - w), self.axes) | line
+        return line_trace(f"tangent, slope {short(slope)}", ws, cost + slope * (ws - w), self.axes) | line
 
     def exit_line(self, start: float, end: float) -> tuple[list[float], list[float]]:
         """From the curve at `start`, in view, towards the curve at `end`, outside, as far as the view: x and y."""
@@ -122,6 +126,14 @@ def ball_trace(chart: RunChart, name: str, x: float, y: float, axes: AxesStyle =
     marker = {"color": colour_of(chart), "size": BALL_SIZE_PX, "line": {"color": PANE, "width": 2}}
     trace = line_trace(name, np.array([x]), np.array([y]), axes)
     return {**trace, "mode": "markers", "marker": marker, "hoverinfo": "name"}
+
+
+def arrow_trace(name: str, xs: list[float], ys: list[float]) -> Trace:
+    """An arrow from one point to another."""
+    arrow = {"symbol": "arrow", "angleref": "previous", "size": [0, ARROW_SIZE_PX], "color": INK, "opacity": 1}
+    trace = line_trace(f"{name}, w {short(xs[-1])}", np.array(xs), np.array(ys))
+    line = {"color": INK, "width": 1.5}
+    return {**trace, "mode": "lines+markers", "marker": arrow, "line": line, "hoverinfo": "name"}
 
 
 def path_weights(chart: RunChart, budget: int, until: float = math.inf) -> Floats:
@@ -203,22 +215,29 @@ def _shared_path(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
 # --- of a single run --------------------------------------------------------------------------------------------------
 
 
-def run_cost_window(chart: RunChart, parabola: Parabola, point: Point) -> Window:
-    """The cost curve with the run's path up to a point, and there the ball and the tangent."""
+def run_cost_window(chart: RunChart, parabola: Parabola, state: RunState) -> Window:
+    """The cost curve with the run's path up to a state, there the ball and the tangent, and an arrow to where the next
+    update leads."""
     layout = legend_layout("w", "cost over all data")
-    path = path_weights(chart, PATH_POINTS, point.step)
+    path = path_weights(chart, PATH_POINTS, math.inf if state.step is None else state.step)
     path = path[np.abs(path) <= DIVERGED]
-    w = point.values.get("w", math.nan)
-    if not abs(w) <= DIVERGED:
+    w, height = state.values.get("w", math.nan), state.cost
+    if not abs(w) <= DIVERGED or height is None:
         w = float(path[-1]) if len(path) else math.nan
+        height = parabola.cost(w)
     if math.isnan(w):
         return Window(WIN, TITLE, *empty_plot(layout, "Waiting for a first step…"))
-    cost = CostCurve.around(parabola, np.append(path, w))
-    ball = cost.ball(chart, w, f"w {w:.4g}, cost {parabola.cost(w):.4g}")
+    following = (state.next_values or {}).get("w", math.nan)
+    ends = [w, following] if abs(following) <= DIVERGED else [w]
+    cost = CostCurve.around(parabola, np.append(path, ends))
+    ball = ball_trace(chart, f"w {short(w)}, cost {short(height)}", w, height, cost.axes)
     if is_search(chart.run.method):
         return Window(WIN, TITLE, [cost.curve(), *_candidates(cost, chart, path), ball], layout)
-    tangent = cost.tangent(w, others(colour_of(chart))[0])
-    return Window(WIN, TITLE, [cost.curve(), cost.path(chart, path, "path"), tangent, ball], layout)
+    slope = (state.gradient or {}).get("grad", parabola.gradient(w))
+    tangent = cost.tangent((w, height), slope, others(colour_of(chart))[0])
+    line = cost.path(chart, path, "path") | {"showlegend": False}  # of the ball's colour
+    arrow = [arrow_trace("next", ends, [height, *map(parabola.cost, ends[1:])])] if len(ends) > 1 else []
+    return Window(WIN, TITLE, [cost.curve(), line, tangent, *arrow, ball], layout)
 
 
 def _candidates(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
@@ -228,7 +247,7 @@ def _candidates(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
         return [candidates]
     best = ws[[int(np.argmin(cost.costs(ws)))]]
     marker = {"color": MARKER, "size": 13, "symbol": "diamond-open", "line": {"color": MARKER, "width": 2}}
-    trace = line_trace(f"best, w {best[0]:.4g}", best, cost.costs(best), cost.axes)
+    trace = line_trace(f"best, w {short(best[0])}", best, cost.costs(best), cost.axes)
     return [candidates, {**trace, "mode": "markers", "marker": marker, "hoverinfo": "name"}]
 
 

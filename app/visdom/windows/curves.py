@@ -77,7 +77,7 @@ def curve_trace(chart: RunChart, metric: str, budget: int, options: PlotOptions)
         **options.axes.trace_axes,
         "line": {"color": colour_of(chart), "width": 2},
         "marker": {"color": colour_of(chart), "size": 6},
-        "hovertemplate": x_hover(options) + "%{y:.6g}<extra>%{fullData.name}</extra>",
+        "hovertemplate": x_hover(chart, options) + "%{y:.6g}<extra>%{fullData.name}</extra>",
     }
 
 

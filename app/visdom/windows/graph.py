@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.assets import TOKENS
 from app.visdom.windows.layout import CURVE, INK, LINEAR, Layout, Trace, Window, make_layout
 from trainers.method import Node
+from trainers.numbers import LARGEST_PLAIN, SMALLEST_PLAIN, short
 
 MAX_UNITS = 3  # hidden units that are drawn
 # Places are in columns, from the inputs to the loss, and in lanes, one for each hidden unit.
@@ -179,10 +179,8 @@ def _as_symbol(name: str) -> str:
 
 def _number(value: float) -> str:
     """At most three digits; two where there is an exponent, which needs the room of one."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    written = f"{value:.3g}" if value == 0 or 1e-5 <= abs(value) < 1e6 else f"{value:.2g}"
-    return written.replace("e+", "e").replace("-", "−")
+    has_exponent = value != 0 and not SMALLEST_PLAIN <= abs(value) < LARGEST_PLAIN
+    return short(value, 2 if has_exponent else 3)
 
 
 def _in_colour(text: str, colour: str = GRADIENT_COLOUR) -> str:

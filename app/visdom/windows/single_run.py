@@ -8,18 +8,28 @@ import numpy as np
 
 from app.charts.colours import others
 from app.charts.run_chart import RunChart
+from app.charts.run_state import RunState
 from app.schemas.view import Axes
-from app.storage.batch import Point
 from app.visdom.windows import tables
 from app.visdom.windows.annotations import ChangeMarks, change_marks
 from app.visdom.windows.contours import contours_window
 from app.visdom.windows.cost import run_cost_window
 from app.visdom.windows.curves import add_note, curve_trace
 from app.visdom.windows.graph import MAX_UNITS, graph_window, unit_of
-from app.visdom.windows.layout import CURVE, MAX_POINTS, AxesStyle, Layout, Window, as_text, colour_of, make_layout
+from app.visdom.windows.layout import (
+    CURVE,
+    MAX_POINTS,
+    AxesStyle,
+    Layout,
+    Window,
+    as_text,
+    colour_of,
+    empty_plot,
+    make_layout,
+)
 from app.visdom.windows.scale import limit_scale
 from app.visdom.windows.x_axis import PlotOptions, x_title, x_values
-from trainers import METHODS, is_search
+from trainers import is_search
 from trainers.problem import Data
 
 MAX_PLOTS = 12
@@ -29,39 +39,51 @@ _GROUPS = {"mse": "loss", "b": "w", "grad": "gradient", "grad_b": "gradient"}  #
 _LAYER_PREFIXES = ("w1", "b1", "w2", "b2")  # of the metrics in the plot of layers
 
 
-def windows_at(chart: RunChart, point: Point | None = None, sample: int = 0, axes: Axes | None = None) -> list[Window]:
-    """The windows of a run's own env as it was at a point of it; None: as it is now.
+def windows_at(
+    chart: RunChart, state: RunState, sample: int = 0, axes: Axes | None = None, *, chosen: bool = False
+) -> list[Window]:
+    """The windows of a run's own env in a state of it, its picture first: Visdom shows them in the order in which they
+    were made, so that every one of them is there from the beginning.
 
-    `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. The point needs all
-    metrics of its step, from which the windows are calculated.
+    `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. `chosen`: a person
+    has chosen the state's position, which then is within every scale.
     """
-    at = point or Point(float(chart.run.step or 0), chart.run.last)
-    windows = [_graph(chart, at, sample)]
+    windows = [_graph(chart, state, sample)]
     if chart.parabola:
-        windows.append(run_cost_window(chart, chart.parabola, at))
+        windows.append(run_cost_window(chart, chart.parabola, state))
     elif chart.surface:
-        windows.append(contours_window(chart, chart.surface, at))
+        windows.append(contours_window(chart, chart.surface, state))
     if not is_search(chart.run.method):
-        groups: dict[str, list[str]] = {}
-        for name in chart.curves:
-            groups.setdefault(_group_of(name), []).append(name)
-        plots = list(groups.items())[:MAX_PLOTS]
-        windows += [_metrics(chart, _options(title, axes or Axes(), point), _fewer(names)) for title, names in plots]
-    if samples := tables.samples(chart, point):
+        plots = list(_groups(chart).items())[:MAX_PLOTS]
+        selected_step = state.step if chosen else None
+        windows += [
+            _metrics(chart, _options(title, axes or Axes(), selected_step), _fewer(names), state.position)
+            for title, names in plots
+        ]
+    if samples := tables.samples(chart, state):
         windows.append(_text("samples", *samples))
-    return [*[window for window in windows if window], _text("about", chart.run.name, tables.about(chart.run))]
+    return [*[window for window in windows if window], _text("about", chart.run.name, tables.about(chart))]
 
 
-def _graph(chart: RunChart, point: Point, sample: int) -> Window | None:
-    """The computational graph; None for a method without one, before the first step, and without data."""
-    method = METHODS.get(chart.run.method)
-    if method is None or method.graph is None or chart.data is None or not point.values:
+def _groups(chart: RunChart) -> dict[str, list[str]]:
+    """The metrics of each plot, by its title: those of the method, also before it has any values, and all others."""
+    known = chart.method.metrics(chart.params) if chart.method and chart.params else ()
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys([*known, *chart.curves]):
+        groups.setdefault(_group_of(name), []).append(name)
+    return groups
+
+
+def _graph(chart: RunChart, state: RunState, sample: int) -> Window | None:
+    """The computational graph; None for a method without one, and without data."""
+    method = chart.method
+    if method is None or method.graph is None or chart.data is None or not state.values:
         return None
     x, y = (column[: tables.MAX_SAMPLES] for column in chart.data)
     sample = min(sample, len(x) - 1)
-    count = chart.samples or len(x)
-    title = f"Graph for sample {sample + 1} of {count:,}, with the parameters after step {point.step:g}"
-    return graph_window(title, method.graph(point.values, Data.of(x, y), sample))
+    updates = f"{state.position:g} update{'' if state.position == 1 else 's'}"
+    title = f"Graph for sample {sample + 1} of {chart.count:,}, with the parameters after {updates}"
+    return graph_window(title, method.graph(state.values, Data.of(x, y), sample))
 
 
 def _text(win: str, title: str, content: str) -> Window:
@@ -83,36 +105,41 @@ def _group_of(name: str) -> str:
     return "layers" if name.partition("_")[0] in _LAYER_PREFIXES else name
 
 
-def _options(title: str, axes: Axes, point: Point | None) -> PlotOptions:
+def _options(title: str, axes: Axes, selected_step: float | None) -> PlotOptions:
     """How a group of metrics is drawn: loss and w on the view's scales, the others, which may be negative, linear."""
     scales = {"loss": axes.loss, "w": axes.w}
     style = AxesStyle(axes.step, scales.get(title, "linear"))
-    return PlotOptions(title, style, selected_step=point.step if point else None)
+    return PlotOptions(title, style, selected_step=selected_step)
 
 
-def _metrics(chart: RunChart, options: PlotOptions, names: list[str]) -> Window:
-    """Some metrics over the steps; a line marks the selected step."""
-    budget, title = max(2, MAX_POINTS // len(names)), options.metric
+def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: float | None) -> Window:
+    """Some metrics over the positions; a line marks the one that is shown."""
+    title = options.metric
+    win = f"metric-{html.escape(title)}"
+    layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
+    names = [name for name in names if name in chart.curves and chart.curves[name].total]
+    if not names:
+        return Window(win, title, *empty_plot(layout, "Waiting for a first step…"))
+    budget = max(2, MAX_POINTS // len(names))
     traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
     for index, name in enumerate(names):
         trace = curve_trace(chart, name, budget, options)
         line = {"color": colours[index % len(colours)], "width": 2 if index == 0 else 1.5}
         traces.append({**trace, "name": as_text(name), "line": line})
-    layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
     layout["showlegend"] = len(names) > 1
     exit_note = limit_scale(traces, layout, [(chart, name) for name in names], options)
     changes = change_marks([chart], options) if title in WITH_CHANGE_MARKS else ChangeMarks([], [])
     add_note(layout, options, [chart.curves[name] for name in names], exit_note)
     layout["annotations"] += changes.labels
-    layout["shapes"] = [*changes.shapes, *_selected_step(chart, options)]
-    return Window(f"metric-{html.escape(title)}", title, traces, layout)
+    layout["shapes"] = [*changes.shapes, *_marker(chart, options, position)]
+    return Window(win, title, traces, layout)
 
 
-def _selected_step(chart: RunChart, options: PlotOptions) -> list[Layout]:
-    """A vertical line at the selected step, if one is."""
-    if options.selected_step is None:
+def _marker(chart: RunChart, options: PlotOptions, position: float | None) -> list[Layout]:
+    """A vertical line at a position, if there is one."""
+    if position is None:
         return []
-    (x,) = x_values(chart, np.array([options.selected_step + chart.is_descent]), options)
+    (x,) = x_values(chart, np.array([position]), options)
     axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
     line = {"color": CURVE, "width": 1, "dash": "dot"}
     return [{"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, **axes, "line": line}]

@@ -9,24 +9,41 @@ from typing import Any
 import numpy as np
 
 from app.charts.run_chart import RunChart
-from app.storage.batch import Point
+from app.charts.run_state import RunState, newest_state
 from app.storage.records import RunRecord
 from trainers import METHODS, is_search
+from trainers.numbers import LARGEST_PLAIN, SMALLEST_PLAIN, short
 
 MAX_SAMPLES = 100
 MAX_METRICS = 12
 
 
-def about(run: RunRecord) -> str:
+def about(chart: RunChart) -> str:
     """Status, parameters, last values, result and error as an HTML table, and the reason of a bad learning rate."""
-    facts: dict[str, Any] = {"status": run.status, "method": run.method, "step": run.step, **_titled(run, run.params)}
-    facts |= {f"last {name}": value for name, value in list(run.last.items())[:MAX_METRICS]} | _titled(run, run.result)
+    run = chart.run
+    facts: dict[str, Any] = {"status": run.status, "method": run.method, **_last_step(chart)}
+    facts |= _titled(run, run.params) | _last_values(chart) | _titled(run, run.result)
     if run.error:
         facts["error"] = run.error
     why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
     # Six digits: more would make the table wider than its window.
-    rows = [(name, f"{value:.6g}" if isinstance(value, float) else value) for name, value in facts.items()]
+    rows = [(name, short(value, 6) if isinstance(value, float) else value) for name, value in facts.items()]
     return _table([row for row in rows if row[1] is not None], headed=True) + why
+
+
+def _last_step(chart: RunChart) -> dict[str, Any]:
+    if not chart.is_descent:
+        return {"step": chart.run.step}
+    return {"updates": f"{newest_state(chart).updates:g}"}
+
+
+def _last_values(chart: RunChart) -> dict[str, float]:
+    """What the last point told, by its name; of a descent, w and b after its last update and their cost."""
+    if not chart.is_descent:
+        return {f"last {name}": value for name, value in list(chart.run.last.items())[:MAX_METRICS]}
+    state = newest_state(chart)
+    facts = {f"last {name}": state.values[name] for name in ("w", "b") if name in state.values}
+    return facts if state.cost is None else {**facts, "last cost": state.cost}
 
 
 def _titled(run: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
@@ -34,46 +51,43 @@ def _titled(run: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
     return {name.replace("_", " ") if run.method in METHODS else name: value for name, value in values.items()}
 
 
-def samples(chart: RunChart, point: Point | None = None) -> tuple[str, str] | None:
-    """The title and the HTML table of the samples that a step used, each with the model's output and its loss.
+def samples(chart: RunChart, state: RunState) -> tuple[str, str] | None:
+    """The title and the HTML table of the samples that the next update uses, and at the end of all, each with the
+    model's output and its loss.
 
-    The model is that of the point, or without one that of the last point; of a search, that of the best candidate.
-    None where there is no data or no point.
+    The model is that of the state; of a search that goes no further, that of the best candidate. None where there is no
+    data or no point.
     """
     run = chart.run
-    at = point or Point(float(run.step or 0), run.last)
-    if chart.data is None or "w" not in at.values or run.method not in METHODS:
+    if chart.data is None or "w" not in state.values or run.method not in METHODS:
         return None
-    w, b = at.values["w"], at.values.get("b", 0.0)
-    best = point is None and is_search(run.method) and "best_w" in run.result
+    w, b = state.values["w"], state.values.get("b", 0.0)
+    best = state.position == state.updates and is_search(run.method) and "best_w" in run.result
     if best:
         w = run.result["best_w"]
-    model = f"{'the best ' if best else ''}w = {w:.6g}"
-    used, title = _samples_used(run, chart.samples or len(chart.data[0]), at, model)
-    if used is None:
-        return title, "<p>Which samples this step drew would take long to draw again.</p>"
-    kept = used[used < len(chart.data[0])][:MAX_SAMPLES]
-    if len(used) == 1 and not len(kept):
-        return title, f"<p>Sample {used[0] + 1:,}, which is not among the first {len(chart.data[0]):,}.</p>"
+    model = f"{'the best ' if best else ''}w = {short(w, 6)}"
+    title = f"{_samples_title(chart, state)}, at {model}"
+    if state.samples is None:
+        return title, "<p>Which samples this update draws would take long to draw again.</p>"
+    known = np.asarray(state.samples[: len(chart.data[0])])
+    kept = known[known < len(chart.data[0])][:MAX_SAMPLES]
+    count = len(state.samples)
+    if count == 1 and not len(kept):
+        return title, f"<p>Sample {state.samples[0] + 1:,}, which is not among the first {len(chart.data[0]):,}.</p>"
     x, y = (column[kept] for column in chart.data)
     with np.errstate(over="ignore", invalid="ignore"):
         prediction = x * w + b
         loss = (prediction - y) ** 2
     rows = zip((kept + 1).tolist(), x.tolist(), y.tolist(), prediction.tolist(), loss.tolist(), strict=True)
     table = _table([("sample", "x", "y", "prediction", "loss"), *rows])
-    return title, table + (f"<p>and {len(used) - len(kept):,} more</p>" if len(used) > len(kept) else "")
+    return title, table + (f"<p>and {count - len(kept):,} more</p>" if count > len(kept) else "")
 
 
-def _samples_used(run: RunRecord, n: int, at: Point, model: str) -> tuple[np.ndarray | None, str]:
-    """The numbers, from 0, of the samples out of n that a step used, and a title that names the `model`.
-
-    None in place of the numbers where it would take too long to draw them again.
-    """
-    method = METHODS[run.method]
-    if method.samples_used is None:
-        return np.arange(n), f"All samples, at {model}"
-    params = method.params.model_validate(run.params)
-    return method.samples_used(params, n, int(at.step)), f"Samples of step {at.step:g}, at {model}"
+def _samples_title(chart: RunChart, state: RunState) -> str:
+    method = chart.method
+    if method is None or method.samples_used is None or state.is_last or state.position is None:
+        return "All samples"
+    return f"Samples of update {state.position + 1:g}"
 
 
 def _table(rows: Iterable[tuple[Any, ...]], *, headed: bool = False) -> str:
@@ -93,4 +107,4 @@ def _format(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
     # An exponent takes the place of four digits.
-    return f"{value:.10g}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.6g}"
+    return short(value, 10 if value == 0 or SMALLEST_PLAIN <= abs(value) < LARGEST_PLAIN else 6)

@@ -38,11 +38,14 @@ def x_values(chart: RunChart, positions: Floats, options: PlotOptions) -> list[f
     return (counted + 1 if options.axes.x == "log" else counted).tolist()  # type: ignore[no-any-return]
 
 
-def x_hover(options: PlotOptions) -> str:
-    """The part of a trace's hovertemplate that tells x; empty on a log scale."""
+def x_hover(chart: RunChart, options: PlotOptions) -> str:
+    """The part of a run's hovertemplate that tells x; empty on a log scale."""
     if options.axes.x == "log":
         return ""
-    return "%{x:.3f} s<br>" if options.x_axis == "time" else f"{options.x_axis} %{{x}}<br>"
+    if options.x_axis == "time":
+        return "%{x:.3f} s<br>"
+    counted = step_title([chart]) if options.x_axis == "step" else options.x_axis
+    return f"{counted} %{{x}}<br>"
 
 
 def step_title(charts: list[RunChart]) -> str:
