@@ -103,7 +103,13 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     view_state = ViewState(store)
     latest = LatestRuns(store, settings.overlay_runs, active.newest)
     publisher = Publisher(
-        store, VisdomConnection(visdom), latest, view_state, lambda: visdom.state == "up", active.find
+        store,
+        VisdomConnection(visdom),
+        latest,
+        view_state,
+        is_up=lambda: visdom.state == "up",
+        find=active.find,
+        state_changed=streams.state_changed,
     )
     journals = JournalCollector(settings.data_dir, settings.url)
     scheduler = _make_scheduler(settings, active, journals)
@@ -115,7 +121,6 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     store.subscribe(_telling(streams))
     view_state.subscribe(lambda _, after: latest.show_range(after.detail))
     view_state.subscribe(lambda *_: streams.view_changed())
-    publisher.subscribe(streams.state_changed)
     visdom.on_change(lambda state: publisher.visdom_is_new() if state == "up" else None)
     visdom.on_change(lambda _: streams.visdom_changed())
 

@@ -17,7 +17,6 @@ from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state, state_at
 from app.charts.view_state import ViewState
 from app.errors import DamagedError, GoneError, NotFoundError, UnavailableError
-from app.events import Subscribers
 from app.schemas.view import View
 from app.storage.records import RunRecord
 from app.storage.store import Store
@@ -46,7 +45,7 @@ class Publisher:
     """Sends whole windows when something changed, slower when Visdom is slow, and all of them when it is new.
 
     ``state`` is that of the selected run as its windows show it, which are sent together, or would show it while Visdom
-    is away; None where no run is selected or it cannot be read. Whoever else shows it subscribes to it.
+    is away; None where no run is selected or it cannot be read.
     """
 
     def __init__(
@@ -57,8 +56,10 @@ class Publisher:
         view_state: ViewState,
         is_up: Callable[[], bool],
         find: Callable[[str], Awaitable[RunRecord | None]] | None = None,
+        state_changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """``find`` gives a run as it is now; without it, as it is stored."""
+        """``find`` gives a run as it is now; without it, as it is stored. ``state_changed`` is called when ``state``
+        has changed; it must not block."""
         self._store = store
         self._connection = connection
         self._latest = latest
@@ -66,8 +67,7 @@ class Publisher:
         self._is_up = is_up
         self._find = find or store.get_run
         self.state: RunState | None = None
-        self._state_changed = Subscribers[()]()
-        self.subscribe = self._state_changed.subscribe
+        self._state_changed = state_changed
         self._single_runs = ChartCache(store, most=MAX_SINGLE_RUN_ENVS)
         self._shared_outdated = asyncio.Event()
         self._shared_outdated.set()
@@ -190,7 +190,7 @@ class Publisher:
 
     def _tell(self, state: RunState | None) -> None:
         self.state = state
-        self._state_changed.notify()
+        self._state_changed()
 
     def _chart_changed(self, run_id: str) -> None:
         if run_id == self._view_state.get().run:

@@ -263,7 +263,7 @@ async def test_a_method_with_w_and_b_has_contours_and_its_own_graph(store: Store
     own = by_name(windows_at(chart, None, 1))
     assert trace_names(own["cost"]) == ["cost", "path", "minimum", "w"]
     assert (own["cost"].data[1]["x"][0], own["cost"].data[1]["y"][0]) == (0.0, 0.0)
-    assert own["graph"].title == "Graph for sample 2 of 3, with the parameters after step 99"
+    assert own["graph"].title == "Graph for sample 2 of 3, with the parameters after 100 updates"
     circles = [trace for trace in own["graph"].data if "hovertext" in trace]
     places = {
         text.partition(" ")[0]: place
@@ -276,11 +276,14 @@ async def test_a_method_with_w_and_b_has_contours_and_its_own_graph(store: Store
 
 
 @pytest.mark.parametrize("method", NEW, ids=lambda method: method.name)
-async def test_before_the_first_step_there_are_the_cost_and_the_facts(store: Store, method: Method[Any]) -> None:
+async def test_before_the_first_step_there_are_the_same_windows_but_for_candidates(
+    store: Store, method: Method[Any]
+) -> None:
     chart = await charted(store, method)
+    later = list(by_name(windows_at(chart)))
     empty = RunChart(chart.run, None, chart.parabola, chart.surface, chart.data)
     empty.run.step, empty.run.last = None, {}
-    assert list(by_name(windows_at(empty))) == ["cost", "about"]
+    assert list(by_name(windows_at(empty))) == [win for win in later if method is not RANDOM_SEARCH or win != "samples"]
 
 
 def test_the_terminal_runs_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,10 +221,11 @@ def run_cost_window(chart: RunChart, parabola: Parabola, state: RunState) -> Win
     layout = legend_layout("w", "cost over all data")
     path = path_weights(chart, PATH_POINTS, math.inf if state.step is None else state.step)
     path = path[np.abs(path) <= DIVERGED]
-    w, height = state.values.get("w", math.nan), state.cost
-    if not abs(w) <= DIVERGED or height is None:
+    w = state.values.get("w", math.nan)
+    height, slope = state.cost or 0.0, (state.gradient or {}).get("grad", 0.0)
+    if not abs(w) <= DIVERGED or not math.isfinite(height) or not math.isfinite(slope):
         w = float(path[-1]) if len(path) else math.nan
-        height = parabola.cost(w)
+        height, slope = parabola.cost(w), parabola.gradient(w)
     if math.isnan(w):
         return Window(WIN, TITLE, *empty_plot(layout, "Waiting for a first step…"))
     following = (state.next_values or {}).get("w", math.nan)
@@ -233,7 +234,6 @@ def run_cost_window(chart: RunChart, parabola: Parabola, state: RunState) -> Win
     ball = ball_trace(chart, f"w {short(w)}, cost {short(height)}", w, height, cost.axes)
     if is_search(chart.run.method):
         return Window(WIN, TITLE, [cost.curve(), *_candidates(cost, chart, path), ball], layout)
-    slope = (state.gradient or {}).get("grad", parabola.gradient(w))
     tangent = cost.tangent((w, height), slope, others(colour_of(chart))[0])
     line = cost.path(chart, path, "path") | {"showlegend": False}  # of the ball's colour
     arrow = [arrow_trace("next", ends, [height, *map(parabola.cost, ends[1:])])] if len(ends) > 1 else []

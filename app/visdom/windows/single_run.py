@@ -8,7 +8,7 @@ import numpy as np
 
 from app.charts.colours import others
 from app.charts.run_chart import RunChart
-from app.charts.run_state import RunState
+from app.charts.run_state import RunState, newest_state
 from app.schemas.view import Axes
 from app.visdom.windows import tables
 from app.visdom.windows.annotations import ChangeMarks, change_marks
@@ -40,14 +40,21 @@ _LAYER_PREFIXES = ("w1", "b1", "w2", "b2")  # of the metrics in the plot of laye
 
 
 def windows_at(
-    chart: RunChart, state: RunState, sample: int = 0, axes: Axes | None = None, *, chosen: bool = False
+    chart: RunChart,
+    state: RunState | None = None,
+    sample: int = 0,
+    axes: Axes | None = None,
+    *,
+    chosen: bool = False,
 ) -> list[Window]:
-    """The windows of a run's own env in a state of it, its picture first: Visdom shows them in the order in which they
-    were made, so that every one of them is there from the beginning.
+    """The windows of a run's own env in a state of it, None for the newest; its picture is the first.
+
+    Visdom shows windows in the order in which they were made, so that each of them is there from the beginning.
 
     `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. `chosen`: a person
     has chosen the state's position, which then is within every scale.
     """
+    state = state or newest_state(chart)
     windows = [_graph(chart, state, sample)]
     if chart.parabola:
         windows.append(run_cost_window(chart, chart.parabola, state))
@@ -119,7 +126,8 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: 
     layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
     names = [name for name in names if name in chart.curves and chart.curves[name].total]
     if not names:
-        return Window(win, title, *empty_plot(layout, "Waiting for a first step…"))
+        text = "Waiting for a first step…" if chart.newest is None else "There is no finite value to draw."
+        return Window(win, title, *empty_plot(layout, text))
     budget = max(2, MAX_POINTS // len(names))
     traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
     for index, name in enumerate(names):

@@ -82,6 +82,7 @@ async def publishing(folder: Path) -> AsyncIterator[Stage]:
     stage = Stage(folder)
     tasks = [
         asyncio.create_task(stage.publisher.publish_shared()),
+        asyncio.create_task(stage.publisher.publish_selected_run()),
         asyncio.create_task(stage.publisher.publish_single_runs()),
     ]
     try:
@@ -223,7 +224,7 @@ async def test_own_windows_whose_points_cannot_be_read_now_are_drawn_later(
         before = dict(stage.visdom.windows)
         stage.database.unreadable = True
         await stage.view_state.change(View(run=run.id, at=1))
-        await until(lambda: not stage.publisher._hurry.is_set())  # it has seen that
+        await until(lambda: not stage.publisher._selected_outdated.is_set())  # it has seen that
         async with stage.publisher._drawing:
             assert stage.visdom.windows.keys() == before.keys()
         await stage.feed(run, 3, 1)
@@ -251,8 +252,8 @@ async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
         for one in (run, other):
             await stage.publisher.open_single_run(one)
 
-        def fail_for_the_first(one: RunChart, *rest: Any) -> list[Window]:
-            return windows_at(one, *rest) if one.run is other else fail()
+        def fail_for_the_first(one: RunChart, *rest: Any, **options: Any) -> list[Window]:
+            return windows_at(one, *rest, **options) if one.run is other else fail()
 
         def fail(*_: Any) -> list[Window]:
             raise ZeroDivisionError

@@ -151,7 +151,7 @@ def test_a_runs_windows_at() -> None:
     one = drawn(1, [1.0, 1.5], [4.0, 1.0])
     one.run.result = {"predict_before": 4.0, "predict_after": 7.9}
     windows = windows_at(one)
-    assert [window.title for window in windows] == ["Cost curve", "w", "loss", "run 1"]
+    assert [window.title for window in windows] == ["Cost curve", "w", "loss", "gradient", "run 1"]
     assert "predict after" in windows[-1].data[0]["content"]
 
 
@@ -160,8 +160,8 @@ def test_a_runs_windows_at() -> None:
     [
         ("sweep", {}, "best w = 2", 3),
         ("gd", {}, "All samples, at w = 1.5", 3),
-        ("sgd", {"order": "sequential"}, "Samples of step 4", 1),
-        ("minibatch", {"order": "sequential", "batch_size": 2}, "Samples of step 4", 2),
+        ("sgd", {"order": "sequential"}, "Samples of update 3", 1),
+        ("minibatch", {"order": "sequential", "batch_size": 2}, "Samples of update 3", 2),
         ("torch", {}, "All samples", 3),
     ],
 )
@@ -174,7 +174,7 @@ def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: s
     table = window.data[0]["content"]
     assert table.count("<tr>") == rows + 1
     if method == "sgd":
-        assert "<td>2</td><td>2</td><td>4</td><td>3</td><td>1</td>" in table  # step 4 is the second sample's
+        assert "<td>3</td><td>3</td><td>6</td><td>4.5</td><td>2.25</td>" in table  # update 3 is the third sample's
 
 
 def test_smoothing_draws_the_average_and_the_raw_curve_behind_it() -> None:
