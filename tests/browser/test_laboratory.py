@@ -103,7 +103,7 @@ def test_all_of_it_is_accessible_and_not_cut_off(
     page.page.get_by_role("button", name="Race", exact=True).click()
     open_lesson(page, "Three learning rates")
     page.page.get_by_role("button", name="Code").click()
-    expect(page.page.locator("#look-values")).to_contain_text("step 5")
+    expect(page.page.locator("#look-values")).to_contain_text("after 6 updates")
     expect(page.page.locator(".legend")).to_be_visible()
     expect(page.page.locator("#ranking")).to_be_visible()
     assert sideways(page.page) == 0

@@ -12,11 +12,12 @@ from playwright.sync_api import Page, expect
 from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.laboratory import look_closer
 from tests.harness.pages import BoardPage
+from trainers.numbers import short
 
 DATA = {"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}
 
 
-def test_a_run_is_looked_at_step_by_step_by_everyone(
+def test_a_run_is_looked_at_update_by_update_by_everyone(
     page: BoardPage, board: BoardProcess, new_page: Callable[..., Page]
 ) -> None:
     run = board.wait_until(board.run(lr=0.2, epochs=60)["id"])
@@ -24,24 +25,32 @@ def test_a_run_is_looked_at_step_by_step_by_everyone(
     look_closer(page, run)
     expect(other.page.locator("#look-name")).to_contain_text(f"#{run['number']}")
     slider = page.page.get_by_role("slider", name="Step shown")
-    expect(slider).to_have_value("59")
+    expect(slider).to_have_value("60")
 
-    slider.fill("10")
+    slider.fill("11")
     slider.press("ArrowRight")
-    points = board.get(f"/api/runs/{run['id']}/points")
-    w, loss = points["metrics"]["w"][11], points["metrics"]["loss"][11]
+    points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
+    w, cost, gradient = points["w"][11], points["loss"][12], points["grad"][12]  # after 12 updates, before the next
     for shown in (page, other):
-        expect(shown.page.locator("#look-values")).to_have_text(f"step 11  ·  loss {loss:.5g} → w {w:.5g}")
-        expect(shown.page.locator("#look-step")).to_have_value("11")
+        expect(shown.page.locator("#look-values")).to_have_text(
+            f"after 12 updates  ·  w {short(w)}  ·  cost {short(cost)}  ·  gradient {short(gradient)}"
+        )
+        expect(shown.page.locator("#look-step")).to_have_value("12")
 
         def ball(shown: BoardPage = shown) -> bool:
             """Whether the ball lies on the cost curve at that w."""
-            return any(trace["x"] == [pytest.approx(w)] for trace in shown.plot("Cost curve")["traces"])
+            traces = shown.plot("Cost curve")["traces"]
+            return bool(traces) and (traces[-1]["x"], traces[-1]["y"]) == ([w], [cost])
 
         wait_for(ball, "the ball at that step")
+    assert board.get("/api/board")["at"] == 11  # as stored: the step whose update was the twelfth
 
+    slider.press("Home")
+    expect(page.page.locator("#look-values")).to_contain_text("after 0 updates  ·  w 1  ·  cost 4.6667")
+    wait_for(lambda: board.get("/api/board")["at"] == -1, "the position before the first update")
     page.page.get_by_role("button", name="Latest").click()
-    expect(slider).to_have_value("59")
+    expect(slider).to_have_value("60")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^after 60 updates, w \S+, cost \S+, gradient \S+$"))
     assert board.get("/api/board")["at"] is None
     page.page.get_by_role("button", name="All runs").click()
     for shown in (page, other):
@@ -79,9 +88,9 @@ def test_the_graph_shows_what_torch_calculates(page: BoardPage, board: BoardProc
     run = board.wait_until(board.run("backprop", lr=0.02, epochs=40)["id"])
     look_closer(page, run)
     page.page.get_by_label("Sample").select_option(index=1)
-    page.page.get_by_role("slider", name="Step shown").fill("12")
+    page.page.get_by_role("slider", name="Step shown").fill("13")
     bar = page.curves.locator(".react-grid-item:has(.tracegraph) .bar")
-    expect(bar).to_contain_text("Graph for sample 2 of 3, with the parameters after step 12")
+    expect(bar).to_contain_text("Graph for sample 2 of 3, with the parameters after 13 updates")
 
     points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
     values = {name: column[12] for name, column in points.items() if re.match(r"[wb]\d", name)}

@@ -25,7 +25,7 @@ def test_the_windows_are_there_before_any_run_and_then_follow_it(new_board: Call
         def all_shown(windows: dict[str, Any]) -> bool:
             trace = trace_of(windows["loss"], f"#{made['number']}")
             lengths.append(len(trace["x"]) if trace else 0)
-            return lengths[-1] == 240
+            return lengths[-1] == 241  # of 240 updates, and what they led to
 
         watcher.until(all_shown)
         assert len(set(lengths)) > 5  # it grew while it was watched
@@ -123,5 +123,5 @@ def test_a_networks_own_env_has_its_graph(board: BoardProcess) -> None:
     with watch(board, run["visdom"]["env"]) as watcher:
         watcher.until(lambda windows: {"graph", "cost", "metric-layers"} <= set(windows))
         first = watcher.windows["graph"]["title"]
-        assert first.startswith("Graph for sample 1 of 3, with the parameters after step")
+        assert first.startswith("Graph for sample 1 of 3, with the parameters after ")
         watcher.until(lambda windows: windows["graph"]["title"] != first)  # it follows the run
