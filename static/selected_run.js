@@ -7,10 +7,12 @@ import { find, make } from "./dom.js";
 import { figure, flawsOf, nameOf, whole } from "./format.js";
 import { methodOf, state } from "./state.js";
 import { throttled } from "./timing.js";
+import { shownPosition } from "./visdom_frame.js";
 import { changeView, dragToStep, selectRun, showStep } from "./view.js";
 
 const FETCH_INTERVAL_MS = 100; // between two requests for the step after the chosen one
 const MAX_SAMPLES = 100; // of which the graph can be drawn
+const MAX_TOLD = 100; // states that are kept until the windows show them
 
 const bar = find("#look", HTMLElement);
 const line = find("#look-line", HTMLElement);
@@ -26,6 +28,11 @@ const sampleLabel = find("label:has(#look-sample)", HTMLLabelElement, bar);
 let shown = ""; // the id of the run in the bar
 /** @type {number | null} */
 let chosen = null; // the step that was chosen with this page's slider
+/** @type {RunState[]} */
+let told = []; // states of that run, the newest last: the windows show one of them, or soon will
+/** @type {RunState | null} */
+let current = null; // the one that the bar shows
+let isLooking = false; // whether the windows are looked at again in the next animation frame
 
 slider.addEventListener("input", () => {
   const run = state.selected;
@@ -42,7 +49,7 @@ sample.addEventListener("change", () => changeView({ sample: Number(sample.value
 find("#look-all", HTMLButtonElement).addEventListener("click", () => selectRun(null));
 
 /** @param {State} state */
-export function renderSelectedRun({ methods, view, selected: run, runState }) {
+export function renderSelectedRun({ methods, view, selected: run, runState, visdom }) {
   const isHidden = !run || !view || !methods.length;
   bar.hidden = line.hidden = isHidden;
   flaws.hidden = isHidden || !flawsOf(run);
@@ -53,31 +60,62 @@ export function renderSelectedRun({ methods, view, selected: run, runState }) {
   if (run.id !== shown) {
     shown = run.id;
     chosen = null;
+    told = [];
+    current = null;
     offerSamples(run, methodOf(state, run));
   }
   sample.value = String(view.sample);
   chip.style.backgroundColor = run.colour;
   flaws.textContent = flawsOf(run);
   title.textContent = title.title = nameOf(run);
-  renderState(run, view.at, runState?.run === run.id ? runState : null);
+  if (runState?.run !== run.id) {
+    told = [];
+  } else if (runState !== told.at(-1)) {
+    told = [...told.slice(-MAX_TOLD), runState];
+  }
+  renderSlider(run, view.at);
+  renderState(run, visdom?.state === "up");
 }
 
 /**
- * The slider is where the view is, which may be ahead of the windows; the text is of what the windows show, and names it.
+ * The slider is where the view is, which may be ahead of the windows.
  *
  * @param {Run} run
  * @param {number | null} at
- * @param {RunState | null} told null before the board has told of it, and where it cannot be read
  */
-function renderState(run, at, told) {
-  slider.min = String(told?.first ?? 0);
-  slider.max = String(told?.updates ?? 0);
-  slider.disabled = !told || told.first === told.updates;
+function renderSlider(run, at) {
+  const newest = told.at(-1);
+  slider.min = String(newest?.first ?? 0);
+  slider.max = String(newest?.updates ?? 0);
+  slider.disabled = !newest || newest.first === newest.updates;
   slider.value = at === null ? slider.max : String(at + stepsBefore(run));
   latest.setAttribute("aria-pressed", String(at === null));
-  const parts = told ? [positionOf(run, told), ...figuresOf(told)] : [];
+}
+
+/**
+ * The text is of what the windows show, and names it. The browser draws them some time after the board has sent them
+ * and told of their state: until then the text stays as it is.
+ *
+ * @param {Run} run
+ * @param {boolean} hasWindows
+ */
+function renderState(run, hasWindows) {
+  const newest = told.at(-1) ?? null;
+  const position = hasWindows ? shownPosition(run.id) : undefined;
+  const isSeen = newest !== null && position !== undefined;
+  current = isSeen ? told.findLast((one) => one.position === position) ?? current : newest;
+  if (current !== newest && !isLooking) {
+    isLooking = true;
+    requestAnimationFrame(lookAgain);
+  }
+  const parts = current ? [positionOf(run, current), ...figuresOf(current)] : [];
   values.textContent = parts.join("  ·  ");
   slider.setAttribute("aria-valuetext", parts.join(", "));
+}
+
+function lookAgain() {
+  isLooking = false;
+  renderSelectedRun(state);
 }
 
 /** @param {Run} run */

@@ -72,6 +72,18 @@ function passWindowCount() {
   frame.style.setProperty("--rows", String(Math.max(2, Math.ceil(count / 2) + graphs)));
 }
 
+/**
+ * Which position of a run the windows show: that of the first plot, as all of them change together. Undefined where it
+ * cannot be seen: before any is drawn, and in a Visdom of another origin.
+ *
+ * @param {string} run its id
+ * @returns {number | null | undefined}
+ */
+export function shownPosition(run) {
+  const plots = /** @type {any[]} */ ([...(pageInFrame()?.querySelectorAll(".js-plotly-plot") ?? [])]);
+  return plots.map((plot) => plot.layout?.meta).find((meta) => meta?.run === run)?.position;
+}
+
 // --- loading ---------------------------------------------------------------------------------------------------------
 
 function load() {

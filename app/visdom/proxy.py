@@ -33,6 +33,8 @@ FORWARDED_RESPONSE_HEADERS = (
 CONTENT_SECURITY_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
 CACHED_FOR_A_YEAR = "public, max-age=31536000, immutable"
 
+OUR_SCRIPT = b'<script src="/gathered_windows.js"></script>'  # runs before Visdom's own
+
 MAX_ENV_REQUEST_BYTES = 65536  # it holds an id and a flag
 
 PAGE_ADDRESS = re.compile(rf"https?://[^/]+({BASE_PATH}/(?:env|compare)/[^#]+)")
@@ -80,7 +82,17 @@ class Proxy:
         if response.status_code == httpx2.codes.NOT_FOUND:  # an env exists from its first window on
             await response.aclose()
             return waiting_page("Nothing has been drawn here yet.", 404)
-        return _forward(response, {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_SECURITY_POLICY})
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        if request.method == "HEAD":
+            return _forward(response, headers)
+        page = await response.aread()
+        await response.aclose()
+        return Response(
+            page.replace(b"<head>", b"<head>" + OUR_SCRIPT, 1),
+            response.status_code,
+            headers,
+            response.headers["content-type"],
+        )
 
     async def file(self, request: Request) -> Response:
         """A script, style sheet or font; one whose URL holds a version never changes."""

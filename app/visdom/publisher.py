@@ -238,21 +238,31 @@ class Publisher:
         await self._publish(env, windows)
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
-        """Send those windows that are not shown as they are: all at once, but new ones in their order."""
+        """Send those windows that are not shown as they are: all at once, but new ones in their order. The last one
+        tells a page that the set is whole (static/gathered_windows.js)."""
         bodies = {window.win: encode(_pane(env, window)) for window in windows}
-        for win, body in bodies.items():
+        digests = {win: hashlib.blake2b(body).digest() for win, body in bodies.items()}
+        outdated = [win for win, digest in digests.items() if self._sent.get((env, win)) != digest]
+
+        async def send(win: str) -> None:
+            await self._connection.post_events(
+                win, _numbered(bodies[win], self._next_version(is_last=win == outdated[-1]))
+            )
+            self._sent[env, win] = digests[win]
+
+        for win in outdated[:-1]:
             if (env, win) not in self._sent:
-                await self._send(env, win, body)
-        sendings = (self._send(env, win, body) for win, body in bodies.items())
-        for failure in await asyncio.gather(*sendings, return_exceptions=True):
+                await send(win)
+        known = [win for win in outdated[:-1] if self._sent[env, win] != digests[win]]
+        for failure in await asyncio.gather(*map(send, known), return_exceptions=True):
             if failure:
                 raise failure
+        for win in outdated[-1:]:
+            await send(win)
 
-    async def _send(self, env: str, win: str, body: bytes) -> None:
-        digest = hashlib.blake2b(body).digest()
-        if self._sent.get((env, win)) != digest:
-            await self._connection.post_events(win, _numbered(body, next(self._versions)))
-            self._sent[env, win] = digest
+    def _next_version(self, *, is_last: bool) -> int:
+        """A number that no other window had: odd for the last of a set, even while others follow."""
+        return 2 * next(self._versions) + is_last
 
     async def _close(self, env: str, win: str) -> None:
         if (env, win) in self._sent:

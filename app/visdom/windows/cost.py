@@ -133,7 +133,8 @@ def arrow_trace(name: str, xs: list[float], ys: list[float]) -> Trace:
     arrow = {"symbol": "arrow", "angleref": "previous", "size": [0, ARROW_SIZE_PX], "color": INK, "opacity": 1}
     trace = line_trace(f"{name}, w {short(xs[-1])}", np.array(xs), np.array(ys))
     line = {"color": INK, "width": 1.5}
-    return {**trace, "mode": "lines+markers", "marker": arrow, "line": line, "hoverinfo": "name"}
+    shown = {"mode": "lines+markers", "marker": arrow, "line": line}
+    return {**trace, **shown, "hoverinfo": "name", "showlegend": False}
 
 
 def path_weights(chart: RunChart, budget: int, until: float = math.inf) -> Floats:

@@ -61,15 +61,19 @@ def windows_at(
     elif chart.surface:
         windows.append(contours_window(chart, chart.surface, state))
     if not is_search(chart.run.method):
-        plots = list(_groups(chart).items())[:MAX_PLOTS]
+        groups = list(_groups(chart).items())[:MAX_PLOTS]
         selected_step = state.step if chosen else None
         windows += [
             _metrics(chart, _options(title, axes or Axes(), selected_step), _fewer(names), state.position)
-            for title, names in plots
+            for title, names in groups
         ]
+    plots = [window for window in windows if window]
+    for window in plots:
+        window.layout["meta"] = {"run": state.run, "position": state.position}  # by which the page knows what they show
+    texts = [_text("about", chart.run.name, tables.about(chart))]
     if samples := tables.samples(chart, state):
-        windows.append(_text("samples", *samples))
-    return [*[window for window in windows if window], _text("about", chart.run.name, tables.about(chart))]
+        texts.insert(0, _text("samples", *samples))
+    return plots + texts
 
 
 def _groups(chart: RunChart) -> dict[str, list[str]]:
