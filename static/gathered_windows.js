@@ -51,7 +51,7 @@
    * would not agree. Such a message arrives at the end of the task in which it is sent.
    */
   class PromptChannel {
-    port1 = { onmessage: (/** @type {{ data: unknown }} */ _event) => {} };
+    port1 = { onmessage: /** @type {(event: { data: unknown }) => void} */ (() => {}) };
     port2 = { postMessage: (/** @type {unknown} */ data) => queueMicrotask(() => this.port1.onmessage({ data })) };
   }
   window.MessageChannel = /** @type {any} */ (PromptChannel);

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from playwright.sync_api import Page, expect
 
 from tests.harness.boards import BoardProcess, wait_for
-from tests.harness.laboratory import look_closer
+from tests.harness.laboratory import look_closer, slow_run
 from tests.harness.pages import BoardPage
 from trainers.numbers import short
 
@@ -56,6 +57,68 @@ def test_a_run_is_looked_at_update_by_update_by_everyone(
     for shown in (page, other):
         expect(shown.page.locator("#look")).to_be_hidden()
         wait_for(lambda shown=shown: "Loss" in shown.plots(), "the shared windows")
+
+
+def test_bar_ball_tangent_graph_samples_and_marks_agree_at_every_moment(page: BoardPage, board: BoardProcess) -> None:
+    for method, params in (("gd", {"lr": 0.001, "w0": -3}), ("backprop", {"lr": 0.002}), ("sgd", {"lr": 0.001})):
+        run = slow_run(board, method=method, **params)
+        board.client.patch("/api/board", json={"run": run["id"]})
+        wait_for(lambda run=run: run["visdom"]["env"] in page.curves.url and len(page.plots()) >= 4, "its windows")
+        wait_for(lambda: "after " in page.page.locator("#look-values").inner_text(), "its state")
+        wait_for(lambda: page.plots() and page.selected()["marks"], "a mark")
+        # Not at the moments of the test's choice, but as soon as the browser has time: 20 readings of it as it is, 0.1 s
+        # apart, of which none is tried again.
+        readings = []
+        for _ in range(20):
+            readings.append(page.selected())
+            page.page.wait_for_timeout(100)
+        points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
+        positions = [check(reading, points, method) for reading in readings]
+        assert len(set(positions)) >= 3, positions  # it ran on while it was read
+        assert positions == sorted(positions)
+        board.client.post(f"/api/runs/{run['id']}/stop")
+
+
+def check(reading: dict[str, Any], points: dict[str, list[float]], method: str) -> int:
+    """That all parts of a reading are of one position, and right there. Returns it."""
+    found = re.match(r"after (\d+) updates?  ·  w (\S+)", reading["bar"])
+    assert found, reading["bar"]
+    position, w = int(found[1]), points["w"][int(found[1]) - 1]
+    assert set(reading["marks"]) == {position}, reading
+    assert found[2] == short(w)
+    assert f"at w = {short(w, 6)}" in reading["samples"]
+    if method == "backprop":
+        assert reading["graph"].endswith(f"after {position} update{'' if position == 1 else 's'}")
+        assert (reading["ball"]["x"], reading["ball"]["y"]) == ([w], [points["b"][position - 1]])
+        return position
+    cost = sum((w * x - y) ** 2 for x, y in zip(DATA["x"], DATA["y"], strict=True)) / 3
+    gradient = sum(2 * x * (w * x - y) for x, y in zip(DATA["x"], DATA["y"], strict=True)) / 3
+    assert f"cost {short(cost)}  ·  gradient {short(gradient)}" in reading["bar"]
+    assert (reading["ball"]["x"], reading["ball"]["y"]) == ([w], [pytest.approx(cost)])
+    (x0, x1), (y0, y1) = reading["tangent"]["x"], reading["tangent"]["y"]
+    assert (y1 - y0) / (x1 - x0) == pytest.approx(gradient)
+    if method == "sgd":
+        assert reading["samples"].startswith(f"Samples of update {position + 1},")
+    return position
+
+
+def test_the_graph_is_the_first_window_and_in_sight_from_the_first_look_on(
+    new_page: Callable[..., Page], board: BoardProcess
+) -> None:
+    lesson = next(lesson for lesson in board.get("/api/lessons") if lesson["setup"]["method"] == "backprop")
+    for _ in range(3):
+        page = BoardPage(new_page(viewport={"width": 1280, "height": 800})).open(board.url)
+        page.page.locator("#lessons summary").click()
+        page.page.get_by_role("button", name=lesson["title"]).click()
+        page.page.get_by_role("region", name=lesson["title"]).get_by_role("button", name="Start").click()
+        wait_for(lambda page=page: "/run-" in page.curves.url and len(page.plots()) >= 6, "its windows")
+        bars = page.curves.locator(".react-grid-item .bar > div.pull-right")
+        titles = [title for title in bars.all_inner_texts() if title]
+        assert titles[0].startswith("Graph for sample 1 of 3")
+        assert titles[1] == "Cost over w and b"
+        graph = page.page.frame_locator("#frame").locator(".react-grid-item").first
+        expect(graph).to_be_in_viewport(ratio=0.9)
+        board.client.patch("/api/board", json={"run": None})
 
 
 def test_a_step_that_a_script_left_out_is_not_looked_at(page: BoardPage, board: BoardProcess) -> None:

@@ -10,9 +10,9 @@ from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.pages import BoardPage
 
 
-def slow_run(board: BoardProcess, **params: Any) -> dict[str, Any]:
+def slow_run(board: BoardProcess, method: str = "gd", **params: Any) -> dict[str, Any]:
     """A run that takes longer than its test."""
-    run = board.run(**{"lr": 0.01, "epochs": 5000, "steps_per_second": 5, **params})
+    run = board.run(method, **{"lr": 0.01, "epochs": 5000, "steps_per_second": 5, **params})
     return board.wait_until(run["id"], "running")
 
 

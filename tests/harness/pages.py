@@ -27,6 +27,24 @@ PLOTS = """() => Object.fromEntries([...document.querySelectorAll(".react-grid-i
   return [[title, { traces, x: used("x"), y: used("y") }]];
 }))"""
 
+# What the bar of the selected run and its windows say, read between two tasks of the browser.
+SELECTED = """() => {
+  const items = [...document.querySelector("#frame").contentDocument.querySelectorAll(".react-grid-item")];
+  const plots = items.flatMap((item) => item.querySelector(".js-plotly-plot")?._fullLayout ?? []);
+  const titled = (name) => items.find((item) => item.querySelector(".bar > div.pull-right")?.textContent.includes(name));
+  const traces = titled("Cost")?.querySelector(".js-plotly-plot").data ?? [];
+  return {
+    bar: document.querySelector("#look-values").textContent,
+    slider: document.querySelector("#look-step").value,
+    marks: plots.flatMap(({ shapes }) => shapes.map(({ x0 }) => x0)),
+    graph: titled("Graph for")?.querySelector(".bar > div.pull-right").textContent ?? "",
+    samples: titled("amples").querySelector(".bar > div.pull-right").textContent,
+    table: titled("amples").querySelector("table").innerText,
+    ball: traces.at(-1), tangent: traces.find(({ name }) => name.startsWith("tangent")),
+    next: traces.find(({ name }) => name.startsWith("next")),
+  };
+}"""
+
 # No number is on such an axis, so that whoever waits for one waits on.
 NO_AXIS = {"type": None, "range": [math.nan, math.nan]}
 NOT_SHOWN: dict[str, Any] = {"traces": [], "x": NO_AXIS, "y": NO_AXIS}
@@ -111,6 +129,11 @@ class BoardPage:
             if not any(words in error.message.lower() for words in ON_ITS_WAY):
                 raise
             return {}
+        return found
+
+    def selected(self) -> dict[str, Any]:
+        """What the bar of the selected run and all of its windows say at one moment."""
+        found: dict[str, Any] = self.page.evaluate(SELECTED)
         return found
 
     def plot(self, window: str) -> dict[str, Any]:

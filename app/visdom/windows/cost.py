@@ -15,7 +15,6 @@ from app.schemas.view import Scale
 from app.storage.batch import Floats
 from app.visdom.windows.layout import (
     CURVE,
-    INK,
     LINEAR,
     MARKER,
     PADDING_FACTOR,
@@ -130,9 +129,9 @@ def ball_trace(chart: RunChart, name: str, x: float, y: float, axes: AxesStyle =
 
 def arrow_trace(name: str, xs: list[float], ys: list[float]) -> Trace:
     """An arrow from one point to another."""
-    arrow = {"symbol": "arrow", "angleref": "previous", "size": [0, ARROW_SIZE_PX], "color": INK, "opacity": 1}
+    arrow = {"symbol": "arrow", "angleref": "previous", "size": [0, ARROW_SIZE_PX], "color": MARKER, "opacity": 1}
     trace = line_trace(f"{name}, w {short(xs[-1])}", np.array(xs), np.array(ys))
-    line = {"color": INK, "width": 1.5}
+    line = {"color": MARKER, "width": 1.5}
     shown = {"mode": "lines+markers", "marker": arrow, "line": line}
     return {**trace, **shown, "hoverinfo": "name", "showlegend": False}
 
