@@ -66,8 +66,7 @@ def test_bar_ball_tangent_graph_samples_and_marks_agree_at_every_moment(page: Bo
         wait_for(lambda run=run: run["visdom"]["env"] in page.curves.url and len(page.plots()) >= 4, "its windows")
         wait_for(lambda: "after " in page.page.locator("#look-values").inner_text(), "its state")
         wait_for(lambda: page.plots() and page.selected()["marks"], "a mark")
-        # Not at the moments of the test's choice, but as soon as the browser has time: 20 readings of it as it is, 0.1 s
-        # apart, of which none is tried again.
+        # 20 readings between any two tasks of the browser, of which none is tried again
         readings = []
         for _ in range(20):
             readings.append(page.selected())

@@ -31,15 +31,15 @@ PLOTS = """() => Object.fromEntries([...document.querySelectorAll(".react-grid-i
 SELECTED = """() => {
   const items = [...document.querySelector("#frame").contentDocument.querySelectorAll(".react-grid-item")];
   const plots = items.flatMap((item) => item.querySelector(".js-plotly-plot")?._fullLayout ?? []);
-  const titled = (name) => items.find((item) => item.querySelector(".bar > div.pull-right")?.textContent.includes(name));
+  const titleOf = (item) => item.querySelector(".bar > div.pull-right")?.textContent ?? "";
+  const titled = (name) => items.find((item) => titleOf(item).includes(name));
   const traces = titled("Cost")?.querySelector(".js-plotly-plot").data ?? [];
   return {
     bar: document.querySelector("#look-values").textContent,
     slider: document.querySelector("#look-step").value,
     marks: plots.flatMap(({ shapes }) => shapes.map(({ x0 }) => x0)),
-    graph: titled("Graph for")?.querySelector(".bar > div.pull-right").textContent ?? "",
-    samples: titled("amples").querySelector(".bar > div.pull-right").textContent,
-    table: titled("amples").querySelector("table").innerText,
+    graph: titled("Graph for") ? titleOf(titled("Graph for")) : "",
+    samples: titleOf(titled("amples")),
     ball: traces.at(-1), tangent: traces.find(({ name }) => name.startsWith("tangent")),
     next: traces.find(({ name }) => name.startsWith("next")),
   };

@@ -56,6 +56,36 @@ def test_many_changes_are_told_at_most_four_times_a_second(board: BoardProcess) 
         assert heard <= 4 * (time.monotonic() - began) + 1
 
 
+def test_the_state_of_the_selected_run_is_told_with_its_windows(board: BoardProcess) -> None:
+    board.wait_for_visdom()
+    run = board.wait_until(board.run("gd", epochs=5)["id"])
+    points = board.get(f"/api/runs/{run['id']}/points")["metrics"]
+    board.client.patch("/api/board", json={"run": run["id"], "at": 2})
+    with board.client.stream("GET", "/api/events") as stream:
+        told = events(stream)
+
+        def state(position: int | None) -> dict[str, Any] | None:
+            states = (data for name, data in told if name == "state")
+            return next(one for one in states if (one and one["position"]) == position)
+
+        assert state(3) == {
+            "run": run["id"],
+            "position": 3,
+            "step": 2,
+            "first": 0,
+            "updates": 5,
+            "values": {"w": points["w"][2], "cost": points["loss"][3], "gradient": points["grad"][3]},
+            "loss_of": None,
+            "next": {"w": points["w"][3]},
+        }
+        board.client.patch("/api/board", json={"at": None})
+        last = state(5)
+        assert last
+        assert (last["step"], last["next"], last["values"]["w"]) == (4, None, points["w"][4])
+        board.client.patch("/api/board", json={"run": None})
+        assert state(None) is None
+
+
 def test_axes_belong_to_the_board(board: BoardProcess) -> None:
     answer = board.client.patch("/api/board", json={"axes": {"loss": "log", "step": "linear"}})
     assert answer.json()["axes"] == {"step": "linear", "loss": "log", "w": "linear", "cost": "linear"}
