@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from app.charts.colours import hex_of
+from app.runs.progress import final_mse, has_exploded
 from app.schemas.responses import MethodOut, Place, Run, Visdom
 from app.storage.records import RunRecord
 from app.visdom.publisher import env_of
@@ -21,6 +22,7 @@ def run_response(record: RunRecord) -> Run:
         "result": _in_json(record.result),
         "varied": _in_json(record.varied),
         "colour": hex_of(record),
+        "exploded": has_exploded(record),
         "visdom": Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
     }
     return Run.model_validate(vars(record) | derived)
@@ -33,8 +35,11 @@ def place_response(record: RunRecord) -> Place:
         name=record.name,
         value=next(iter(record.varied.values()), None),
         status=record.status,
+        exploded=has_exploded(record),
         steps_to_1_percent=record.steps_to_1_percent,
         final_loss=record.final_loss,
+        evaluations_to_1_percent=record.evaluations_to_1_percent,
+        final_mse=final_mse(record),
     )
 
 
