@@ -21,7 +21,7 @@ from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.windows.layout import Window
-from app.visdom.windows.race import WIN, race_windows
+from app.visdom.windows.race import WINS, race_windows
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
 
@@ -71,7 +71,8 @@ class Publisher:
     def visdom_is_new(self) -> None:
         """Visdom was started: it has no windows."""
         self._sent.clear()
-        self._sent[SHARED_ENV, WIN] = b""  # one that was there before us may have it from an earlier board
+        for win in WINS:  # those that were there before us may be of an earlier board
+            self._sent[SHARED_ENV, win] = b""
         self._outdated |= {chart.run.id for chart in self._single_runs.all()}
         self._shared_outdated.set()
 
@@ -118,8 +119,8 @@ class Publisher:
         await self._publish(SHARED_ENV, shared_windows(charts, self._view_state.get()))
         races = race_windows(charts)
         await self._publish(SHARED_ENV, races)
-        if not races:
-            await self._close(SHARED_ENV, WIN)
+        for win in set(WINS) - {window.win for window in races}:
+            await self._close(SHARED_ENV, win)
 
     async def _publish_single_run(self, run_id: str) -> None:
         env = env_of(run_id)

@@ -1,0 +1,134 @@
+"""What the methods of a race have cost: the error over all data against the work that it took."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import ValidationError
+
+from app.charts.run_chart import RunChart
+from app.runs.progress import has_exploded
+from app.storage.batch import Floats
+from app.visdom.windows.layout import (
+    MAX_POINTS,
+    AxesStyle,
+    Layout,
+    Trace,
+    Window,
+    as_text,
+    colour_of,
+    empty_plot,
+    make_layout,
+    trace_name,
+)
+from trainers import METHODS, is_search
+from trainers.numbers import short
+
+AXES = AxesStyle("log", "log")
+TOP_FACTOR = 10.0  # times the largest error of runs that do not explode: there those that do leave the scale
+ZERO_FACTOR = 10.0  # an error of 0 is drawn that far below the smallest of all others
+MIN_ERROR = 1e-300  # smaller errors are drawn as this one: plotly cannot draw smaller values
+MAX_LEGEND_RUNS = 12
+
+
+@dataclass(frozen=True)
+class CostCurve:
+    """A run's mean squared error over all data (of a search: the best so far) after so many gradient evaluations, both
+    of shape (n,); without the beginning, for which a log scale has no place."""
+
+    chart: RunChart
+    evaluations: Floats
+    errors: Floats
+
+
+def costs_window(win: str, title: str, racing: list[RunChart]) -> Window:
+    """The mean squared error of each run over its gradient evaluations, on log scales."""
+    layout = make_layout("gradient evaluations", "mean squared error", AXES)
+    curves = [curve_of(chart, MAX_POINTS // len(racing)) for chart in racing]
+    shown = [curve for curve in curves if len(curve.errors)]
+    if not shown:
+        return Window(win, title, *empty_plot(layout, "Waiting for a first step…"))
+    zero, top = _zero(shown), _top(shown)
+    if top is not None:
+        layout["yaxis2"]["autorangeoptions"] = {"clipmax": top}
+    layout["annotations"] = [*_exits(shown, top), *_note(shown)]
+    layout["showlegend"] = len(shown) <= MAX_LEGEND_RUNS
+    return Window(win, title, [_trace(curve, zero) for curve in shown], layout)
+
+
+def curve_of(chart: RunChart, at_most: int) -> CostCurve:
+    """The curve of a built-in run, with about so many points."""
+    method = METHODS[chart.run.method]
+    try:
+        params = method.params.model_validate(chart.run.params)
+    except ValidationError:  # what is stored of it is damaged
+        return CostCurve(chart, np.empty(0), np.empty(0))
+    if not chart.samples:  # its data cannot be read
+        return CostCurve(chart, np.empty(0), np.empty(0))
+    metric = "mse" if "mse" in chart.curves else "loss"
+    done, errors = chart.points(metric, max(4, at_most - 1))
+    if is_search(chart.run.method):
+        done, errors = done + 1, np.minimum.accumulate(errors)
+    elif metric == "loss":
+        errors = errors * method.mean_per_loss(params, chart.samples)
+        last = chart.run.result.get("final_mse")
+        if isinstance(last, float) and math.isfinite(last) and chart.run.step is not None and not chart.detail:
+            done, errors = np.append(done, chart.run.step + 1.0), np.append(errors, last)
+    evaluations = method.evaluations(params, chart.samples, done)
+    return CostCurve(chart, evaluations[evaluations > 0], errors[evaluations > 0])
+
+
+def _zero(curves: list[CostCurve]) -> float:
+    """Where an error of 0 is drawn."""
+    smallest = min((float(curve.errors[curve.errors > 0].min(initial=1.0)) for curve in curves), default=1.0)
+    return max(smallest / ZERO_FACTOR, MIN_ERROR)
+
+
+def _top(curves: list[CostCurve]) -> float | None:
+    """Where runs that explode leave the scale: above where all began, and above all that do not explode; None if none
+    does."""
+    exploding = [has_exploded(curve.chart.run) for curve in curves]
+    if not any(exploding):
+        return None
+    calm = [float(one.errors.max()) for one, explodes in zip(curves, exploding, strict=True) if not explodes]
+    return TOP_FACTOR * max([*calm, *(float(curve.errors[0]) for curve in curves), MIN_ERROR])
+
+
+def _trace(curve: CostCurve, zero: float) -> Trace:
+    errors = curve.errors.tolist()
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(errors) < 2 else "lines",
+        "name": trace_name(curve.chart),
+        "x": curve.evaluations.tolist(),
+        "y": np.maximum(curve.errors, zero).tolist(),
+        "text": [short(error) for error in errors],
+        **AXES.trace_axes,
+        "line": {"color": colour_of(curve.chart), "width": 2},
+        "marker": {"color": colour_of(curve.chart), "size": 6},
+        "hovertemplate": "%{x} evaluations<br>%{text}<extra>%{fullData.name}</extra>",
+    }
+
+
+def _exits(curves: list[CostCurve], top: float | None) -> list[Layout]:
+    """Where curves leave the scale, as labels at its edge."""
+    labels: list[Layout] = []
+    for curve in curves:
+        outside = np.flatnonzero(curve.errors > (math.inf if top is None else top))
+        if len(outside) and top is not None:
+            at = float(curve.evaluations[outside[0]])
+            text = f"{as_text(curve.chart.run.name)} leaves here: {short(at)} evaluations"
+            place = {"xref": "x2", "x": math.log10(at), "yref": "y2", "y": math.log10(top)}
+            shift = {"yshift": -14 * (len(labels) + 1), "xanchor": "auto", "yanchor": "bottom"}
+            labels.append({**place, **shift, "text": text, "showarrow": False, "font": {"size": 11}})
+    return labels
+
+
+def _note(curves: list[CostCurve]) -> list[Layout]:
+    """That some errors are 0, which a log scale has no place for."""
+    if not any((curve.errors <= 0).any() for curve in curves):
+        return []
+    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 0, "xanchor": "right", "yanchor": "bottom"}
+    return [{**place, "text": "an error of 0 lies at the lower edge", "showarrow": False, "font": {"size": 11}}]
