@@ -34,9 +34,9 @@ def rates_window(win: str, title: str, racing: list[RunChart]) -> Window:
         _markers("error 0", zero, [bottom] * len(zero), "triangle-down"),
     ]
     layout = make_layout("learning rate", "mean squared error", AxesStyle("log", "log"))
-    end = top ** (1 + LABEL_HEIGHT) / bottom**LABEL_HEIGHT  # no run lies on the label or is cut at the edge
-    decades = math.ceil((math.log10(end) - math.log10(bottom)) / MAX_DECADES)
-    layout["yaxis2"] |= {"autorangeoptions": {"include": [bottom, end]}, "dtick": decades}
+    height = (1 + LABEL_HEIGHT) * (math.log10(top) - math.log10(bottom))  # no run lies on the label or is cut
+    layout["yaxis2"]["autorangeoptions"] = {"include": [bottom, 10 ** (math.log10(bottom) + height)]}
+    layout["yaxis2"]["dtick"] = math.ceil(height / MAX_DECADES)
     layout["xaxis2"] |= _rate_ticks([run.varied["lr"] for run in runs])
     edges = (("diverged", "triangle-up", diverged), ("error 0", "triangle-down", zero))
     keys = [_key(name, symbol) for name, symbol, at_edge in edges if at_edge]
