@@ -25,5 +25,7 @@ async def why_of(store: Store, record: RunRecord) -> str | None:
         params = method.params.model_validate(record.params)
     except (GoneError, DamagedError, ValidationError):  # the run is being deleted, or what is stored of it is damaged
         return record.why
-    final = record.result.get("final_mse") if record.status == "diverged" else None
-    return await asyncio.to_thread(lambda: why(method, params, make_data(*data), record.status, record.step, final))
+    overflowed = "final_mse" not in record.result
+    return await asyncio.to_thread(
+        lambda: why(method, params, make_data(*data), record.status, record.step, overflowed=overflowed)
+    )

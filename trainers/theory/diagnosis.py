@@ -7,7 +7,6 @@ from trainers.method import DIVERGED, Method
 from trainers.numbers import short
 from trainers.params import LearningParams, Params
 from trainers.problem import Data
-from trainers.theory.explosion import EXPLOSION_FACTOR
 from trainers.theory.stability import MIN_REDUCTION, Stability
 
 LIMIT_TOLERANCE = 1e-9  # relative: a learning rate that close to the limit counts as equal to it
@@ -19,26 +18,27 @@ def why(
     data: Data,
     status: str = "running",
     step: float | None = None,
-    final_cost: float | None = None,
+    *,
+    overflowed: bool = True,
 ) -> str | None:
     """Why a run with these parameters diverges, oscillates or is slow; None for a good learning rate, or for none.
 
     It follows from `method.stability`, so it is known before the first step. Where that has no limit only a run whose
-    status is "diverged" has a reason, which names its last `step`, and the `final_cost` over all data of a run that
-    has diverged as it ended far above where it began.
+    status is "diverged" has a reason, which names its last `step`. Not `overflowed`: all its numbers are in their
+    range, and it has diverged as it ended far above where it began.
     """
     if not isinstance(params, LearningParams):
         return None
     lr = params.lr
     theory = method.stability(params, data)
     if theory.lr_limit is None:
-        return _describe_divergence(lr, theory, step, final_cost) if status == "diverged" else None
+        return _describe_divergence(lr, theory, step, overflowed=overflowed) if status == "diverged" else None
     size = abs(theory.factor(lr))
     if status == "diverged" and size < 1 - LIMIT_TOLERANCE:
-        if final_cost is not None:
+        if not overflowed:
             return (
-                f"The cost over all data ended at {short(final_cost)}, although lr {short(lr)} is stable here (the "
-                f"limit is {_rounded(theory.lr_limit)}): what drove w away came before, such as a larger learning rate."
+                f"lr {short(lr)} is stable here (the limit is {_rounded(theory.lr_limit)}): what drove w away came "
+                "before, such as a larger learning rate."
             )
         return (
             f"The numbers grew too large to be calculated with, although lr {short(lr)} is stable here (the limit is "
@@ -112,17 +112,13 @@ def _explain_epoch(lr: float, size: float, theory: Stability) -> str | None:
     return None
 
 
-def _describe_divergence(lr: float, theory: Stability, step: float | None, final_cost: float | None) -> str:
+def _describe_divergence(lr: float, theory: Stability, step: float | None, *, overflowed: bool) -> str:
     """The sentence for a diverged run of a method without a limit."""
     when = "before the first step was done" if step is None else f"at step {step}"
-    if final_cost is None:
+    if overflowed:
         text = f"With lr {short(lr)} w or the loss went beyond {short(DIVERGED)} {when}. "
     else:
-        times = short(EXPLOSION_FACTOR)
-        text = (
-            f"With lr {short(lr)} the cost over all data ended at {short(final_cost)}, more than {times} times "
-            "as large as it was at the beginning. "
-        )
+        text = f"With lr {short(lr)} the updates led away from the minimum. "
     if theory.curvature is not None:
         start = 2 / theory.curvature
         return text + (

@@ -29,13 +29,13 @@ def race_windows(charts: list[RunChart]) -> list[Window]:
     if "lr" in newest.varied:
         return [rates_window(WIN, f"Learning rates of {newest.group}", racing)]
     ranking = Window(WIN, f"Ranking of {newest.group}", [_table(racing)])
-    return [ranking, costs_window(COSTS_WIN, f"Error against work, {newest.group}", racing)]
+    return [ranking, costs_window(COSTS_WIN, f"Mean squared error against work, {newest.group}", racing)]
 
 
 def _table(racing: list[RunChart]) -> Trace:
     """The ranking, best first, as an HTML table."""
     rows = [_row(run) for run in rank(chart.run for chart in racing)]
-    titles = ("run", "gradient evaluations to 1 %", "steps to 1 %", "mean squared error")
+    titles = ("run", "gradients to 1 %", "steps to 1 %", "MSE")
     head = "".join(f"<th>{title}</th>" for title in titles)
     return {"type": "text", "content": f"<table><tr>{head}</tr>{''.join(rows)}</table>"}
 

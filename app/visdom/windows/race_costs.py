@@ -13,6 +13,7 @@ from app.runs.progress import has_exploded
 from app.storage.batch import Floats
 from app.visdom.windows.layout import (
     MAX_POINTS,
+    PANE,
     AxesStyle,
     Layout,
     Trace,
@@ -30,7 +31,9 @@ AXES = AxesStyle("log", "log")
 TOP_FACTOR = 10.0  # times the largest error of runs that do not explode: there those that do leave the scale
 ZERO_FACTOR = 10.0  # an error of 0 is drawn that far below the smallest of all others
 MIN_ERROR = 1e-300  # smaller errors are drawn as this one: plotly cannot draw smaller values
-MAX_LEGEND_RUNS = 12
+PLOT_TOP = 0.97  # of the height: where the vertical axis ends, so that its last number is not on the title
+NOTE_HEIGHT = 0.08  # of the height
+LABEL_ROW_PX = 18
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class CostCurve:
 
 def costs_window(win: str, title: str, racing: list[RunChart]) -> Window:
     """The mean squared error of each run over its gradient evaluations, on log scales."""
-    layout = make_layout("gradient evaluations", "mean squared error", AXES)
+    layout = make_layout("gradient evaluations", "MSE", AXES)
     curves = [curve_of(chart, MAX_POINTS // len(racing)) for chart in racing]
     shown = [curve for curve in curves if len(curve.errors)]
     if not shown:
@@ -53,8 +56,9 @@ def costs_window(win: str, title: str, racing: list[RunChart]) -> Window:
     zero, top = _zero(shown), _top(shown)
     if top is not None:
         layout["yaxis2"]["autorangeoptions"] = {"clipmax": top}
-    layout["annotations"] = [*_exits(shown, top), *_note(shown)]
-    layout["showlegend"] = len(shown) <= MAX_LEGEND_RUNS
+    note = _note(shown)  # above the plot, whose curves it would cover; the ranking names the runs by their colours
+    layout["yaxis2"]["domain"] = [0, PLOT_TOP - NOTE_HEIGHT if note else PLOT_TOP]
+    layout["annotations"] = [*_exits(shown, top), *note]
     return Window(win, title, [_trace(curve, zero) for curve in shown], layout)
 
 
@@ -113,16 +117,20 @@ def _trace(curve: CostCurve, zero: float) -> Trace:
 
 
 def _exits(curves: list[CostCurve], top: float | None) -> list[Layout]:
-    """Where curves leave the scale, as labels at its edge."""
+    """Where curves leave the scale, as labels at its edge, one below the other, in the colours of the runs."""
+    end = max(float(curve.evaluations[-1]) for curve in curves)
     labels: list[Layout] = []
     for curve in curves:
         outside = np.flatnonzero(curve.errors > (math.inf if top is None else top))
         if len(outside) and top is not None:
             at = float(curve.evaluations[outside[0]])
-            text = f"{as_text(curve.chart.run.name)} leaves here: {short(at)} evaluations"
+            text = f"{as_text(curve.chart.run.name)} leaves here: {short(at)}"
             place = {"xref": "x2", "x": math.log10(at), "yref": "y2", "y": math.log10(top)}
-            shift = {"yshift": -14 * (len(labels) + 1), "xanchor": "auto", "yanchor": "bottom"}
-            labels.append({**place, **shift, "text": text, "showarrow": False, "font": {"size": 11}})
+            on_left = at > math.sqrt(end)  # in the right half, if the axis begins at 1
+            shift = {"yshift": -LABEL_ROW_PX * len(labels), "xanchor": "right" if on_left else "left", "yanchor": "top"}
+            # a border as of the labels of changes: text in a run's colour is not readable on both grounds
+            border = {"bordercolor": colour_of(curve.chart), "borderwidth": 1.5, "borderpad": 1, "bgcolor": PANE}
+            labels.append({**place, **shift, **border, "text": text, "showarrow": False, "font": {"size": 11}})
     return labels
 
 
@@ -130,5 +138,5 @@ def _note(curves: list[CostCurve]) -> list[Layout]:
     """That some errors are 0, which a log scale has no place for."""
     if not any((curve.errors <= 0).any() for curve in curves):
         return []
-    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 0, "xanchor": "right", "yanchor": "bottom"}
+    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top"}
     return [{**place, "text": "an error of 0 lies at the lower edge", "showarrow": False, "font": {"size": 11}}]

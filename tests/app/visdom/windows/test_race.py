@@ -233,8 +233,9 @@ def test_what_explodes_leaves_the_scale_at_a_label() -> None:
     window = costs_window(lost, sgd)
     assert window.layout["yaxis2"]["autorangeoptions"]["clipmax"] == 300
     (label,) = window.layout["annotations"]
-    assert label["text"] == "run 1 leaves here: 6 evaluations"
+    assert label["text"] == "run 1 leaves here: 6"
     assert (label["x"], label["y"]) == (math.log10(6), math.log10(300))
+    assert (label["bordercolor"], label["xanchor"]) == (window.data[0]["line"]["color"], "right")
 
 
 def test_an_error_of_zero_lies_at_the_lower_edge() -> None:
