@@ -13,6 +13,7 @@ from app.runs.progress import has_exploded
 from app.storage.batch import Floats
 from app.visdom.windows.layout import (
     MAX_POINTS,
+    PADDING_FACTOR,
     PANE,
     AxesStyle,
     Layout,
@@ -32,8 +33,9 @@ TOP_FACTOR = 10.0  # times the largest error of runs that do not explode: there 
 ZERO_FACTOR = 10.0  # an error of 0 is drawn that far below the smallest of all others
 MIN_ERROR = 1e-300  # smaller errors are drawn as this one: plotly cannot draw smaller values
 PLOT_TOP = 0.97  # of the height: where the vertical axis ends, so that its last number is not on the title
-NOTE_HEIGHT = 0.08  # of the height
+ROW_HEIGHT = 0.09  # of the height: a row of what is said above the plot
 LABEL_ROW_PX = 18
+MAX_EXITS = 3  # that have a label
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,14 @@ def costs_window(win: str, title: str, racing: list[RunChart]) -> Window:
         return Window(win, title, *empty_plot(layout, "Waiting for a first step…"))
     zero, top = _zero(shown), _top(shown)
     if top is not None:
-        layout["yaxis2"]["autorangeoptions"] = {"clipmax": top}
-    note = _note(shown)  # above the plot, whose curves it would cover; the ranking names the runs by their colours
-    layout["yaxis2"]["domain"] = [0, PLOT_TOP - NOTE_HEIGHT if note else PLOT_TOP]
-    layout["annotations"] = [*_exits(shown, top), *note]
+        lowest = min(float(np.maximum(curve.errors, zero).min()) for curve in shown)
+        # plotly pads a scale by a part of all that there is, which here is most of it out of sight
+        layout["yaxis2"]["autorangeoptions"] = {"clipmin": lowest / PADDING_FACTOR, "clipmax": top}
+    labels = [*_exits(shown, top), *_note(shown)]
+    for row, label in enumerate(labels):
+        label["yshift"] = LABEL_ROW_PX * row
+    layout["yaxis2"]["domain"] = [0, PLOT_TOP - ROW_HEIGHT * len(labels)]  # above the curves, which they would cover
+    layout["annotations"] = labels
     return Window(win, title, [_trace(curve, zero) for curve in shown], layout)
 
 
@@ -117,20 +123,30 @@ def _trace(curve: CostCurve, zero: float) -> Trace:
 
 
 def _exits(curves: list[CostCurve], top: float | None) -> list[Layout]:
-    """Where curves leave the scale, as labels at its edge, one below the other, in the colours of the runs."""
+    """Where curves leave the scale, as labels above it, in the colours of the runs: the first MAX_EXITS."""
+    if top is None:
+        return []
+    outside = [(curve, np.flatnonzero(curve.errors > top)) for curve in curves]
+    exits = sorted(
+        ((float(curve.evaluations[at[0]]), curve) for curve, at in outside if len(at)), key=lambda one: one[0]
+    )
     end = max(float(curve.evaluations[-1]) for curve in curves)
     labels: list[Layout] = []
-    for curve in curves:
-        outside = np.flatnonzero(curve.errors > (math.inf if top is None else top))
-        if len(outside) and top is not None:
-            at = float(curve.evaluations[outside[0]])
-            text = f"{as_text(curve.chart.run.name)} leaves here: {short(at)}"
-            place = {"xref": "x2", "x": math.log10(at), "yref": "y2", "y": math.log10(top)}
-            on_left = at > math.sqrt(end)  # in the right half, if the axis begins at 1
-            shift = {"yshift": -LABEL_ROW_PX * len(labels), "xanchor": "right" if on_left else "left", "yanchor": "top"}
-            # a border as of the labels of changes: text in a run's colour is not readable on both grounds
-            border = {"bordercolor": colour_of(curve.chart), "borderwidth": 1.5, "borderpad": 1, "bgcolor": PANE}
-            labels.append({**place, **shift, **border, "text": text, "showarrow": False, "font": {"size": 11}})
+    for evaluations, curve in exits[:MAX_EXITS]:
+        on_left = evaluations > math.sqrt(end)  # in the right half, if the axis begins at 1
+        labels.append(
+            {
+                **_label(f"{as_text(curve.chart.run.name)} leaves here: {short(evaluations)}"),
+                "xref": "x2",
+                "x": math.log10(evaluations),
+                "xanchor": "right" if on_left else "left",
+                # a border as of the labels of changes: text in a run's colour is not readable on both grounds
+                "bordercolor": colour_of(curve.chart),
+                "borderwidth": 1.5,
+                "borderpad": 1,
+                "bgcolor": PANE,
+            }
+        )
     return labels
 
 
@@ -138,5 +154,9 @@ def _note(curves: list[CostCurve]) -> list[Layout]:
     """That some errors are 0, which a log scale has no place for."""
     if not any((curve.errors <= 0).any() for curve in curves):
         return []
-    place = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top"}
-    return [{**place, "text": "an error of 0 lies at the lower edge", "showarrow": False, "font": {"size": 11}}]
+    return [{**_label("an error of 0 lies at the lower edge"), "xref": "paper", "x": 1, "xanchor": "right"}]
+
+
+def _label(text: str) -> Layout:
+    """A text on the upper edge of the plot."""
+    return {"text": text, "yref": AXES.y_domain, "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 11}}
