@@ -30,6 +30,7 @@ log = logging.getLogger("lossboard.publisher")
 SHARED_ENV = "lossboard"
 SHARED_INTERVAL_S = 0.1
 SINGLE_RUN_INTERVAL_S = 1.0
+PAGE_SETTLES_S = 0.25  # in which Visdom's page has taken in what was sent
 MAX_REST_S = 2.0  # between two pushes, where Visdom is slow
 MAX_SINGLE_RUN_ENVS = 50  # kept in Visdom; the one opened longest ago goes first
 
@@ -118,9 +119,18 @@ class Publisher:
         charts = self._latest.charts.all()
         await self._publish(SHARED_ENV, shared_windows(charts, self._view_state.get()))
         races = race_windows(charts)
+        await self._close_all_but(races)
         await self._publish(SHARED_ENV, races)
-        for win in set(WINS) - {window.win for window in races}:
+
+    async def _close_all_but(self, races: list[Window]) -> None:
+        """Close the windows of a race that are shown no longer, with time for pages before and after: Visdom's page
+        places a new window among those that it had a tenth of a second ago, and loses it if one of them is gone."""
+        unwanted = [win for win in WINS if (SHARED_ENV, win) in self._sent and win not in {one.win for one in races}]
+        pause_s = PAGE_SETTLES_S if any(self._sent[SHARED_ENV, win] for win in unwanted) else 0.0
+        await asyncio.sleep(pause_s)
+        for win in unwanted:
             await self._close(SHARED_ENV, win)
+        await asyncio.sleep(pause_s)
 
     async def _publish_single_run(self, run_id: str) -> None:
         env = env_of(run_id)

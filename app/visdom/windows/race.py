@@ -24,8 +24,6 @@ def race_windows(charts: list[RunChart]) -> list[Window]:
         return []
     newest = charts[-1].run
     racing = [chart for chart in charts if chart.run.varied and chart.run.group == newest.group]
-    if len(racing) < 2:
-        return []
     if "lr" in newest.varied:
         return [rates_window(WIN, f"Learning rates of {newest.group}", racing)]
     ranking = Window(WIN, f"Ranking of {newest.group}", [_table(racing)])

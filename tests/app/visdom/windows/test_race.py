@@ -255,8 +255,14 @@ def test_before_its_first_step_a_race_has_nothing_to_draw() -> None:
 
 def test_no_race_no_window() -> None:
     racing = [racer(1, 1.0, {"lr": 0.1}), racer(2, 1e-3, {"lr": 0.2})]
-    assert race_windows([]) == race_windows(racing[:1]) == []
+    assert race_windows([]) == []
     assert race_windows([*racing, drawn(3, [1.0], [1.0])]) == []
+
+
+def test_a_race_has_its_windows_from_its_first_run_on() -> None:
+    """Those of the race before it are replaced, and not closed and opened again."""
+    assert len(race_windows([racer(1, 1.0, {"lr": 0.1})])) == 1
+    assert len(race_windows([racer(1, 1.0, {"method": "gd"})])) == 2
     assert race_windows([racer(1, 1.0, {"lr": 0.1}), RunChart(racer(2, 1, {"lr": 1}).run)])  # one without a point
 
 
