@@ -7,8 +7,8 @@ import { find, make } from "./dom.js";
 import { fixedField } from "./fields.js";
 import { addFields, paramsInForm, submitForm } from "./form.js";
 import { figure } from "./format.js";
-import { numbersIn } from "./numbers.js";
-import { FieldError } from "./refusals.js";
+import { numberIn, numbersIn } from "./numbers.js";
+import { FieldError, plain } from "./refusals.js";
 import { state } from "./state.js";
 
 const MAX_RATES = 50; // that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes
@@ -175,16 +175,15 @@ function ratesIn(text) {
   const { exclusiveMinimum: low = 0, maximum: high = Infinity } = schema;
   const wrong = rates.find((rate) => !(rate > low && rate <= high));
   if (wrong !== undefined) {
-    throw new FieldError(`${figure(wrong)} is no learning rate: write numbers above ${low}, up to ${figure(high)}.`);
+    throw new FieldError(`${plain(wrong)} is no learning rate: write numbers above ${plain(low)}, up to ${plain(high)}.`);
   }
   return rates;
 }
 
 /** @param {string} text */
 function listedRates(text) {
-  // a rate of 0 cannot be, and where semicolons are between the rates, commas are not
-  const commas = /(?:^|[\s;])(0,\d+)/.exec(text) ?? (text.includes(";") ? /(\d+,\d+)/.exec(text) : null);
-  if (commas) {
+  const commas = /(?:^|\s)(0,\d+)/.exec(text);
+  if (commas && !text.includes(";")) { // between semicolons it is one number
     throw new FieldError(`“${commas[1]}” would be two rates, ${commas[1].replace(",", " and ")}: ${ADVICE}`);
   }
   const rates = numbersIn(text, "The list");
@@ -196,12 +195,7 @@ function listedRates(text) {
 
 /** @param {string[]} words the count, the first rate and the last */
 function spacedRates(words) {
-  const [count, from, to] = words.map(Number);
-  const [, ...ends] = words;
-  const odd = ends.find((word) => !Number.isFinite(Number(word)));
-  if (odd !== undefined) {
-    throw new FieldError(`“${odd}” is not a number: ${ADVICE}`);
-  }
+  const [count, from, to] = words.map((word) => numberIn(word) ?? NaN);
   if (!Number.isInteger(count) || count < 2 || count > MAX_RATES) {
     throw new FieldError(`“${words[0]}” is no number of rates: write 2 to ${MAX_RATES}, such as 5 from 0.01 to 0.3.`);
   }

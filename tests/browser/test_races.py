@@ -23,7 +23,7 @@ def test_five_learning_rates_race(page: BoardPage, board: BoardProcess) -> None:
     rates.fill("0.01, -1")
     rates.press("Enter")
     expect(page.page.locator("#race-rates-error")).to_have_text(
-        "-1 is no learning rate: write numbers above 0, up to 1000."
+        "-1 is no learning rate: write numbers above 0, up to 1,000."
     )
     before = board.get("/api/runs")["total"]
     rates.fill("5 from 0.01 to 0.3")
@@ -52,12 +52,12 @@ def test_five_learning_rates_race(page: BoardPage, board: BoardProcess) -> None:
     ("typed", "said"),
     [
         ("0,1", "“0,1” would be two rates, 0 and 1: write a decimal point, as in 0.1, and commas between the rates."),
-        ("0.1; 0,05", "“0,05” would be two rates, 0 and 05: write a decimal point"),
-        ("1,5; 2,5", "“1,5” would be two rates, 1 and 5: write a decimal point"),
-        ("3 from 0,01 to 0.3", "“0,01” is not a number: write a decimal point"),
-        ("3 from 0 to 0.3", "0 is no learning rate: write numbers above 0, up to 1000."),
+        ("0,01, 0,05", "“0,01” would be two rates, 0 and 01: write a decimal point"),
+        ("3 from fast to 0.3", "“fast” is not a number"),
+        ("−1; 0,1", "-1 is no learning rate: write numbers above 0, up to 1,000."),
+        ("3 from 0 to 0.3", "0 is no learning rate: write numbers above 0, up to 1,000."),
         ("1 from 0.1 to 0.3", "“1” is no number of rates: write 2 to 50, such as 5 from 0.01 to 0.3."),
-        ("0.1, 2000", "2000 is no learning rate"),
+        ("0.1, 2000", "2,000 is no learning rate"),
         ("0.1", "A race needs two learning rates or more"),
     ],
 )
