@@ -18,6 +18,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from trainers.numbers import short
+
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
@@ -89,7 +91,7 @@ def message_of(error: Mapping[str, Any]) -> str:
     message: str = error["msg"]
     for bound in (error.get("ctx") or {}).values():
         if isinstance(bound, int | float) and abs(bound) >= 1e16:
-            message = re.sub(r"-?\d{16,}(\.\d+)?", f"{bound:g}", message)
+            message = re.sub(r"-?\d{16,}(\.\d+)?", short(bound), message)
     return message.removeprefix("Value error, ")
 
 

@@ -106,6 +106,19 @@ export function addFields(...fields) {
   fixedFields.push(...fields);
 }
 
+/** The parameters in the form, and those that a person has set of other methods; without what is half typed. */
+export function paramsInForm() {
+  const values = { ...typed };
+  for (const { name, read } of paramFields) {
+    try {
+      values[name] = read();
+    } catch {
+      delete values[name];
+    }
+  }
+  return values;
+}
+
 /** Show the chosen method's formula, parameters and description. */
 function renderMethod() {
   const method = offered.find(({ name }) => name === select.value) ?? offered[0];
@@ -126,6 +139,7 @@ function renderMethod() {
   renderDescription();
   suggestPace();
   fetchStability();
+  form.dispatchEvent(new Event("filled"));
 }
 
 /** What the method does. A shorter text in its place, of a field, leaves the fields where they are. */

@@ -25,12 +25,13 @@ export function figure(value) {
 }
 
 /**
- * Whole numbers with thin spaces: 1 000 000.
+ * Counted numbers with thin spaces: 1 000 000. A step of a script may have a fraction, which stays as it is.
  *
  * @param {number} value
  */
 export function whole(value) {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  const [digits, ...fraction] = String(value).split(".");
+  return [digits.replace(/\B(?=(\d{3})+$)/g, "\u202f"), ...fraction].join(".");
 }
 
 /** The states from which a run goes on. */
@@ -66,17 +67,31 @@ export function explanationOf(run) {
   const lr = run.params.lr;
   const isLrTooLarge = typeof lr === "number" && !run.why;
   const advice = isLrTooLarge ? ` The learning rate ${figure(lr)} is too large here; try a smaller one.` : "";
-  if (run.status === "diverged") {
-    const where = run.step === null ? "Diverged" : `Diverged at step ${whole(run.step)}`;
-    return run.error ?? `${where}: w or the loss left the range of numbers.${advice}`;
-  }
   if (run.error) {
     return run.error;
+  }
+  if (run.status === "diverged") {
+    return `${divergenceOf(run)}${advice}`;
   }
   if (run.status === "stopped" && run.step !== null) {
     return `Stopped after step ${whole(run.step)}.`;
   }
-  return run.status !== "queued" && !run.why && isFlyingOff(run) ? `The loss grows instead of shrinking.${advice}` : "";
+  const isGrowing = run.exploded && run.method !== "external" && !run.why;
+  return isGrowing ? `The loss grows instead of shrinking.${advice}` : "";
+}
+
+/**
+ * How a run is known to have diverged: its numbers left their range, or it ended far above where it began.
+ *
+ * @param {Run} run
+ */
+function divergenceOf({ method, result, step }) {
+  if (typeof result.final_mse === "number") {
+    const cost = figure(result.final_mse);
+    return `Diverged: the cost over all data ended at ${cost}, more than 1000 times as large as where it began.`;
+  }
+  const where = step === null ? "Diverged" : `Diverged at step ${whole(step)}`;
+  return method === "external" ? `${where}, as its script says.` : `${where}: w or the loss left the range of numbers.`;
 }
 
 /**
@@ -100,27 +115,6 @@ function missingOf(missing) {
   const more = missing.length > MAX_RANGES ? ", …" : "";
   const are = count === 1 ? "1 point is" : `${whole(count)} points are`;
   return `${are} missing (number ${ranges.join(", ")}${more}): lost on the way, or at another board.`;
-}
-
-/**
- * Whether w is on its way to infinity, though it has not got there.
- *
- * @param {Run} run
- */
-function isFlyingOff(run) {
-  const { predict_before: before, predict_after: after } = run.result;
-  const isOwn = run.method !== "external" && UNDER_WAY.has(run.status);
-  return isFar(after, before) || (isOwn && isFar(run.last.w, run.params.w0 ?? 1));
-}
-
-/**
- * Whether a value is millions of times as large as the one it came from.
- *
- * @param {any} value
- * @param {any} from
- */
-function isFar(value, from) {
-  return Math.abs(value) > 1e6 * Math.max(1, Math.abs(from));
 }
 
 /**

@@ -5,12 +5,15 @@
 import { startRace } from "./actions.js";
 import { find, make } from "./dom.js";
 import { fixedField } from "./fields.js";
-import { addFields, submitForm } from "./form.js";
-import { numbersIn } from "./numbers.js";
-import { FieldError } from "./refusals.js";
+import { addFields, paramsInForm, submitForm } from "./form.js";
+import { figure } from "./format.js";
+import { numberIn, numbersIn } from "./numbers.js";
+import { FieldError, plain } from "./refusals.js";
 import { state } from "./state.js";
 
 const MAX_RATES = 50; // that "5 from 0.01 to 0.3" may ask for; of a longer list the board says what it takes
+const NOT_PLANNED = ["steps_per_second", "predict_at", "device"]; // how fast and where, which is the same for all
+const ADVICE = "write a decimal point, as in 0.1, and commas between the rates.";
 
 const panel = find("#race", HTMLElement);
 const opener = find("#race-open", HTMLButtonElement);
@@ -18,6 +21,8 @@ const what = find("#race-what", HTMLSelectElement);
 const rates = find("#race-rates", HTMLInputElement);
 const choices = find("#race-methods", HTMLFieldSetElement);
 const boxes = find(".boxes", HTMLElement, choices);
+const plan = find("#race-plan", HTMLUListElement);
+const form = find("#form", HTMLFormElement);
 
 const ratesField = fixedField("vary-lr", rates);
 const methodsField = fixedField("vary-method", choices, choices);
@@ -34,6 +39,9 @@ rates.addEventListener("keydown", (event) => {
     submitRace();
   }
 });
+for (const kind of ["input", "change", "filled"]) {
+  form.addEventListener(kind, renderPlan);
+}
 find("#race-start", HTMLButtonElement).addEventListener("click", submitRace);
 
 /** @param {State} state */
@@ -46,6 +54,18 @@ export function renderMethodChoices({ methods }) {
   boxes.replaceChildren(...methods.map(({ name, title }) => {
     const box = make("input", { type: "checkbox", value: name, checked: chosen.includes(name) });
     return make("label", {}, box, title);
+  }));
+  renderPlan();
+}
+
+/** What each of the chosen methods will run with. */
+function renderPlan() {
+  const values = paramsInForm();
+  plan.replaceChildren(...racingMethods(chosenMethods()).map(({ title, params_schema: { properties } }) => {
+    const parts = Object.entries(properties).filter(([name]) => !NOT_PLANNED.includes(name)).map(([name, schema]) => {
+      return `${(schema.title ?? name).toLowerCase()} ${figure(values[name] ?? schema.default)}`;
+    });
+    return make("li", {}, make("b", { textContent: title }), `: ${parts.join(", ")}`);
   }));
 }
 
@@ -90,6 +110,7 @@ function renderWhat() {
   methodsField.accept();
   ratesField.element.hidden = what.value !== "lr";
   choices.hidden = what.value !== "method";
+  renderPlan();
 }
 
 /**
@@ -106,19 +127,24 @@ function raceRequest({ method, params, ...rest }, readField) {
     return { ...rest, method, params: Object.fromEntries(others), vary };
   }
   const names = readField({ ...methodsField, read: readMethods }) ?? [];
-  return { ...rest, params: sharedParams(params, names), vary: { method: names } };
+  return { ...rest, params: knownParams({ ...paramsInForm(), ...params }, names), vary: { method: names } };
 }
 
 /**
- * Those parameters that all the methods have.
+ * Those parameters that at least one of the methods has: the board gives each those that it knows.
  *
  * @param {Record<string, any>} params
  * @param {string[]} names of methods
  */
-function sharedParams(params, names) {
-  const methods = state.methods.filter(({ name }) => names.includes(name));
-  const isShared = (/** @type {string} */ param) => methods.every((method) => param in method.params_schema.properties);
-  return Object.fromEntries(Object.entries(params).filter(([name]) => isShared(name)));
+function knownParams(params, names) {
+  const methods = racingMethods(names);
+  const isKnown = (/** @type {string} */ param) => methods.some((method) => param in method.params_schema.properties);
+  return Object.fromEntries(Object.entries(params).filter(([name, value]) => (value ?? null) !== null && isKnown(name)));
+}
+
+/** @param {string[]} names */
+function racingMethods(names) {
+  return state.methods.filter(({ name }) => names.includes(name));
 }
 
 function readMethods() {
@@ -140,17 +166,41 @@ function chosenMethods() {
  * @param {string} text
  */
 function ratesIn(text) {
-  const found = /^\s*(\d+)\s+from\s+(\S+)\s+to\s+(\S+)\s*$/i.exec(text);
-  if (!found) {
-    const listed = numbersIn(text, "The list");
-    if (listed.length < 2) {
-      throw new FieldError("A race needs two learning rates or more, such as 0.01, 0.05, 0.1.");
-    }
-    return listed;
+  const schema = state.method?.params_schema.properties.lr;
+  if (!schema) {
+    throw new FieldError(`${state.method?.title} has no learning rate: choose another method above.`);
   }
-  const [count, from, to] = found.slice(1).map(Number);
-  if (count < 2 || count > MAX_RATES || !(from > 0) || !(to > 0) || !Number.isFinite(from * to)) {
-    throw new FieldError(`Write 2 to ${MAX_RATES} learning rates above 0, such as 5 from 0.01 to 0.3.`);
+  const found = /^\s*(\S+)\s+from\s+(\S+)\s+to\s+(\S+)\s*$/i.exec(text);
+  const rates = found ? spacedRates(found.slice(1)) : listedRates(text);
+  const { exclusiveMinimum: low = 0, maximum: high = Infinity } = schema;
+  const wrong = rates.find((rate) => !(rate > low && rate <= high));
+  if (wrong !== undefined) {
+    throw new FieldError(`${plain(wrong)} is no learning rate: write numbers above ${plain(low)}, up to ${plain(high)}.`);
+  }
+  return rates;
+}
+
+/** @param {string} text */
+function listedRates(text) {
+  const commas = /(?:^|\s)(0,\d+)/.exec(text);
+  if (commas && !text.includes(";")) { // between semicolons it is one number
+    throw new FieldError(`“${commas[1]}” would be two rates, ${commas[1].replace(",", " and ")}: ${ADVICE}`);
+  }
+  const rates = numbersIn(text, "The list");
+  if (rates.length < 2) {
+    throw new FieldError("A race needs two learning rates or more, such as 0.01, 0.05, 0.1.");
+  }
+  return rates;
+}
+
+/** @param {string[]} words the count, the first rate and the last */
+function spacedRates(words) {
+  const [count, from, to] = words.map((word) => numberIn(word) ?? NaN);
+  if (!Number.isInteger(count) || count < 2 || count > MAX_RATES) {
+    throw new FieldError(`“${words[0]}” is no number of rates: write 2 to ${MAX_RATES}, such as 5 from 0.01 to 0.3.`);
+  }
+  if (from <= 0 || to <= 0) {
+    return [from, to];
   }
   return Array.from({ length: count }, (_, at) => {
     const part = at / (count - 1);

@@ -11,7 +11,9 @@ import { throttled } from "./timing.js";
 
 const FETCH_INTERVAL_MS = 500; // between two requests for the ranking
 const HEADS = { lr: "Learning rate", method: "Method" };
-const STEPS_TITLE = "Steps until the loss is 1 % of the run's first loss";
+const STEPS_TITLE = "Updates, or steps of a search, until the error is 1 % of the run's first";
+const WORK_TITLE = `${STEPS_TITLE}, counted in gradients of single samples: what methods can be compared by`;
+const ERROR_TITLE = "Mean squared error over all data";
 
 const ranking = find("#ranking", HTMLDetailsElement);
 const summary = find("summary", HTMLElement, ranking);
@@ -94,11 +96,22 @@ function renderTable(group, places, racing) {
   const [varied] = Object.keys(racing[0].varied);
   summary.textContent = `Ranking of ${group}`;
   const title = HEADS[/** @type {keyof typeof HEADS} */ (varied)] ?? varied;
-  head.replaceChildren(make("tr", {}, headOf(title), headOf("Steps to 1 %", STEPS_TITLE), headOf("Loss now")));
+  const isOneMethod = varied === "lr"; // then steps and gradients say the same
+  const work = isOneMethod ? [] : [headOf("Gradients to 1 %", WORK_TITLE)];
+  const others = [...work, headOf("Steps to 1 %", STEPS_TITLE), headOf("Error now", ERROR_TITLE)];
+  head.replaceChildren(make("tr", {}, headOf(title), ...others));
   body.replaceChildren(...places.map((place) => {
     const name = varied === "method" ? place.name : figure(place.value ?? place.name);
-    return rowOf(name, place, racing.find(({ id }) => id === place.run)?.colour);
+    const { evaluations_to_1_percent: evaluations, steps_to_1_percent: steps } = place;
+    const error = place.exploded ? "diverged" : figure(place.final_mse ?? place.final_loss ?? "–");
+    const cells = [...(isOneMethod ? [] : [counted(evaluations)]), counted(steps), error];
+    return rowOf(name, cells, racing.find(({ id }) => id === place.run)?.colour);
   }));
+}
+
+/** @param {number | null} count */
+function counted(count) {
+  return count === null ? "–" : whole(count);
 }
 
 function headOf(textContent = "", title = "") {
@@ -107,17 +120,12 @@ function headOf(textContent = "", title = "") {
 
 /**
  * @param {string} name
- * @param {Place} place
+ * @param {string[]} cells
  * @param {string} [colour]
  */
-function rowOf(name, { status, steps_to_1_percent: steps, final_loss: loss }, colour = "transparent") {
+function rowOf(name, cells, colour = "transparent") {
   const chip = make("span", { className: "chip" });
   chip.style.backgroundColor = colour;
-  return make(
-    "tr",
-    {},
-    make("th", { scope: "row" }, chip, name),
-    make("td", { textContent: steps === null ? "–" : whole(steps) }),
-    make("td", { textContent: status === "diverged" ? "diverged" : figure(loss ?? "–") }),
-  );
+  const others = cells.map((textContent) => make("td", { textContent }));
+  return make("tr", {}, make("th", { scope: "row" }, chip, name), ...others);
 }

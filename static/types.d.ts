@@ -12,6 +12,7 @@ export interface Run {
   method: string;
   params: Record<string, any>;
   status: Status;
+  /** The largest that it has logged. */
   step: number | null;
   total_steps: number | null;
   last: Record<string, Figure>;
@@ -20,6 +21,8 @@ export interface Run {
   error: string | null;
   /** What is stored of it and cannot be read. */
   damage: string | null;
+  /** Whether it has diverged, or its cost over all data is far above where it began. */
+  exploded: boolean;
   why: string | null;
   missing: [number, number][];
   group: string | null;
@@ -107,8 +110,13 @@ export interface Place {
   name: string;
   value: any;
   status: Status;
+  exploded: boolean;
   steps_to_1_percent: number | null;
   final_loss: Figure | null;
+  /** In gradients of single samples; null for scripts. */
+  evaluations_to_1_percent: number | null;
+  /** The mean squared error over all data; null for scripts. */
+  final_mse: Figure | null;
 }
 
 /** A range of learning rates, and what happens there; `to` is null where it has no end. */

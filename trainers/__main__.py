@@ -11,9 +11,11 @@ from typing import Any
 
 from trainers import METHODS, Method, ParameterError, Params
 from trainers.method import DIVERGED, has_diverged
+from trainers.numbers import short
 from trainers.options import UsageError, read_options
 from trainers.params import LearningParams
 from trainers.problem import Data, sample_losses
+from trainers.theory.explosion import EXPLOSION_FACTOR, cost_scale, is_explosion, mean_squared_error
 
 MAX_LINES = 100
 MAX_SAMPLES_SHOWN = 5  # up to so many samples, a search prints the loss of each
@@ -48,7 +50,7 @@ class Progress:
 
 
 class DivergenceError(Exception):
-    """w or the loss has diverged; the message says at which step."""
+    """w or the loss has diverged; the message says at which step, or where it ended."""
 
 
 def main(arguments: list[str]) -> int:
@@ -98,6 +100,7 @@ def train(method: Method[Any], params: Params, data: Data) -> int:
     try:
         if isinstance(params, LearningParams):
             when, values = "after training", print_epochs(method, params, data, progress)
+            check_explosion(method, params, data, values)
         else:
             when, values = "at the best w", print_candidates(method, params, data, progress)
     except DivergenceError as error:
@@ -131,6 +134,14 @@ def print_epochs(method: Method[Any], params: LearningParams, data: Data, progre
             count = f"step: {step}" if params.epochs == 1 else f"epoch: {step // updates}"
             print(count, *(f"{name}: {values[name]}" for name in SHOWN if name in values), sep="  ")
     return values
+
+
+def check_explosion(method: Method[Any], params: Params, data: Data, last: Values) -> None:
+    """Raises DivergenceError if a descent has ended far above where it began."""
+    scale, final_cost = cost_scale(method, params, data), mean_squared_error(data, last)
+    if scale is not None and is_explosion(final_cost, scale):
+        times = f"more than {short(EXPLOSION_FACTOR)} times as large as it was at the beginning"
+        raise DivergenceError(f"diverged: the cost over all data ended at {short(final_cost)}, {times}")
 
 
 def print_candidates(method: Method[Any], params: Params, data: Data, progress: Progress) -> Values:
@@ -175,7 +186,7 @@ def steps(method: Method[Any], params: Params, data: Data) -> Iterator[Values]:
             return
         values = {name: value for name, value in zip(names, point, strict=True) if value is not None}
         if has_diverged(values["w"], values["loss"]):
-            raise DivergenceError(f"diverged at step {step}: w or the loss is beyond {DIVERGED:g}")
+            raise DivergenceError(f"diverged at step {step}: w or the loss is beyond {short(DIVERGED)}")
         yield values
         step += 1
         if pause:

@@ -50,6 +50,7 @@ AUTOGRAD = Method(
     metrics=lambda _p: ("w", "loss", "grad", "mse"),
     initial=_initial,
     updates_per_epoch=lambda _p, n: n,
+    samples_per_update=lambda _p, _n: 1,
     samples_used=lambda _p, n, step: np.array([step % n]),
     update_line="w.data -= p.lr * w.grad.data",
     listing=(cost,),

@@ -19,6 +19,7 @@ from trainers.network import (
     loss_and_gradient,
     parameter_names,
 )
+from trainers.numbers import short
 from trainers.params import LearningParams, WholeNumber, seed_field
 from trainers.problem import Data
 from trainers.theory.stability import Stability
@@ -65,7 +66,8 @@ def _stability(p: BackpropParams, data: Data) -> Stability:
     curvature = curvature_at(initial_parameters(p.hidden, p.seed), data)
     if not 0 < curvature < math.inf:
         return Stability(note)
-    return Stability(f"{note} At the start it is {curvature:.3g} along the steepest direction.", curvature=curvature)
+    note += f" At the start it is {short(curvature, 3)} along the steepest direction."
+    return Stability(note, curvature=curvature)
 
 
 BACKPROP = Method(

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from trainers import formulas
 from trainers.method import Method
+from trainers.numbers import short
 from trainers.params import LearningParams, ParameterError, WholeNumber, seed_field
 from trainers.problem import Data
 from trainers.theory.stability import Stability, batch_stability, largest_curvature, lr_limit, smallest_curvature
@@ -110,7 +111,8 @@ def _stability(p: TorchParams, data: Data) -> Stability:
     if limit is None:
         return batch_stability(steepest)
     note = (
-        f"The cost bends most with λ = {steepest:.3g}, along w and b together: below 2/λ = {limit:.3g} it converges. "
+        f"The cost bends most with λ = {short(steepest, 3)}, along w and b together: below 2/λ = {short(limit, 3)} it "
+        "converges. "
     )
     x, _ = data.arrays()
     if np.all(x == x[0]):
@@ -118,8 +120,8 @@ def _stability(p: TorchParams, data: Data) -> Stability:
         return batch_stability(steepest, note)
     shallowest = smallest_curvature(data, reduction=p.reduction)
     note += (
-        f"Across that direction it bends with {shallowest:.3g} only, so that even at 1/λ = {limit / 2:.3g} a step "
-        f"takes away {100 * shallowest / steepest:.2g} % of the distance there."
+        f"Across that direction it bends with {short(shallowest, 3)} only, so that even at 1/λ = {short(limit / 2, 3)} "
+        f"a step takes away {short(100 * shallowest / steepest, 2)} % of the distance there."
     )
     return batch_stability(steepest, note, shallowest)
 
@@ -138,6 +140,7 @@ TORCH = Method(
     metrics=lambda _p: ("w", "loss", "grad", "b", "grad_b"),
     initial=_initial,
     updates_per_epoch=lambda _p, _n: 1,
+    mean_per_loss=lambda p, n: 1 / n if p.reduction == "sum" else 1.0,
     update_line="optimizer.step()",
     listing=(linear_model, choose_device),
     loss_scale=lambda p, n: float(n) if p.reduction == "sum" else 1.0,

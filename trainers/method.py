@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from trainers.params import MAX_STEPS, LearningParams, ParameterError, Params
-from trainers.problem import Data
+from trainers.problem import Data, FloatArray
 from trainers.theory.stability import Stability
 
 type Point = tuple[float | None, ...]
@@ -76,6 +76,12 @@ class Method[P: Params]:
     updates_per_epoch: Callable[[P, int], int]
     update_line: str  # the line of `source` that changes the parameters
     listing: tuple[Callable[..., object], ...] = ()  # what `train` calls and a reader should see
+    samples_per_update: Callable[[P, int], int] = lambda _p, n: n
+    """How many of n samples an update, or a candidate of a search, looks at; the last update of an epoch may look at
+    fewer."""
+    mean_per_loss: Callable[[P, int], float] = lambda _p, _n: 1.0
+    """What the loss is to be multiplied with to be the mean squared error over all n samples. It has no meaning for
+    methods with an "mse"."""
     samples_used: Callable[[P, int, int], np.ndarray | None] | None = None
     """The numbers, from 0, of the samples out of n that a step uses, given params, n and step; None where
     they would take too long to draw again. None for a method whose every step uses all samples."""
@@ -107,6 +113,15 @@ class Method[P: Params]:
         """How many points a run on n samples will have."""
         epochs = params.epochs if isinstance(params, LearningParams) else 1
         return epochs * self.updates_per_epoch(params, n)
+
+    def evaluations(self, params: P, n: int, done: FloatArray) -> FloatArray:
+        """How often the gradient of one sample (of a search: its cost) was worked out, after so many updates (or
+        candidates), of the same shape."""
+        if self.kind == "search":
+            return done * self.samples_per_update(params, n)
+        epochs, updates = np.divmod(done, self.updates_per_epoch(params, n))
+        since: FloatArray = np.minimum(updates * self.samples_per_update(params, n), n)
+        return epochs * n + since
 
     def check(self, params: P, n: int) -> None:
         """Raises ParameterError if the parameters do not fit each other or n samples of data."""

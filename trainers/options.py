@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from trainers.method import Method
+from trainers.numbers import short
 from trainers.params import ParameterError, Params
 from trainers.problem import TEXTBOOK, Data, make_data
 
@@ -49,7 +50,7 @@ def make_parser(method: Method[Any]) -> argparse.ArgumentParser:
             help=about.replace("%", "%%"),
         )
     for name, values in (("x", TEXTBOOK.x), ("y", TEXTBOOK.y)):
-        shown = ",".join(f"{value:g}" for value in values)
+        shown = ",".join(short(value) for value in values)
         parser.add_argument(f"--{name}", metavar="NUMBERS", help=f"The samples' {name}. Default: {shown}.")
     return parser
 

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers.numbers import short
 from trainers.params import LARGEST, ParameterError
 
 type FloatArray = NDArray[np.float64]
@@ -60,7 +61,7 @@ def _column(name: str, values: Sequence[float] | FloatArray) -> FloatArray:
         raise ParameterError(name, f"{name} is empty: send at least one number")
     column = column.astype(np.float64)
     if not np.all(np.abs(column) <= LARGEST):  # also false for NaN
-        raise ParameterError(name, f"{name} should hold finite numbers from -{LARGEST:g} to {LARGEST:g} only")
+        raise ParameterError(name, f"{name} should hold finite numbers from {short(-LARGEST)} to {short(LARGEST)} only")
     return column
 
 

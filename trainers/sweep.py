@@ -7,6 +7,7 @@ from pydantic import Field
 
 from trainers import formulas
 from trainers.method import Method
+from trainers.numbers import short
 from trainers.params import LARGEST, Number, ParameterError, Params
 from trainers.problem import Data, cost
 
@@ -60,11 +61,11 @@ def candidates(p: SweepParams) -> int:
         raise ParameterError(
             "w_step",
             f"w_step {p.w_step} makes more than {MAX_CANDIDATES:,} candidates: "
-            f"send a w_step of at least {enough:.4g}, or a shorter range",
+            f"send a w_step of at least {short(enough, 4)}, or a shorter range",
             "too_many_candidates",
             value=p.w_step,
             most=MAX_CANDIDATES,
-            enough=float(f"{enough:.4g}"),
+            enough=float(short(enough, 4)),
         )
     if steps >= 1 and (p.w_start + p.w_step == p.w_start or p.w_stop - p.w_step == p.w_stop):
         raise ParameterError(

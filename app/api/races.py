@@ -28,8 +28,9 @@ async def start_race(wanted: RaceIn, services: ServicesDep) -> Race:
 
 @router.get("/races/{group:path}")
 async def ranking(group: str, services: ServicesDep) -> list[Place]:
-    """How the runs of a group do, best first: by the steps until the loss is 1 % of its first value, then by the loss
-    so far; those that have diverged come last."""
+    """How the runs of a group do, best first: by the gradient evaluations until the mean squared error is 1 % of its
+    first value, then by how large it is; those that have diverged come last. Where scripts are among them: by the steps
+    until the loss is, then by the loss."""
     records, _ = await services.runs.page(status=None, group=group, limit=1000, offset=0)
     if not records:
         raise NotFoundError("There is no run of this group; GET /api/runs lists those there are.")

@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 
 from app.charts.colours import hex_of
 from app.charts.run_state import RunState
+from app.runs.progress import final_mse, has_exploded
 from app.schemas.responses import MethodOut, Place, Run, SelectedState, Visdom
 from app.storage.records import RunRecord
 from app.visdom.publisher import env_of
@@ -23,6 +24,7 @@ def run_response(record: RunRecord) -> Run:
         "result": _in_json(record.result),
         "varied": _in_json(record.varied),
         "colour": hex_of(record),
+        "exploded": has_exploded(record),
         "visdom": Visdom(env=env_of(record.id), url=f"/api/runs/{record.id}/visdom"),
     }
     return Run.model_validate(vars(record) | derived)
@@ -64,8 +66,11 @@ def place_response(record: RunRecord) -> Place:
         name=record.name,
         value=next(iter(record.varied.values()), None),
         status=record.status,
+        exploded=has_exploded(record),
         steps_to_1_percent=record.steps_to_1_percent,
         final_loss=record.final_loss,
+        evaluations_to_1_percent=record.evaluations_to_1_percent,
+        final_mse=final_mse(record),
     )
 
 

@@ -1,4 +1,5 @@
-"""The colours of runs: told apart in a palette, and in order in a scale where they make a race."""
+"""The colours of runs: told apart in a palette; in a race in order on a scale where its values are numbers, and in a
+palette of their own where they are categories."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from app.assets import TOKENS
 from app.storage.records import RunRecord
 
 PALETTE = tuple(colour for name, colour in TOKENS.items() if name.startswith("run-"))
+CATEGORIES = tuple(colour for name, colour in TOKENS.items() if name.startswith("category-"))
 SCALE = tuple(colour for name, colour in TOKENS.items() if name.startswith("race-"))
 GAMMA = 2.4  # nearly sRGB's: halfway between two colours is halfway between their light
 
@@ -33,7 +35,9 @@ def _unlike(one: str, other: str) -> float:
 
 def hex_of(run: RunRecord) -> str:
     """A run's one colour."""
-    return PALETTE[run.colour % len(PALETTE)] if run.shade is None else shade(run.shade)
+    if run.shade is not None:
+        return shade(run.shade)
+    return (*PALETTE, *CATEGORIES)[run.colour % len((*PALETTE, *CATEGORIES))]
 
 
 def shade(place: float) -> str:
@@ -45,11 +49,17 @@ def shade(place: float) -> str:
     return "#" + "".join(f"{round(255 * light ** (1 / GAMMA)):02x}" for light in mixed)
 
 
-def shades(values: list[object]) -> list[float]:
-    """The places in the scale of runs with these values: evenly spread, in the order of numbers, or as they come."""
-    order = list(range(len(values)))
+def race_colours(values: list[object]) -> list[dict[str, float]]:
+    """The colours of runs in a race with these values, as fields of their records: numbers have an order, and so a
+    `shade`; categories have none, and so a `colour`."""
     if all(isinstance(value, int | float) for value in values):
-        order.sort(key=lambda at: values[at])  # type: ignore[arg-type, return-value]
+        return [{"shade": place} for place in shades(values)]  # type: ignore[arg-type]
+    return [{"colour": len(PALETTE) + at % len(CATEGORIES)} for at in range(len(values))]
+
+
+def shades(values: list[float]) -> list[float]:
+    """The places in the scale of runs with these values: evenly spread, in the order of the numbers."""
+    order = sorted(range(len(values)), key=lambda at: values[at])
     places = [0.0] * len(values)
     for rank, at in enumerate(order):
         places[at] = rank / max(1, len(values) - 1)

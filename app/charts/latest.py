@@ -18,7 +18,7 @@ from app.storage.store import Store
 log = logging.getLogger("lossboard.charts")
 
 CANDIDATES = 10 * MAX_RACE  # latest runs among which those to show are chosen
-SHARED_METRICS = frozenset({"loss", "w", "epoch"})
+SHARED_METRICS = frozenset({"loss", "w", "mse", "epoch"})
 
 type Newest = Callable[[RunRecord], RunRecord]
 

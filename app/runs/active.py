@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from app.errors import GoneError, NotFoundError, UnavailableError
 from app.events import Subscribers
 from app.runs.diagnosis import why_of
+from app.runs.names import with_values
 from app.schemas.responses import Control, Status
 from app.storage.records import RunRecord
 from app.storage.store import Store
@@ -26,6 +27,10 @@ EXTERNAL = "external"  # the method of runs whose points come from a script
 RETRY_S = 1.0  # between two tries to store what must be stored
 ANSWER_S = 1.0  # that an answer waits for what is stored soon
 CLOSING_S = 3.0  # that a board which ends tries to store how its runs ended
+
+
+# What of a record changes when people ask something of the run.
+_ASKED = ("status", "params", "asked", "name", "default_name", "why")
 
 
 def may_come_back(record: RunRecord) -> bool:
@@ -94,6 +99,8 @@ class Active:
     def change(self, params: dict[str, Any]) -> None:
         """Ask for other parameters."""
         self.record.params = self.record.params | params
+        if not self.launched and self.record.default_name is not None:
+            self.record.name = self.record.default_name = with_values(self.record.default_name, params)
         if self.launched:
             self._ask(params=self.record.asked.get("params", {}) | params)
 
@@ -105,12 +112,13 @@ class Active:
     def or_as_before(self) -> Iterator[None]:
         """What is asked of the run in this block is asked only if the block ends without an exception; but for a stop,
         which is asked without a lock."""
-        status, params, asked = self.record.status, self.record.params, self.record.asked
+        before = dataclasses.replace(self.record)
         try:
             yield
         except Exception:
             stopped = self.stop_asked
-            self.record.status, self.record.params, self.record.asked = status, params, asked
+            for name in _ASKED:
+                setattr(self.record, name, getattr(before, name))
             if stopped:
                 self.stop()
             raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.errors import ConflictError
 from app.runs.active import EXTERNAL, Active, ActiveRuns, may_come_back
+from app.runs.diagnosis import why_of
 from app.runs.scheduler import Scheduler
 from app.runs.validation import check_change
 from app.storage.records import RunRecord
@@ -50,6 +51,8 @@ class RunControl:
             if len(active.record.changes) >= MAX_CHANGES:
                 raise ConflictError(f"This run was changed {MAX_CHANGES} times; that is as often as is recorded.")
             active.change(check_change(active.record, values))
+            if not active.launched:
+                active.record.why = await why_of(self._store, active.record)
         return active.record
 
     async def stop(self, run_id: str) -> RunRecord:

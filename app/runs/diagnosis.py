@@ -25,4 +25,7 @@ async def why_of(store: Store, record: RunRecord) -> str | None:
         params = method.params.model_validate(record.params)
     except (GoneError, DamagedError, ValidationError):  # the run is being deleted, or what is stored of it is damaged
         return record.why
-    return await asyncio.to_thread(lambda: why(method, params, make_data(*data), record.status, record.step))
+    overflowed = "final_mse" not in record.result
+    return await asyncio.to_thread(
+        lambda: why(method, params, make_data(*data), record.status, record.step, overflowed=overflowed)
+    )

@@ -12,7 +12,8 @@ from app.errors import ConflictError, InvalidError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
 from app.runs.control import MAX_CHANGES
 from app.runs.diagnosis import why_of
-from app.runs.progress import note_points
+from app.runs.names import with_changes
+from app.runs.progress import note_points, note_step
 from app.schemas.limits import MAX_METRICS
 from app.schemas.requests import ChangeIn, Ending
 from app.schemas.responses import Accepted, Control, Status
@@ -144,6 +145,8 @@ class Ingest:
         changed: dict[str, Any] = {}
         if new := _unknown(changes, record.changes):
             changed = {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
+            if record.default_name is not None:
+                changed["name"] = with_changes(record.default_name, changed["changes"])
         parts = (part for batch in batches for part in batch.parts())
         for part in parts:  # the first one brings the changes: they are on disk no later than any of its points
             try:
@@ -155,6 +158,8 @@ class Ingest:
                     wanted=gap.wanted,
                 ) from None
             changed = {}
+            for filled in appended.filled:
+                note_step(record, float(filled.rows[:, 0].max()))
             if appended.new is not None and note_points(record, appended.new):
                 await self._store.save_run(record)
         return appended.next_seq

@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from app.charts.colours import shades
+from app.charts.colours import race_colours
 from app.charts.latest import LatestRuns
 from app.errors import ConflictError, DamagedError, GoneError, NotFoundError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
-from app.runs.progress import note_points
+from app.runs.names import default_name
+from app.runs.progress import note_points, note_step
 from app.runs.scheduler import Scheduler
 from app.runs.validation import Plan
 from app.storage.records import RunRecord
@@ -48,6 +49,7 @@ class RunService:
             with contextlib.suppress(DamagedError):  # which its record says from now on
                 if last := await self._store.last_batch(record):
                     note_points(record, last)
+                    note_step(record, await self._store.largest_step(record))
             record.status, record.ended_at, record.error = "interrupted", time.time(), INTERRUPTED
         await asyncio.gather(*map(self._save_interrupted, left_behind))
         await self._scheduler.start()
@@ -61,7 +63,7 @@ class RunService:
     async def create(self, plan: Plan) -> RunRecord:
         """Store a new run and start it, or queue it if every slot is taken."""
         async with self._making:
-            record = _record(plan, plan.group, colour=self._next_colour())
+            record = _record(plan, plan.group, await self._data_number(plan), colour=self._next_colour())
             await self._store.add_run(record, plan.data)
             self._active.add(Active(record))
         await self._scheduler.launch()
@@ -74,8 +76,9 @@ class RunService:
             group = plans[0].group or await self._unused_group()
             if await self._is_used(group):
                 raise ConflictError("There are runs of this group; send another name.", field=("group",))
-            places = shades([value for plan in plans for value in plan.varied.values()])
-            records = [_record(plan, group, shade=place) for plan, place in zip(plans, places, strict=True)]
+            number = await self._data_number(plans[0])
+            colours = race_colours([value for plan in plans for value in plan.varied.values()])
+            records = [_record(plan, group, number, **colour) for plan, colour in zip(plans, colours, strict=True)]
             await self._store.add_runs(records, plans[0].data)
             for record in records:
                 self._active.add(Active(record))
@@ -138,8 +141,8 @@ class RunService:
         """Give a run another name."""
         async with self._active.lock(run_id):
             record = await self.get(run_id)
-            await self._store.save_run(dataclasses.replace(record, name=name))
-            record.name = name
+            await self._store.save_run(dataclasses.replace(record, name=name, default_name=None))
+            record.name, record.default_name = name, None
             return record
 
     async def delete(self, run_id: str) -> None:
@@ -166,6 +169,13 @@ class RunService:
             await self._scheduler.stop()
             await self._active.interrupt_all(INTERRUPTED)
 
+    async def _data_number(self, plan: Plan) -> int:
+        """The number of the run that was the first on this data; of a new run, if none was."""
+        first = await self._store.first_run_on(plan.data)
+        if first is None:
+            return await self._store.next_number()
+        return first.data_number or first.number
+
     async def _unused_group(self) -> str:
         number = await self._store.next_number()  # that of the race's first run, unless that name is used
         while await self._is_used(f"race {number}"):
@@ -179,11 +189,13 @@ class RunService:
         return self._latest.next_colour(queue=any(active.record.status == "queued" for active in self._active))
 
 
-def _record(plan: Plan, group: str | None, **colour: Any) -> RunRecord:
+def _record(plan: Plan, group: str | None, data_number: int, **colour: Any) -> RunRecord:
     """A new run, as planned."""
+    named_by_us = plan.default_name or default_name(plan.method, plan.params, plan.data, data_number)
     return RunRecord(
         id=uuid.uuid4().hex,
-        name=plan.name,
+        name=plan.name or named_by_us,
+        default_name=None if plan.name else named_by_us,
         method=plan.method.name,
         params=plan.params.model_dump(),
         status="queued",
@@ -192,5 +204,9 @@ def _record(plan: Plan, group: str | None, **colour: Any) -> RunRecord:
         total_steps=plan.total_steps,
         varied=plan.varied,
         why=plan.why,
+        data_number=data_number,
+        samples=len(plan.data[0]),
+        cost_scale=plan.cost_scale,
+        first_loss=plan.first_loss,
         **colour,
     )

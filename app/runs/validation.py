@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from app.errors import InvalidError, broken_rule, message_of
+from app.runs.names import part
 from app.schemas.limits import MAX_WHOLE
 from app.schemas.requests import DataIn, RaceIn, RunIn
 from app.storage.batch import Floats
@@ -21,6 +22,7 @@ from trainers.method import Method
 from trainers.params import ParameterError, Params
 from trainers.problem import Data
 from trainers.theory.diagnosis import why
+from trainers.theory.explosion import cost_scale, mean_squared_error
 
 MAX_WRONG = 19  # more parameters that are told to be wrong, beside the first
 
@@ -32,10 +34,13 @@ class Plan:
     method: Method[Any]
     params: Params
     data: tuple[Floats, Floats]
-    name: str
+    name: str  # a person's; empty: none was given
     group: str | None
     total_steps: int
+    default_name: str = ""  # in a race: what it is called where no person renames it
     why: str | None = None  # what theory says will go wrong with its learning rate
+    cost_scale: float | None = None  # of a descent: the cost that it is measured by
+    first_loss: float | None = None  # of one that is judged by its cost over all data: before the first update
     varied: dict[str, Any] = field(default_factory=dict)  # in a race: what differs from the others
 
 
@@ -57,31 +62,55 @@ def plan_race(wanted: RaceIn) -> list[Plan]:
             raise InvalidError(f"{method.name} has no such parameter; {_vary_what(method)}.", field=("vary", key))
     elif wanted.method:
         raise InvalidError("The method is what varies; leave method out.", field=("method",))
+    racing = _racing_methods(values, wanted.params) if key == "method" else [method] * len(values)
     plans = []
-    for at, value in enumerate(values):
+    for at, (method, value) in enumerate(zip(racing, values, strict=True)):
+        has = method.params.model_fields
+        params = {name: given for name, given in wanted.params.items() if key != "method" or name in has}
         try:
-            if key == "method":
-                method = find_method(value)
-                params = wanted.params
-            else:
-                params = wanted.params | {key: value}
-            plan = _plan(method, params, data, wanted.name, wanted.group)
+            plan = _plan(method, params if key == "method" else params | {key: value}, data, "", wanted.group)
         except InvalidError as error:
             raise _of_variant(error, key, at) from None
         chosen = method.name if key == "method" else getattr(plan.params, key)
-        said = f"{chosen:g}" if isinstance(chosen, float) else chosen
-        what = method.title if key == "method" else f"{key} {said}"
+        what = method.title if key == "method" else part(key, chosen)
         name = f"{wanted.name[:100]}, {what}" if wanted.name else what
-        plans.append(dataclasses.replace(plan, name=name, varied={key: chosen}))
+        plans.append(dataclasses.replace(plan, default_name=name, varied={key: chosen}))
     return plans
+
+
+def _racing_methods(names: list[Any], params: dict[str, Any]) -> list[Method[Any]]:
+    """The methods of a race, each of which is run with those of the parameters that it has. InvalidError for one that
+    none of them has."""
+    racing = []
+    for at, name in enumerate(names):
+        try:
+            racing.append(find_method(name))
+        except InvalidError as error:
+            raise InvalidError(error.message, field=("vary", "method", at), broken=error.broken) from None
+    known = list(dict.fromkeys(name for method in racing for name in method.params.model_fields))
+    for name in params:
+        if name not in known:
+            raise InvalidError(
+                f"None of these methods has such a parameter; they have {', '.join(known)}.", field=("params", name)
+            )
+    return racing
 
 
 def _plan(method: Method[Any], values: dict[str, Any], data: tuple[Floats, Floats], name: str, group: str) -> Plan:
     n = len(data[0])
     params = check_params(method, values, n)
-    name = name or default_name(method, params)
-    total_steps = method.total_steps(params, n)
-    return Plan(method, params, data, name, group or None, total_steps, why(method, params, Data.of(*data)))
+    samples = Data.of(*data)
+    return Plan(
+        method,
+        params,
+        data,
+        name,
+        group or None,
+        method.total_steps(params, n),
+        why=why(method, params, samples),
+        cost_scale=cost_scale(method, params, samples),
+        first_loss=mean_squared_error(samples, method.initial(params)) if "mse" in method.metrics(params) else None,
+    )
 
 
 def check_params(method: Method[Any], values: dict[str, Any], n: int) -> Params:
@@ -103,8 +132,6 @@ def arrays(data: DataIn) -> tuple[Floats, Floats]:
 def _of_variant(error: InvalidError, key: str, at: int) -> InvalidError:
     """What is wrong with one run of a race: the value that varies, or what all of them share."""
     place = error.place[1:]
-    if key == "method" and place[:1] == ("params",):
-        return InvalidError(f"params.{place[1]}: {error.message}", field=("vary", key, at))
     if place in (("method",), ("params", key)):
         return InvalidError(error.message, field=("vary", key, at), broken=error.broken)
     return error
@@ -164,9 +191,3 @@ def _wrong_param(method: Method[Any], error: Mapping[str, Any]) -> InvalidError:
     if error["type"] == "extra_forbidden":
         message = f"{method.name} has no such parameter; it has {', '.join(method.params.model_fields)}."
     return InvalidError(message, field=("params", *error["loc"]), broken=broken_rule(error))
-
-
-def default_name(method: Method[Any], params: Params) -> str:
-    """What a run is called that was given no name: its method and learning rate."""
-    lr = getattr(params, "lr", None)
-    return method.title if lr is None else f"{method.title}, lr {lr:g}"

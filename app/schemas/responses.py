@@ -40,7 +40,7 @@ class Run(ResponseModel):
     method: str
     params: dict[str, Any]
     status: Status
-    step: int | None
+    step: Annotated[int | float | None, Field(description="The largest that it has logged.")]
     total_steps: int | None
     created_at: UtcTime
     started_at: UtcTime | None
@@ -58,6 +58,10 @@ class Run(ResponseModel):
         Field(description="Numbers of records, as in missing, that came from a journal without checksums."),
     ]
     damage: Annotated[str | None, Field(description="What is stored of it and cannot be read; null: it is sound.")]
+    exploded: Annotated[
+        bool,
+        Field(description="Whether it has diverged, or its cost over all data is far above where it began."),
+    ]
     why: Annotated[str | None, Field(description="Why it diverges, oscillates or creeps, where that can be said.")]
     group: str | None
     varied: dict[str, Any]
@@ -124,15 +128,33 @@ class Place(ResponseModel):
     name: str
     value: Annotated[Any, Field(description="What it has of what varies; null in a group that is no race.")]
     status: Status
+    exploded: bool
     steps_to_1_percent: Annotated[
-        int | None,
-        Field(description="The first step whose loss is at most 1 % of the run's first: final_loss says which."),
+        int | float | None,
+        Field(
+            description="After how many updates the loss is at most 1 % of the run's first (final_loss says which loss)"
+            "; of searches and scripts, at which step."
+        ),
     ]
     final_loss: Annotated[
         Shown | None,
         Field(
             description="The last loss so far; of methods whose loss is that of a few samples, the last mse; of a "
-            "search that has ended, the best."
+            "search, the best."
+        ),
+    ]
+    evaluations_to_1_percent: Annotated[
+        int | None,
+        Field(
+            description="As steps_to_1_percent, in gradient evaluations: that of one sample is 1; so is the cost of one"
+            " sample, of a search. null for scripts."
+        ),
+    ]
+    final_mse: Annotated[
+        Shown | None,
+        Field(
+            description="The mean squared error over all data: with the last parameters of a descent that has ended, "
+            "the best so far of a search. null for scripts."
         ),
     ]
 

@@ -105,6 +105,15 @@ def last(db: sqlite3.Connection, run: int) -> Batch | None:
     return _decoded(*row) if row else None
 
 
+def largest_step(db: sqlite3.Connection, run: int) -> float:
+    """The largest step of a run; -inf if it has none. Chunks of an older Lossboard do not tell theirs, and are read."""
+    query = "SELECT max(high) FROM points WHERE run = ? AND high < 9e999"
+    largest = db.execute(query, (run,)).fetchone()[0]
+    unknown = f"SELECT {_CHUNK} FROM points WHERE run = ? AND high = 9e999"  # noqa: S608
+    steps = [float(_decoded(*row).rows[:, 0].max()) for row in db.execute(unknown, (run,))]
+    return max([-math.inf if largest is None else float(largest), *steps])
+
+
 def point_at(db: sqlite3.Connection, run: int, step: float) -> Point | None:
     """The newest record that is no later than this step, if steps ascend; None if there is none."""
     query = f"SELECT {_CHUNK} FROM points WHERE run = ? AND low <= ? ORDER BY first DESC LIMIT 1"  # noqa: S608

@@ -33,6 +33,7 @@ def _checked_asked(asked: dict[str, Any]) -> dict[str, Any]:
 
 type Time = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]  # until the year 9999
 type Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+type Step = Whole | Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]  # 3, or 2.75
 type Range = Annotated[list[int], Field(min_length=2, max_length=2)]
 type Share = Annotated[float, Field(ge=0, le=1)]
 type Asked = Annotated[dict[str, Any], AfterValidator(_checked_asked)]
@@ -59,7 +60,10 @@ class RunRecord:
     group: str | None = None
     total_steps: Whole | None = None
     data_hash: str | None = None
-    step: Whole | None = None
+    data_number: Whole | None = None  # the number of the run that was the first on its data
+    samples: Whole | None = None  # of a built-in run: how many pairs its data has
+    default_name: str | None = None  # the name it was given without a person's; None once a person has named it
+    step: Step | None = None  # the largest so far
     started_at: Time | None = None
     ended_at: Time | None = None
     last: dict[str, float] = field(default_factory=dict)
@@ -70,17 +74,20 @@ class RunRecord:
     why: str | None = None
     varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
     shade: Share | None = None  # of a run in a race: its place in the scale of colours, 0 to 1
+    cost_scale: float | None = None  # of a built-in descent: see trainers/theory/explosion.py
     first_loss: float | None = None
-    steps_to_1_percent: Whole | None = None  # the first step with at most that much of the first loss
+    best_loss: float | None = None  # of a search: the smallest so far
+    steps_to_1_percent: Step | None = None  # where the loss is at most that much of the first, as positions count
+    evaluations_to_1_percent: Whole | None = None  # of a built-in run: gradients of single samples until then
     missing: list[Range] = field(default_factory=list)  # [begin, end) of the numbers of records that never came
     unchecked: list[Range] = field(default_factory=list)  # of those that came from a journal without checksums
     damage: str | None = None  # a sentence: what is stored of the run and cannot be read
 
     @property
     def final_loss(self) -> float | None:
-        """The last loss so far, in the metric that the run is judged by; of a finished search, that of the best
-        candidate."""
-        return self.result.get("best_loss", self.last.get(self.judged_by(self.last)))
+        """The last loss so far, in the metric that the run is judged by; of a search, that of the best candidate."""
+        best: float | None = self.result.get("best_loss", self.best_loss)
+        return self.last.get(self.judged_by(self.last)) if best is None else best
 
     def judged_by(self, logged: Container[str]) -> str:
         """Which of the metrics that it logged says how good a run is: its loss; of our own methods that have an mse

@@ -79,10 +79,10 @@ class Store:
 
     async def add_runs(self, records: Sequence[RunRecord], data: tuple[Floats, Floats] | None = None) -> None:
         """Store new runs on the same data, all of them or none; each gets its number."""
-        blob = b"" if data is None else np.concatenate(data).astype("<f8").tobytes()
+        blob = b"" if data is None else _blob_of(data)
 
         def work(db: sqlite3.Connection) -> None:
-            data_hash = None if data is None else hashlib.sha256(blob).hexdigest()
+            data_hash = None if data is None else _hash_of(blob)
             if data_hash:
                 db.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?)", (data_hash, blob))
             for record in records:
@@ -153,6 +153,17 @@ class Store:
         def work(db: sqlite3.Connection) -> list[RunRecord]:
             query = f"SELECT {COLUMNS} FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"  # noqa: S608
             return [RunRecord.from_row(row) for row in db.execute(query, (limit,))]
+
+        return await self._database.read(work)
+
+    async def first_run_on(self, data: tuple[Floats, Floats]) -> RunRecord | None:
+        """The oldest run on this data, or None."""
+        blob = _blob_of(data)
+
+        def work(db: sqlite3.Connection) -> RunRecord | None:
+            query = f"SELECT {COLUMNS} FROM runs WHERE data_hash = ? ORDER BY number LIMIT 1"  # noqa: S608
+            row = db.execute(query, (_hash_of(blob),)).fetchone()
+            return RunRecord.from_row(row) if row else None
 
         return await self._database.read(work)
 
@@ -262,6 +273,10 @@ class Store:
     async def last_batch(self, record: RunRecord) -> Batch | None:
         """The newest stored points of a run, or None if there are none."""
         return await self._read_points(record, lambda db: chunks.last(db, record.number))
+
+    async def largest_step(self, record: RunRecord) -> float:
+        """The largest step that a run has logged; -inf if it has logged none."""
+        return await self._read_points(record, lambda db: chunks.largest_step(db, record.number))
 
     async def point_at(self, record: RunRecord, step: float) -> Point | None:
         """The newest record that is no later than this step; None if there is none. Steps must ascend."""
@@ -402,9 +417,17 @@ class Store:
         self._subscribers.notify(RunSaved(record))
 
 
+def _blob_of(data: tuple[Floats, Floats]) -> bytes:
+    return np.concatenate(data).astype("<f8").tobytes()
+
+
+def _hash_of(blob: bytes) -> str:
+    return hashlib.sha256(blob).hexdigest()
+
+
 def decode_data(data_hash: str | None, blob: bytes) -> tuple[Floats, Floats]:
     """The x and y in a row of datasets. CorruptError if they are not those that were stored under this hash."""
-    if hashlib.sha256(blob).hexdigest() != data_hash:
+    if _hash_of(blob) != data_hash:
         raise CorruptError("it is not what was stored" if blob else "it is not there")
     x, y = np.frombuffer(blob, "<f8").reshape(2, -1)
     return x, y

@@ -22,7 +22,7 @@ from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.windows.layout import Window
-from app.visdom.windows.race import WIN, race_windows
+from app.visdom.windows.race import WINS, race_windows
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
 
@@ -32,6 +32,7 @@ SHARED_ENV = "lossboard"
 SHARED_INTERVAL_S = 0.1
 SELECTED_INTERVAL_S = 0.2
 SINGLE_RUN_INTERVAL_S = 1.0
+PAGE_SETTLES_S = 0.25  # in which Visdom's page has taken in what was sent
 MAX_REST_S = 2.0  # between two pushes, where Visdom is slow
 MAX_SINGLE_RUN_ENVS = 50  # kept in Visdom; the one opened longest ago goes first
 
@@ -86,7 +87,8 @@ class Publisher:
     def visdom_is_new(self) -> None:
         """Visdom was started: it has no windows."""
         self._sent.clear()
-        self._sent[SHARED_ENV, WIN] = b""  # one that was there before us may have it from an earlier board
+        for win in WINS:  # those that were there before us may be of an earlier board
+            self._sent[SHARED_ENV, win] = b""
         self._outdated |= {chart.run.id for chart in self._single_runs.all()}
         self._shared_outdated.set()
         self._selected_outdated.set()
@@ -133,9 +135,18 @@ class Publisher:
         charts = self._latest.charts.all()
         await self._publish(SHARED_ENV, shared_windows(charts, self._view_state.get()))
         races = race_windows(charts)
+        await self._close_all_but(races)
         await self._publish(SHARED_ENV, races)
-        if not races:
-            await self._close(SHARED_ENV, WIN)
+
+    async def _close_all_but(self, races: list[Window]) -> None:
+        """Close the windows of a race that are shown no longer, with time for pages before and after: Visdom's page
+        places a new window among those that it had a tenth of a second ago, and loses it if one of them is gone."""
+        unwanted = [win for win in WINS if (SHARED_ENV, win) in self._sent and win not in {one.win for one in races}]
+        pause_s = PAGE_SETTLES_S if any(self._sent[SHARED_ENV, win] for win in unwanted) else 0.0
+        await asyncio.sleep(pause_s)
+        for win in unwanted:
+            await self._close(SHARED_ENV, win)
+        await asyncio.sleep(pause_s)
 
     async def _try_selected(self) -> None:
         run_id = self._view_state.get().run

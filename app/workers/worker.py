@@ -30,6 +30,7 @@ from trainers import METHODS
 from trainers.method import DIVERGED, Method
 from trainers.params import Params
 from trainers.problem import Data, make_data
+from trainers.theory.explosion import cost_scale, is_explosion, mean_squared_error
 
 # Between two checks of what the board asks, a worker takes at most so many steps, and steps for about so long.
 MAX_STEPS_AT_ONCE = 1000
@@ -86,12 +87,24 @@ class Training:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        self._scale = cost_scale(self.method, self.params, self.data)
+        self._last: dict[str, float] = {}  # the newest point's values
         self._done = 0  # steps taken
         self._stepped = -math.inf  # clock() at the time of the last step
         self._due = self.clock()  # that of the next step, if the run is slowed
 
     def go(self) -> str:
-        """Take all steps. Returns the status in which the run ends."""
+        """Take all steps. Returns the status in which the run ends: a descent that ends far above where it began has
+        diverged, though its numbers are finite."""
+        status = self._take_steps()
+        if status == "diverged" or self._scale is None or not self._last:
+            return status
+        cost = mean_squared_error(self.data, self._last)
+        self.result["final_mse"] = cost
+        return "diverged" if is_explosion(cost, self._scale) else status
+
+    def _take_steps(self) -> str:
+        """Take all steps, up to one that is not finite, or beyond DIVERGED. Returns the status."""
         steps: Iterator[Row] = iter(self.method.train(self.data, self.params))
         total = self.method.total_steps(self.params, len(self.data))
         at_once = 1
@@ -161,13 +174,13 @@ class Training:
 
     def _update_result(self, names: tuple[str, ...], table: NDArray[np.float64]) -> None:
         column = {name: table[:, at] for at, name in enumerate(names, 1)}
-        last = {name: float(values[-1]) for name, values in column.items()}
+        last = self._last = {name: float(values[-1]) for name, values in column.items()}
         if self.method.kind == "search":  # its result is the best candidate, not the last
             best = int(np.nanargmin(column["loss"])) if not np.isnan(column["loss"]).all() else 0
             if not column["loss"][best] >= self.result.get("best_loss", np.inf):
                 self.result["best_w"] = float(column["w"][best])
                 self.result["best_loss"] = float(column["loss"][best])
-            last["w"] = self.result.get("best_w", last["w"])
+            last = last | {"w": self.result.get("best_w", last["w"])}
         self.result["predict_after"] = self.method.predict(last, self.params.predict_at)
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from app.charts.run_chart import RunChart, draw
 from app.main import create_app
+from app.runs.names import default_name
 from app.runs.validation import Plan, plan_run
 from app.schemas.requests import RunIn
 from app.schemas.view import View
@@ -181,7 +182,7 @@ async def charted(store: Store, method: Method[Any], names: frozenset[str] | Non
     """The chart of a run of this method, from its plan, through a worker and the store."""
     planned = plan(method)
     batch, result = worked(planned)
-    run = RunRecord("1" * 32, planned.name, method.name, planned.params.model_dump(), "finished", 0.0)
+    run = RunRecord("1" * 32, method.title, method.name, planned.params.model_dump(), "finished", 0.0)
     await store.add_run(run, planned.data)
     await store.append(run, batch)
     run.step, run.last, run.result = len(batch) - 1, batch.point(len(batch) - 1).values, result
@@ -214,7 +215,8 @@ async def test_the_api_describes_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("method", "name"), [(MOMENTUM, "Momentum, lr 0.01"), (RANDOM_SEARCH, "Random search")])
 def test_a_request_is_checked_and_named(method: Method[Any], name: str) -> None:
     planned = plan(method)
-    assert (planned.name, planned.why) == (name, None)
+    assert default_name(method, planned.params, planned.data, 1) == name
+    assert planned.why is None
     assert planned.total_steps == (20 if method is RANDOM_SEARCH else 100)
 
 

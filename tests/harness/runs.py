@@ -94,6 +94,12 @@ class Runs:
         """Make a run, which gets a worker if there is room for one; its id."""
         return (await self.service.create(plan_run(RunIn(method=method, params=params)))).id
 
+    async def queue_on(self, x: list[float], y: list[float]) -> str:
+        """As ``queue``, on this data."""
+        return (
+            await self.service.create(plan_run(RunIn.model_validate({"method": "gd", "data": {"x": x, "y": y}})))
+        ).id
+
     async def start(self, method: str = "gd", **params: Any) -> str:
         """Make a run that has a worker and its first point; its id."""
         run_id = await self.queue(method, **params)

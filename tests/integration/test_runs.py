@@ -28,7 +28,11 @@ def test_gradient_descent_as_the_textbook_prints_it(board: BoardProcess) -> None
     run = board.wait_until(made["id"])
     assert run["status"] == "finished"
     assert (run["step"], run["total_steps"]) == (99, 100)
-    assert run["result"] == {"predict_before": 4.0, "predict_after": pytest.approx(7.999777758621207, rel=1e-14)}
+    assert run["result"] == {
+        "predict_before": 4.0,
+        "predict_after": pytest.approx(7.999777758621207, rel=1e-14),
+        "final_mse": pytest.approx(14 / 3 * (2 - 1.9999444396553017) ** 2),
+    }
     points = board.get(f"/api/runs/{run['id']}/points")
     assert points["step"] == list(range(100))
     assert points["metrics"]["loss"][0] == pytest.approx(4.666666666666667, rel=1e-15)

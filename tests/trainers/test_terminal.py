@@ -137,9 +137,19 @@ def test_a_mistake_ends_with_code_2():
     assert error == "python -m trainers: --order: Input should be 'random' or 'sequential'\n"
 
 
+def test_an_explosion_is_said(capsys):
+    assert main(["gd", "--lr", "0.3", "--epochs", "50"]) == 1
+    told = capsys.readouterr()
+    assert "after training" not in told.out
+    assert told.err == (
+        "diverged: the cost over all data ended at 1.5713e26, more than 1000 times as large as it was at the "
+        "beginning\n"
+    )
+
+
 def test_a_divergence_is_said():
     lines, error = terminal("gd", "--lr", "0.3", "--epochs", "1000", code=1)
-    assert error == "diverged at step 293: w or the loss is beyond 1e+150\n"
+    assert error == "diverged at step 293: w or the loss is beyond 1e150\n"
     assert not lines[-1].startswith("predict")
 
 

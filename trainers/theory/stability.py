@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from trainers.numbers import short
 from trainers.problem import Data, FloatArray
 from trainers.theory.stable_ranges import stable_ranges
 
@@ -76,8 +77,9 @@ def batch_stability(curvature: float, note: str = "", shallowest: float | None =
         return Stability("The cost is the same for every w here: no learning rate moves it.")
     best = limit / 2
     said = (
-        f"λ = {curvature:.3g} is the curvature of the cost. Below 2/λ = {limit:.3g} every step comes closer to the "
-        f"minimum, and 1/λ = {best:.3g} gets there at once; above the limit every step lands further away."
+        f"λ = {short(curvature, 3)} is the curvature of the cost. Below 2/λ = {short(limit, 3)} every step comes "
+        f"closer to the minimum, and 1/λ = {short(best, 3)} gets there at once; above the limit every step lands "
+        "further away."
     )
     zones = _zones(MIN_REDUCTION / curvature, best, [(0.0, limit)])
     return Stability(note or said, np.array([curvature]), curvature, shallowest, limit, best, zones)
@@ -97,18 +99,18 @@ def cyclic_stability(curvatures: FloatArray) -> Stability:
     ranges = stable_ranges(distinct, counts)
     if ranges is None:
         note = (
-            f"With {len(distinct):,} different samples the limit is not worked out. Below {2 / largest:.3g} it surely "
-            "settles, as there no single update lands further away than it was."
+            f"With {len(distinct):,} different samples the limit is not worked out. Below {short(2 / largest, 3)} it "
+            "surely settles, as there no single update lands further away than it was."
         )
         return Stability(note, curvatures, largest)
     limit, best = ranges[0][1], 1 / largest
     note = (
         f"An epoch multiplies the distance to the solution by Π(1 − lr·c), with the curvatures c of its updates. "
-        f"Below {limit:.3g} that is less than 1; from {best:.3g} on the update with the largest c, {largest:.3g}, "
-        "overshoots."
+        f"Below {short(limit, 3)} that is less than 1; from {short(best, 3)} on the update with the largest c, "
+        f"{short(largest, 3)}, overshoots."
     )
     if len(ranges) > 1:
-        islands = ", ".join(f"{low:.3g} to {high:.3g}" for low, high in ranges[1:4])
+        islands = ", ".join(f"{short(low, 3)} to {short(high, 3)}" for low, high in ranges[1:4])
         note += f" Beyond the limit it settles again from {islands}{' and elsewhere' if len(ranges) > 4 else ''}."
     slow = slow_limit(distinct, counts, len(curvatures))
     return Stability(note, curvatures, largest, None, limit, best, _zones(slow, best, ranges))
@@ -124,7 +126,7 @@ def random_stability(data: Data, what: str) -> Stability:
     if np.all(curvatures == largest):  # every draw has the same curvature
         return batch_stability(largest)
     safe = lr_limit(largest)  # below it every update comes closer to the minimum of its own samples
-    sure = f"Surely stable below 1/max x² = {safe:.3g}. " if safe else ""
+    sure = f"Surely stable below 1/max x² = {short(safe, 3)}. " if safe else ""
     return Stability(f"{sure}{what}: theory has no limit to give.", lr_sure=safe)
 
 

@@ -22,7 +22,8 @@ FONT = TOKENS["font"]
 MAX_POINTS = 2000  # in one window, over all its traces
 PADDING_FACTOR = 1.15  # a scale reaches so many times as far as what it has to show
 RANGE_PADDING = 0.08  # of a range's width, on each side
-MAX_NAME_LENGTH = 40  # letters of a run's name in a legend
+MAX_NAME_LENGTH = 48  # letters of a run's name in a legend
+MIN_TITLE_LENGTH = 12  # of those, letters of its beginning
 INTEGER_TITLES = ("step", "updates", "epoch")  # of axes along which whole numbers are counted
 
 type Trace = dict[str, Any]
@@ -41,10 +42,19 @@ class Window:
 
 def trace_name(chart: RunChart) -> str:
     """A run's name in a legend: unique, at most MAX_NAME_LENGTH letters and its number, without markup."""
-    name = chart.run.name
-    if len(name) > MAX_NAME_LENGTH:
-        name = name[: MAX_NAME_LENGTH - 1] + "…"
+    name = _shortened(chart.run.name)
     return as_text(f"{name} #{chart.run.number}")
+
+
+def _shortened(name: str) -> str:
+    """A name of at most MAX_NAME_LENGTH letters. What stands before the first comma, as a method's title, is cut first:
+    what makes runs differ comes after it."""
+    title, comma, rest = name.partition(", ")
+    over = len(name) - MAX_NAME_LENGTH
+    if over > 0 and comma and len(title) > MIN_TITLE_LENGTH:
+        title = title[: max(MIN_TITLE_LENGTH, len(title) - over) - 1] + "…"
+    name = title + comma + rest
+    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def as_text(text: str) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from app.charts.colours import CATEGORIES, hex_of
 from app.errors import ConflictError, GoneError, NotFoundError, UnavailableError
 from app.runs.scheduler import Limits
 from app.runs.service import INTERRUPTED
+from app.storage.batch import Batch
 from tests.harness.runs import Runs
 from tests.harness.waiting import until
 
@@ -47,6 +50,11 @@ async def test_a_new_run_says_what_theory_knows_of_it(runs: Runs) -> None:
     assert record.total_steps == 50
 
 
+async def test_a_new_run_knows_by_what_cost_it_is_measured(runs: Runs) -> None:
+    record = await runs.stored(await runs.queue(w0=-1))
+    assert (record.cost_scale, record.samples) == (pytest.approx(42), 3)
+
+
 async def test_runs_that_are_made_at_the_same_time_have_different_colours(runs: Runs) -> None:
     made = await asyncio.gather(*(runs.queue() for _ in range(8)))
     assert len({(await runs.service.get(run_id)).colour for run_id in made}) == 8
@@ -77,6 +85,12 @@ async def test_the_runs_of_a_race_differ_in_what_varies(runs: Runs) -> None:
     assert [record.varied for record in records] == [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}]
     assert {record.group for record in records} == {group}
     assert len({record.shade for record in records}) == 3
+
+
+async def test_a_race_of_categories_has_colours_without_an_order(runs: Runs) -> None:
+    _, records = await runs.race(vary={"method": ["gd", "sgd", "sweep"]})
+    assert [record.shade for record in records] == [None] * 3
+    assert [hex_of(record) for record in records] == list(CATEGORIES[:3])
 
 
 async def test_a_race_starts_as_many_as_there_is_room_for(runs: Runs) -> None:
@@ -357,6 +371,17 @@ async def test_what_a_dead_board_left_behind_is_interrupted(runs: Runs, tmp_path
     assert await again.status(queued) == "interrupted"
     assert await again.status(finished) == "finished"
     assert (list(again.active), again.executor.started) == ([], [])
+    await again.close()
+
+
+async def test_what_is_left_behind_has_come_as_far_as_its_largest_step(runs: Runs, tmp_path: Path) -> None:
+    script = await runs.script()
+    for seq, (name, step) in enumerate([("loss", 12.5), ("val_loss", 0.0)]):
+        await runs.ingest.add_points(script, Batch(seq, (name,), np.array([[step, 1.0]])))
+    runs.store.close()
+    again = Runs(tmp_path, Limits(running=2, waiting=2))
+    await again.service.recover()
+    assert (await again.stored(script)).step == 12.5
     await again.close()
 
 

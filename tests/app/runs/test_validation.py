@@ -36,10 +36,6 @@ def test_a_run_has_the_name_that_it_is_given() -> None:
     assert plan_run(RunIn(method="gd", name="mine")).name == "mine"
 
 
-def test_a_run_without_a_name_is_called_after_its_method_and_learning_rate() -> None:
-    assert plan_run(RunIn(method="gd", params={"lr": 0.2})).name == "Gradient descent, lr 0.2"
-
-
 @pytest.mark.parametrize(
     ("body", "field", "words"),
     [
@@ -64,18 +60,40 @@ def test_a_run_that_cannot_be(body: dict[str, Any], field: tuple[str, ...], word
 def test_each_run_of_a_race_has_one_of_the_values() -> None:
     plans = plan_race(RaceIn(method="gd", params={"lr": 1, "epochs": 7}, vary={"lr": [0.1, 0.25]}))
     assert [(plan.params.lr, plan.params.epochs) for plan in plans] == [(0.1, 7), (0.25, 7)]
-    assert [(plan.name, plan.varied) for plan in plans] == [("lr 0.1", {"lr": 0.1}), ("lr 0.25", {"lr": 0.25})]
+    assert [(plan.default_name, plan.varied) for plan in plans] == [("lr 0.1", {"lr": 0.1}), ("lr 0.25", {"lr": 0.25})]
 
 
 def test_each_run_of_a_race_of_methods_has_one_of_them() -> None:
     plans = plan_race(RaceIn(vary={"method": ["gd", "sgd"]}, name="two"))
     assert [plan.method.name for plan in plans] == ["gd", "sgd"]
-    assert [plan.name for plan in plans] == ["two, Gradient descent", "two, Stochastic gradient descent"]
+    assert [plan.default_name for plan in plans] == ["two, Gradient descent", "two, Stochastic gradient descent"]
 
 
 def test_choices_are_raced_too() -> None:
     plans = plan_race(RaceIn(method="sgd", vary={"order": ["random", "sequential"]}))
-    assert [plan.name for plan in plans] == ["order random", "order sequential"]
+    assert [plan.default_name for plan in plans] == ["order random", "order sequential"]
+
+
+def test_each_method_of_a_race_has_those_of_the_parameters_that_it_knows() -> None:
+    params = {"lr": 0.1, "epochs": 60, "w0": -3, "w_step": 0.5, "order": "sequential"}
+    gd, sweep, sgd = plan_race(RaceIn(params=params, vary={"method": ["gd", "sweep", "sgd"]}))
+    assert (gd.params.lr, gd.params.epochs, gd.params.w0) == (0.1, 60, -3)
+    assert (sweep.params.w_step, sweep.total_steps) == (0.5, 9)
+    assert (sgd.params.lr, sgd.params.w0, sgd.params.order) == (0.1, -3, "sequential")
+
+
+def test_what_no_method_of_a_race_has_is_refused() -> None:
+    with pytest.raises(InvalidError, match="None of these methods has such a parameter; they have ") as refused:
+        plan_race(RaceIn(params={"lr": 0.1, "hidden": 3}, vary={"method": ["gd", "sgd"]}))
+    assert refused.value.place == ("body", "params", "hidden")
+
+
+def test_a_descent_is_planned_with_the_cost_that_it_is_measured_by() -> None:
+    gd, sgd = (plan_run(RunIn(method=method, params={"w0": -1})) for method in ("gd", "sgd"))
+    assert (gd.cost_scale, gd.first_loss) == (pytest.approx(42), None)
+    assert (sgd.cost_scale, sgd.first_loss) == (pytest.approx(42), pytest.approx(42))
+    sweep = plan_run(RunIn(method="sweep"))
+    assert (sweep.cost_scale, sweep.first_loss) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +103,8 @@ def test_choices_are_raced_too() -> None:
         ({"method": "minibatch", "vary": {"batch_size": [1, 4]}}, ("vary", "batch_size", 1)),
         ({"method": "gd", "vary": {"order": ["random", "sequential"]}}, ("vary", "order")),
         ({"method": "gd", "params": {"epochs": 0}, "vary": {"lr": [0.1, 0.2]}}, ("params", "epochs")),
-        ({"vary": {"method": ["sgd", "gd"]}, "params": {"order": "random"}}, ("vary", "method", 1)),
+        ({"vary": {"method": ["sgd", "gd"]}, "params": {"lr": 0}}, ("params", "lr")),
+        ({"vary": {"method": ["sgd", "gd"]}, "params": {"hidden": 2}}, ("params", "hidden")),
         ({"vary": {"method": ["gd", "external"]}}, ("vary", "method", 1)),
         ({"method": "gd", "vary": {"method": ["gd", "sgd"]}}, ("method",)),
         ({"vary": {"lr": [0.1, 0.2]}}, ("method",)),

@@ -22,8 +22,9 @@ from app.storage.batch import Batch
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom import publisher
-from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, Publisher, env_of
+from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, PAGE_SETTLES_S, Publisher, env_of
 from app.visdom.windows.layout import Window
+from app.visdom.windows.race import WINS
 from app.visdom.windows.single_run import windows_at
 from tests.harness.boards import PATIENCE
 from tests.harness.fake_visdom import FakeVisdom
@@ -60,8 +61,9 @@ class Stage:
         for listener in self.listeners:
             listener()
 
-    async def add(self, number: int = 1, points: int = 3) -> RunRecord:
-        run = RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0, started_at=1.0)
+    async def add(self, number: int = 1, points: int = 3, **record: Any) -> RunRecord:
+        method = "gd" if record else "external"
+        run = RunRecord(f"{number:032x}", f"run {number}", method, {}, "running", 0.0, started_at=1.0, **record)
         await self.store.add_run(run)
         await self.latest.load()
         await self.feed(run, 0, points)
@@ -122,6 +124,22 @@ async def test_only_windows_that_changed_are_sent(tmp_path: Path) -> None:
         await stage.change_nothing()
         await asyncio.sleep(0.15)
         assert stage.visdom.posts == []
+
+
+async def test_a_races_windows_are_closed_apart_from_all_that_is_sent(tmp_path: Path) -> None:
+    """Visdom's page would lose a window that is new at about the time at which another is closed."""
+    async with publishing(tmp_path) as stage:
+        await stage.add(1, group="race", varied={"method": "gd"})
+        await until(lambda: {("lossboard", win) for win in WINS} <= stage.visdom.windows.keys())
+        await stage.add(2)
+        await until(lambda: not {("lossboard", win) for win in WINS} & stage.visdom.windows.keys())
+        await stage.add(3, group="other", varied={"method": "gd"})
+        await until(lambda: {("lossboard", win) for win in WINS} <= stage.visdom.windows.keys())
+    taken = [(path, time) for (path, _), time in zip(stage.visdom.posts, stage.visdom.times, strict=True)]
+    closed = [time for path, time in taken if path == "/close"]
+    sent = [time for path, time in taken if path == "/events"]
+    assert len(closed) == len(WINS)
+    assert not [time for time in sent if closed[0] - PAGE_SETTLES_S < time < closed[-1] + PAGE_SETTLES_S]
 
 
 async def test_a_visdom_that_fails_gets_its_windows_later(tmp_path: Path) -> None:

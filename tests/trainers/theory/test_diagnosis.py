@@ -8,9 +8,9 @@ from trainers.problem import TEXTBOOK, make_data
 from trainers.theory.diagnosis import why
 
 
-def reason(name, status="running", step=None, data=TEXTBOOK, **params):
+def reason(name, status="running", step=None, data=TEXTBOOK, overflowed=True, **params):
     method = METHODS[name]
-    return why(method, method.params(**params), data, status, step)
+    return why(method, method.params(**params), data, status, step, overflowed=overflowed)
 
 
 def test_above_the_limit():
@@ -77,7 +77,7 @@ def test_the_updates_of_an_epoch(lr, words):
 def test_without_a_limit_only_what_was_seen():
     for name in ("sgd", "minibatch", "backprop"):
         assert reason(name, lr=0.5) is None
-        assert "went beyond 1e+150 at step 12" in reason(name, "diverged", 12, lr=0.5)
+        assert "went beyond 1e150 at step 12" in reason(name, "diverged", 12, lr=0.5)
     assert "steps land further away from lr 0.0406 on" in reason("backprop", "diverged", 3, lr=0.5)
     assert "before the first step was done" in reason("sgd", "diverged", None, lr=0.5)
 
@@ -85,6 +85,22 @@ def test_without_a_limit_only_what_was_seen():
 def test_numbers_too_large_for_a_stable_rate():
     huge = make_data([1e80, 2e80], [1e80, 2e80])
     assert "too large to be calculated with" in reason("gd", "diverged", 0, huge, lr=1e-161, w0=1e90)
+
+
+def test_what_ended_far_above_where_it_began_is_not_said_to_be_beyond_all_numbers():
+    assert "lands 1.8 times as far away" in reason("gd", "diverged", 99, overflowed=False, lr=0.3)
+    assert reason("sgd", "diverged", 99, overflowed=False, lr=0.5) == (
+        "With lr 0.5 the updates led away from the minimum. Theory has no limit to compare that with; a smaller lr "
+        "takes smaller steps."
+    )
+    assert reason("gd", "diverged", 99, overflowed=False, lr=0.01) == (
+        "lr 0.01 is stable here (the limit is 0.214): what drove w away came before, such as a larger learning rate."
+    )
+
+
+def test_a_rate_is_told_as_it_was_given():
+    assert reason("gd", lr=0.21999).startswith("lr 0.21999 is above 2/λ = 0.214: ")
+    assert reason("gd", lr=1e-5).startswith("lr 1e-5 is far below ")
 
 
 def test_a_sweep_has_no_learning_rate():

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
-from app.charts.colours import PALETTE, SCALE, others, shade, shades
+from app.charts.colours import CATEGORIES, PALETTE, SCALE, hex_of, others, race_colours, shade, shades
 from app.charts.run_chart import RunChart
 from app.schemas.view import Axes, View
+from app.storage.batch import Batch
 from app.visdom.windows.layout import Window
 from app.visdom.windows.race import race_windows
+from app.visdom.windows.race_costs import curve_of
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
 from tests.app.visdom.windows.test_shared import by_name, drawn
+from trainers import METHODS
 
 
 def light(colour: str) -> float:
@@ -38,8 +41,50 @@ def test_the_scale_goes_from_light_to_dark_and_is_readable_on_both_grounds() -> 
 
 def test_places_in_the_scale_follow_the_values() -> None:
     assert shades([0.1, 0.001, 1, 0.01]) == pytest.approx([2 / 3, 0, 1, 1 / 3])
-    assert shades(["sgd", "gd", "torch"]) == [0, 0.5, 1]
     assert shades([2]) == [0]
+
+
+def test_only_numbers_have_places_in_the_scale() -> None:
+    assert race_colours([0.1, 0.3]) == [{"shade": 0.0}, {"shade": 1.0}]
+    places = [one["colour"] for one in race_colours(["sgd", "gd", "torch"])]
+    assert [hex_of(racer(1, 1.0, {}, colour=place).run) for place in places] == list(CATEGORIES[:3])
+    assert len(race_colours(["random", "sequential"] * 5)) == 10
+
+
+def seen_with(weakness: str, colour: str) -> np.ndarray:
+    """A colour in CIELAB as eyes with this weakness see it: Machado, Oliveira and Fernandes (2009), severity 1."""
+    parts = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(WEAKNESSES[weakness] @ linear, 0, 1)
+    encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    return lab("#" + "".join(f"{round(255 * part):02x}" for part in encoded))
+
+
+WEAKNESSES = {
+    "none": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+
+
+@pytest.mark.parametrize("weakness", WEAKNESSES)
+def test_categories_are_told_apart_by_every_eye(weakness: str) -> None:
+    assert len(CATEGORIES) >= len(METHODS)
+    seen = [seen_with(weakness, colour) for colour in CATEGORIES]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 20
+
+
+@pytest.mark.parametrize("colour", CATEGORIES)
+def test_categories_are_readable_on_both_grounds(colour: str) -> None:
+    assert 1.05 / (light(colour) + 0.05) >= 3
+    assert (light(colour) + 0.05) / (light("#181c23") + 0.05) >= 3
 
 
 def lab(colour: str) -> np.ndarray:
@@ -59,19 +104,26 @@ def test_what_stands_beside_a_colour_is_unlike_it(colour: str) -> None:
     assert {colour, *others(colour)} == {colour, *PALETTE}
 
 
-def racer(number: int, loss: float, varied: dict[str, Any], **record: Any) -> RunChart:
-    one = drawn(number, [1.0, 1.5], [4.0, loss], group="<i>race</i>", varied=varied, **record)
-    one.run.first_loss, one.run.last, one.run.shade = 4.0, {"loss": loss, "w": 1.5}, number / 10
+def racer(number: int, loss: float, varied: dict[str, Any], method: str = "gd", **record: Any) -> RunChart:
+    """A run on three pairs that began with a mean squared error of 4."""
+    known = {"samples": 3, "cost_scale": None if method == "sweep" else 4.0} | record
+    one = drawn(number, [1.0, 1.5], [4.0, loss], method, group="<i>race</i>", varied=varied, **known)
+    one.run.step, one.run.last, one.samples = 1, {"loss": loss, "w": 1.5}, 3
     return one
+
+
+def rates_window(*racing: RunChart) -> Window:
+    (window,) = race_windows(list(racing))
+    json.dumps([window.data, window.layout], allow_nan=False)
+    return window
 
 
 def test_losses_of_any_size_have_a_scale() -> None:
     for losses in ((5e-324, 1e-310), (0.0, 5e-324), (1e149, 5e-324), (1e-300, 1e-300)):
         racing = [racer(number, loss, {"lr": 0.1 * number}) for number, loss in enumerate(losses, 1)]
         for one in racing:
-            one.run.first_loss = 1e149
-        for window in race_windows(racing):
-            json.dumps([window.data, window.layout], allow_nan=False)
+            one.run.cost_scale = 1e149
+        rates_window(*racing)
 
 
 def test_learning_rates_are_plotted_with_what_diverged_at_the_top() -> None:
@@ -82,46 +134,135 @@ def test_learning_rates_are_plotted_with_what_diverged_at_the_top() -> None:
         racer(4, 1e30, {"lr": 0.25}),
     ]
     racing[0].lr_limit = 3 / 14
-    (window,) = race_windows(racing)
-    calm, lost, zero = window.data
+    window = rates_window(*racing)
+    calm, lost, zero, *keys = window.data
     assert (calm["x"], calm["y"]) == ([0.01], [1e-3])
     assert lost["x"] == [0.3, 0.25]
     assert lost["y"] == [1e-2, 1e-2]
-    assert (zero["x"], zero["y"], zero["hovertemplate"].count("loss 0")) == ([0.1], [1e-4], 1)
-    said = {label["text"]: label.get("y") for label in window.layout["annotations"]}
-    assert (said["▲ diverged"], said["▼ loss 0"]) == (-2, -4)
+    assert (zero["x"], zero["y"], zero["text"]) == ([0.1], [1e-4], ["run 2<br>error 0"])
     assert window.layout["shapes"][0]["x0"] == 3 / 14
-    json.dumps([window.data, window.layout], allow_nan=False)
     assert "<i>" not in json.dumps([window.data, window.layout])
+    # What the triangles mean stands in the legend: a label among the markers would cover some of them.
+    assert [key["name"] for key in keys] == ["diverged", "error 0"]
+    assert [trace["showlegend"] for trace in (calm, lost, zero)] == [False] * 3
+    assert [label["text"] for label in window.layout["annotations"]] == ["converges below 0.214"]
+
+
+def test_where_nothing_lies_at_an_edge_there_is_no_legend() -> None:
+    window = rates_window(racer(1, 1e-3, {"lr": 0.01}), racer(2, 1e-2, {"lr": 0.1}))
+    assert (window.layout["showlegend"], len(window.data)) == (False, 3)
+
+
+def test_the_learning_rates_are_the_numbers_of_their_axis() -> None:
+    rates = [0.01, 0.0234, 0.0548, 0.128, 0.3, 0.301]
+    axis = rates_window(*(racer(number, 1.0, {"lr": rate}) for number, rate in enumerate(rates, 1))).layout["xaxis2"]
+    assert axis["tickvals"] == [0.01, 0.0234, 0.0548, 0.128, 0.3]  # the last would touch the one before
+    assert axis["ticktext"] == ["0.01", "0.0234", "0.0548", "0.128", "0.3"]
+    same = rates_window(racer(1, 1.0, {"lr": 0.1}), racer(2, 1.0, {"lr": 0.1})).layout["xaxis2"]
+    assert same["tickvals"] == [0.1]
+
+
+def test_rates_of_a_sum_and_of_a_mean_are_compared_as_means() -> None:
+    total = racer(1, 3.0, {"lr": 0.1}, "torch")
+    calm = rates_window(total, racer(2, 1.0, {"lr": 0.2})).data[0]
+    assert calm["y"] == [1.0, 1.0]
+
+
+def cells(window: Window) -> dict[int, list[str]]:
+    """The row of each run in a ranking, without its name."""
+    rows = window.data[0]["content"].split("<tr>")[2:]
+    return {int(row.partition("run ")[2][0]): [cell.split("<")[0] for cell in row.split("<td>")[2:]] for row in rows}
 
 
 def test_other_races_are_a_table_best_first() -> None:
     racing = [racer(1, 1.0, {"order": "<b>random</b>"}), racer(2, 1e-3, {"order": "sequential"})]
     racing[0].run.name, racing[1].run.steps_to_1_percent = "<b>random</b>", 17
-    (window,) = race_windows(racing)
-    content = window.data[0]["content"]
+    racing[1].run.evaluations_to_1_percent = 51
+    table, _ = race_windows(racing)
+    content = table.data[0]["content"]
     assert content.index("run 2") < content.index("&lt;b&gt;random")
-    assert "<td>17</td><td>0.001</td>" in content
+    assert "<td>51</td><td>17</td><td>0.001</td>" in content
 
 
 def test_a_table_tells_of_a_search_its_best_and_of_what_left_the_scale_that_it_diverged() -> None:
     racing = [
-        racer(1, 18.67, {"method": "sweep"}, result={"best_loss": 0.25}),
+        racer(1, 18.67, {"method": "sweep"}, "sweep", result={"best_loss": 0.25}),
         racer(2, 1e30, {"method": "gd"}, status="finished"),
-        racer(3, math.inf, {"method": "sgd"}, status="diverged"),
-        RunChart(racer(4, 1.0, {"method": "torch"}).run),
+        racer(3, math.inf, {"method": "sgd"}, "sgd", status="diverged"),
+        racer(4, 1.0, {"method": "torch"}, "torch"),
     ]
-    racing[3].run.last = {}
-    (window,) = race_windows(racing)
-    rows = window.data[0]["content"].split("<tr>")[2:]
-    said = {int(row.partition("run ")[2][0]): row.split("<td>")[-1].split("<")[0] for row in rows}
+    racing[3].run.last, racing[3].samples = {}, 0  # its data cannot be read
+    said = {number: row[-1] for number, row in cells(race_windows(racing)[0]).items()}
     assert said == {1: "0.25", 2: "diverged", 3: "diverged", 4: "–"}
+
+
+# --- error against work -----------------------------------------------------------------------------------------------
+
+
+def costs_window(*racing: RunChart) -> Window:
+    window = race_windows(list(racing))[1]
+    json.dumps([window.data, window.layout], allow_nan=False)
+    return window
+
+
+def test_methods_are_drawn_by_the_work_that_they_have_done() -> None:
+    gd = racer(1, 1.0, {"method": "gd"}, result={"final_mse": 0.5})
+    sgd = racer(2, 9.0, {"method": "sgd"}, "sgd")
+    sgd.append(Batch(2, ("mse",), np.array([[0, 3.0], [1, 2.0]])))
+    sweep = racer(3, 5.0, {"method": "sweep"}, "sweep")
+    total = racer(4, 3.0, {"method": "torch"}, "torch")
+    window = costs_window(gd, sgd, sweep, total)
+    drawn_at = {trace["name"]: (trace["x"], trace["y"]) for trace in window.data}
+    assert drawn_at == {
+        "run 1 #1": ([3, 6], [1, 0.5]),  # after an update, and where it ended
+        "run 2 #2": ([1, 2], [3, 2]),  # over all data, not of single samples
+        "run 3 #3": ([3, 6], [4, 4]),  # the best so far
+        "run 4 #4": ([3], [1]),  # a mean, not a sum
+    }
+    assert window.layout["xaxis2"]["type"] == window.layout["yaxis2"]["type"] == "log"
+    assert "gradient evaluations" in window.layout["xaxis2"]["title"]["text"]
+
+
+def test_what_explodes_leaves_the_scale_at_a_label() -> None:
+    lost = racer(1, 1e30, {"method": "gd"}, result={"final_mse": 1e40})
+    sgd = racer(2, 9.0, {"method": "sgd"}, "sgd")
+    sgd.append(Batch(2, ("mse",), np.array([[0, 8.0], [1, 7.0]])))
+    window = costs_window(lost, sgd)
+    assert window.layout["yaxis2"]["autorangeoptions"]["clipmax"] == 1e31
+    lost = racer(1, 30.0, {"method": "gd"}, result={"final_mse": 1e40})
+    window = costs_window(lost, sgd)
+    assert window.layout["yaxis2"]["autorangeoptions"] == {"clipmin": pytest.approx(7 / 1.15), "clipmax": 300}
+    (label,) = window.layout["annotations"]
+    assert label["text"] == "run 1 leaves here: 6"
+    assert (label["x"], label["y"], label["yref"]) == (math.log10(6), 1, "y2 domain")  # above all curves
+    assert (label["bordercolor"], label["xanchor"]) == (window.data[0]["line"]["color"], "right")
+
+
+def test_an_error_of_zero_lies_at_the_lower_edge() -> None:
+    best = racer(1, 0.0, {"method": "sweep"}, "sweep")
+    window = costs_window(best, racer(2, 1.0, {"method": "gd"}))
+    assert (window.data[0]["y"], window.data[0]["text"]) == ([4, 0.1], ["4", "0"])
+    assert "0 lies at the lower edge" in window.layout["annotations"][0]["text"]
+
+
+def test_before_its_first_step_a_race_has_nothing_to_draw() -> None:
+    empty = [RunChart(racer(number, 1.0, {"method": name}).run) for number, name in enumerate(("gd", "sgd"), 1)]
+    assert "first step" in costs_window(*empty).layout["annotations"][0]["text"]
+    damaged = racer(1, 1.0, {"method": "gd"})
+    damaged.run.params = {"lr": "?"}
+    assert not len(curve_of(damaged, 100).errors)
 
 
 def test_no_race_no_window() -> None:
     racing = [racer(1, 1.0, {"lr": 0.1}), racer(2, 1e-3, {"lr": 0.2})]
-    assert race_windows([]) == race_windows(racing[:1]) == []
+    assert race_windows([]) == []
     assert race_windows([*racing, drawn(3, [1.0], [1.0])]) == []
+
+
+def test_a_race_has_its_windows_from_its_first_run_on() -> None:
+    """Those of the race before it are replaced, and not closed and opened again."""
+    assert len(race_windows([racer(1, 1.0, {"lr": 0.1})])) == 1
+    assert len(race_windows([racer(1, 1.0, {"method": "gd"})])) == 2
     assert race_windows([racer(1, 1.0, {"lr": 0.1}), RunChart(racer(2, 1, {"lr": 1}).run)])  # one without a point
 
 

@@ -14,7 +14,7 @@ from app.charts.run_chart import RunChart, parabola_of
 from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
-from app.visdom.windows.layout import MAX_POINTS, Window
+from app.visdom.windows.layout import MAX_POINTS, Window, trace_name
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
 
@@ -66,6 +66,24 @@ def test_a_sweep_is_drawn_on_the_cost_curve_only() -> None:
     windows = by_name(shared_windows([drawn(1, [0.0, 0.1], [18.0, 16.0], method="sweep")], View()))
     assert "annotations" in windows["loss"].layout
     assert any(trace.get("mode") == "markers" for trace in windows["cost"].data)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Gradient descent, lr 0.3 → 1000", "Gradient descent, lr 0.3 → 1000 #1"),
+        (
+            "Stochastic gradient descent, lr 0.5, order sequential",
+            "Stochastic gradient d…, lr 0.5, order sequential #1",
+        ),
+        ("Mini-batch gradient descent, " + "x" * 90, "Mini-batch …, " + "x" * 33 + "… #1"),
+        ("one word " * 9, "one word " * 5 + "on… #1"),
+    ],
+)
+def test_a_name_that_is_too_long_keeps_what_makes_it_differ(name: str, shown: str) -> None:
+    one = drawn(1, [1.0], [1.0])
+    one.run.name = name
+    assert trace_name(one) == shown
 
 
 def test_runs_on_other_data_are_not_drawn_on_this_parabola() -> None:
