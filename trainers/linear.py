@@ -140,7 +140,6 @@ TORCH = Method(
     metrics=lambda _p: ("w", "loss", "grad", "b", "grad_b"),
     initial=_initial,
     updates_per_epoch=lambda _p, _n: 1,
-    mean_per_loss=lambda p, n: 1 / n if p.reduction == "sum" else 1.0,
     update_line="optimizer.step()",
     listing=(linear_model, choose_device),
     loss_scale=lambda p, n: float(n) if p.reduction == "sum" else 1.0,

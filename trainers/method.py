@@ -79,9 +79,6 @@ class Method[P: Params]:
     samples_per_update: Callable[[P, int], int] = lambda _p, n: n
     """How many of n samples an update, or a candidate of a search, looks at; the last update of an epoch may look at
     fewer."""
-    mean_per_loss: Callable[[P, int], float] = lambda _p, _n: 1.0
-    """What the loss is to be multiplied with to be the mean squared error over all n samples. It has no meaning for
-    methods with an "mse"."""
     samples_used: Callable[[P, int, int], np.ndarray | None] | None = None
     """The numbers, from 0, of the samples out of n that a step uses, given params, n and step; None where
     they would take too long to draw again. None for a method whose every step uses all samples."""
@@ -113,6 +110,11 @@ class Method[P: Params]:
         """How many points a run on n samples will have."""
         epochs = params.epochs if isinstance(params, LearningParams) else 1
         return epochs * self.updates_per_epoch(params, n)
+
+    def mean_per_loss(self, params: P, n: int) -> float:
+        """What a loss is to be multiplied with to be the mean squared error over all n samples: 1 of a search, whose
+        loss it is. It has no meaning for methods with an "mse"."""
+        return 1 / self.loss_scale(params, n) if self.loss_scale else 1.0
 
     def evaluations(self, params: P, n: int, done: FloatArray) -> FloatArray:
         """How often the gradient of one sample (of a search: its cost) was worked out, after so many updates (or

@@ -83,9 +83,10 @@ def curve_of(chart: RunChart, at_most: int) -> CostCurve:
         done, errors = done + 1, np.minimum.accumulate(errors)
     elif metric == "loss":
         errors = errors * method.mean_per_loss(params, chart.samples)
-        last = chart.run.result.get("final_mse")
-        if isinstance(last, float) and math.isfinite(last) and chart.run.step is not None and not chart.detail:
-            done, errors = np.append(done, chart.run.step + 1.0), np.append(errors, last)
+        last, ended = chart.run.result.get("final_mse"), (chart.run.step or 0) + 1.0
+        is_told = len(done) and done[-1] == ended  # by the chart, which has the data
+        if isinstance(last, float) and math.isfinite(last) and not is_told and not chart.detail:
+            done, errors = np.append(done, ended), np.append(errors, last)
     evaluations = method.evaluations(params, chart.samples, done)
     return CostCurve(chart, evaluations[evaluations > 0], errors[evaluations > 0])
 

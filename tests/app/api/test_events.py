@@ -32,10 +32,10 @@ class Unreadable:
 async def test_a_run_that_cannot_be_read_now_is_told_of_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "INTERVAL_S", 0)
     streams = EventStreams()
-    services: Any = SimpleNamespace(streams=streams, runs=Unreadable(3))
+    services: Any = SimpleNamespace(streams=streams, runs=Unreadable(3), publisher=SimpleNamespace(state=None))
     services.visdom_state = services.view_state = SimpleNamespace(model_dump_json=lambda: "{}", get=lambda: View)
     told = api.events(services)
-    assert [(await anext(told)).event for _ in range(2)] == ["visdom", "board"]
+    assert [(await anext(told)).event for _ in range(3)] == ["visdom", "board", "state"]
     streams.run_changed("1" * 32)
     event = await anext(told)
     assert (event.event, json.loads(event.raw_data)[0]["id"]) == ("runs", "1" * 32)

@@ -104,11 +104,13 @@ def test_what_stands_beside_a_colour_is_unlike_it(colour: str) -> None:
     assert {colour, *others(colour)} == {colour, *PALETTE}
 
 
-def racer(number: int, loss: float, varied: dict[str, Any], method: str = "gd", **record: Any) -> RunChart:
-    """A run on three pairs that began with a mean squared error of 4."""
+def racer(
+    number: int, loss: float, varied: dict[str, Any], method: str = "gd", *, w: float = 1.5, **record: Any
+) -> RunChart:
+    """A run on three pairs that began with a mean squared error of 4, and whose last update led to `w`."""
     known = {"samples": 3, "cost_scale": None if method == "sweep" else 4.0} | record
-    one = drawn(number, [1.0, 1.5], [4.0, loss], method, group="<i>race</i>", varied=varied, **known)
-    one.run.step, one.run.last, one.samples = 1, {"loss": loss, "w": 1.5}, 3
+    one = drawn(number, [1.0, w], [4.0, loss], method, group="<i>race</i>", varied=varied, **known)
+    one.run.step, one.run.last, one.samples = 1, {"loss": loss, "w": w}, 3
     return one
 
 
@@ -206,30 +208,30 @@ def costs_window(*racing: RunChart) -> Window:
 
 
 def test_methods_are_drawn_by_the_work_that_they_have_done() -> None:
-    gd = racer(1, 1.0, {"method": "gd"}, result={"final_mse": 0.5})
+    gd = racer(1, 1.0, {"method": "gd"}, result={"final_mse": 7 / 6})
     sgd = racer(2, 9.0, {"method": "sgd"}, "sgd")
     sgd.append(Batch(2, ("mse",), np.array([[0, 3.0], [1, 2.0]])))
     sweep = racer(3, 5.0, {"method": "sweep"}, "sweep")
-    total = racer(4, 3.0, {"method": "torch"}, "torch")
+    total = racer(4, 3.0, {"method": "torch"}, "torch", result={"final_mse": 0.5})
     window = costs_window(gd, sgd, sweep, total)
     drawn_at = {trace["name"]: (trace["x"], trace["y"]) for trace in window.data}
     assert drawn_at == {
-        "run 1 #1": ([3, 6], [1, 0.5]),  # after an update, and where it ended
+        "run 1 #1": ([3, 6], [1, pytest.approx(7 / 6)]),  # after an update, and where it ended
         "run 2 #2": ([1, 2], [3, 2]),  # over all data, not of single samples
         "run 3 #3": ([3, 6], [4, 4]),  # the best so far
-        "run 4 #4": ([3], [1]),  # a mean, not a sum
+        "run 4 #4": ([3, 6], [1, 0.5]),  # means, not sums
     }
     assert window.layout["xaxis2"]["type"] == window.layout["yaxis2"]["type"] == "log"
     assert "gradient evaluations" in window.layout["xaxis2"]["title"]["text"]
 
 
 def test_what_explodes_leaves_the_scale_at_a_label() -> None:
-    lost = racer(1, 1e30, {"method": "gd"}, result={"final_mse": 1e40})
+    lost = racer(1, 1e30, {"method": "gd"}, w=1e20, result={"final_mse": 4.7e40})
     sgd = racer(2, 9.0, {"method": "sgd"}, "sgd")
     sgd.append(Batch(2, ("mse",), np.array([[0, 8.0], [1, 7.0]])))
     window = costs_window(lost, sgd)
     assert window.layout["yaxis2"]["autorangeoptions"]["clipmax"] == 1e31
-    lost = racer(1, 30.0, {"method": "gd"}, result={"final_mse": 1e40})
+    lost = racer(1, 30.0, {"method": "gd"}, w=1e20, result={"final_mse": 4.7e40})
     window = costs_window(lost, sgd)
     assert window.layout["yaxis2"]["autorangeoptions"] == {"clipmin": pytest.approx(7 / 1.15), "clipmax": 300}
     (label,) = window.layout["annotations"]
