@@ -38,13 +38,14 @@ class Changes:
     removed: set[str] = field(default_factory=set)
     visdom: bool = False
     view: bool = False
+    viewers: bool = False
 
 
 class EventStream:
     """One open event stream: changes are gathered until it asks for them."""
 
     def __init__(self) -> None:
-        self._changes = Changes(visdom=True, view=True)
+        self._changes = Changes(visdom=True, view=True, viewers=True)
         self._waiting = asyncio.Event()
         self._waiting.set()
         self._closed = False
@@ -69,6 +70,7 @@ class EventStream:
         self._changes.runs -= self._changes.removed
         self._changes.visdom |= new.visdom
         self._changes.view |= new.view
+        self._changes.viewers |= new.viewers
         self._waiting.set()
 
     def close(self) -> None:
@@ -91,10 +93,17 @@ class EventStreams:
         if self._closed:
             stream.close()
         self._streams.add(stream)
+        self._add(Changes(viewers=True))
         try:
             yield stream
         finally:
             self._streams.discard(stream)
+            self._add(Changes(viewers=True))
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._streams)
 
     def run_changed(self, run_id: str) -> None:
         """A run is new, or has new points or another state."""

@@ -113,7 +113,7 @@ function sentence(text) {
  *
  * @param {{
  *   opened: () => void, lost: () => void, runs: (runs: Run[]) => void, removed: (removed: { ids: string[] }) => void,
- *   visdom: (visdom: Visdom) => void, board: (view: View) => void,
+ *   visdom: (visdom: Visdom) => void, board: (view: View) => void, viewers: (viewers: { count: number }) => void,
  * }} handlers one for each kind of event, and for the stream itself
  */
 export function follow(handlers) {
@@ -128,7 +128,7 @@ export function follow(handlers) {
     handlers.lost();
     setTimeout(follow, RECONNECT_MS, handlers);
   });
-  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board"])) {
+  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board", "viewers"])) {
     stream.addEventListener(kind, ({ data }) => handlers[kind](JSON.parse(data)));
   }
 }

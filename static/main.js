@@ -2,6 +2,7 @@
 
 /** @import { State } from "./types.d.ts" */
 
+import { renderStartOffer } from "./actions.js";
 import { api, follow } from "./api.js";
 import { find } from "./dom.js";
 import { renderMethods } from "./form.js";
@@ -29,6 +30,7 @@ subscribe(
   renderConnection,
   renderMethods,
   renderMethodChoices,
+  renderStartOffer,
   renderRunList,
   renderRanking,
   renderViewControls,
@@ -53,4 +55,5 @@ follow({
   removed: ({ ids }) => receiveRemoved(ids),
   visdom: (visdom) => update({ visdom }),
   board: receiveView,
+  viewers: ({ count }) => update({ viewers: count }),
 });
