@@ -39,13 +39,14 @@ class Changes:
     visdom: bool = False
     view: bool = False
     state: bool = False
+    viewers: bool = False
 
 
 class EventStream:
     """One open event stream: changes are gathered until it asks for them."""
 
     def __init__(self) -> None:
-        self._changes = Changes(visdom=True, view=True, state=True)
+        self._changes = Changes(visdom=True, view=True, viewers=True, state=True)
         self._waiting = asyncio.Event()
         self._waiting.set()
         self._state_told = asyncio.Event()
@@ -83,6 +84,7 @@ class EventStream:
         self._changes.visdom |= new.visdom
         self._changes.view |= new.view
         self._changes.state |= new.state
+        self._changes.viewers |= new.viewers
         self._waiting.set()
         if new.state:
             self._state_told.set()
@@ -108,10 +110,17 @@ class EventStreams:
         if self._closed:
             stream.close()
         self._streams.add(stream)
+        self._add(Changes(viewers=True))
         try:
             yield stream
         finally:
             self._streams.discard(stream)
+            self._add(Changes(viewers=True))
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._streams)
 
     def run_changed(self, run_id: str) -> None:
         """A run is new, or has new points or another state."""

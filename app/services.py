@@ -21,6 +21,7 @@ from app.runs.journals import JournalCollector
 from app.runs.scheduler import Limits, Scheduler
 from app.runs.service import RunService
 from app.schemas.responses import VisdomState
+from app.schemas.view import SharedView
 from app.settings import Settings
 from app.storage.database import (
     DATABASE_FILE,
@@ -59,6 +60,7 @@ class Services:
     control: RunControl
     ingest: Ingest
     view_state: ViewState
+    latest: LatestRuns
     visdom: AnyVisdom
     publisher: Publisher
 
@@ -69,6 +71,11 @@ class Services:
     def visdom_state(self) -> VisdomState:
         """Visdom as the page is told of it."""
         return VisdomState(state=self.visdom.state, url=self.windows_url(SHARED_ENV), error=self.visdom.error)
+
+    @property
+    def shared_view(self) -> SharedView:
+        """The view as clients are told of it."""
+        return SharedView(**self.view_state.get().model_dump(), shown=self.latest.shown)
 
     def windows_url(self, env: str) -> str:
         """Where a browser finds an env: under our own address, or at a Visdom that cannot be shown there."""
@@ -116,17 +123,18 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     runs = RunService(store, active, scheduler, latest)
     ingest = Ingest(store, active)
     control = RunControl(store, active, scheduler)
-    services = Services(settings, store, streams, runs, control, ingest, view_state, visdom, publisher)
+    services = Services(settings, store, streams, runs, control, ingest, view_state, latest, visdom, publisher)
 
     store.subscribe(_telling(streams))
-    view_state.subscribe(lambda _, after: latest.show_range(after.detail))
+    view_state.subscribe(lambda _, after: latest.show(after))
     view_state.subscribe(lambda *_: streams.view_changed())
+    latest.subscribe(streams.view_changed)
     visdom.on_change(lambda state: publisher.visdom_is_new() if state == "up" else None)
     visdom.on_change(lambda _: streams.visdom_changed())
 
     async def load() -> None:
         await view_state.load()
-        latest.show_range(view_state.get().detail)
+        latest.show(view_state.get())
         await runs.recover()
         await latest.load()
 

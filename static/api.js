@@ -113,7 +113,7 @@ function sentence(text) {
  *
  * @param {{
  *   opened: () => void, lost: () => void, runs: (runs: Run[]) => void, removed: (removed: { ids: string[] }) => void,
- *   visdom: (visdom: Visdom) => void, board: (view: View) => void,
+ *   visdom: (visdom: Visdom) => void, board: (view: View) => void, viewers: (viewers: { count: number }) => void,
  *   state: (state: RunState | null) => void,
  * }} handlers one for each kind of event, and for the stream itself
  */
@@ -129,7 +129,7 @@ export function follow(handlers) {
     handlers.lost();
     setTimeout(follow, RECONNECT_MS, handlers);
   });
-  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board", "state"])) {
+  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board", "viewers", "state"])) {
     stream.addEventListener(kind, ({ data }) => handlers[kind](JSON.parse(data)));
   }
 }

@@ -2,6 +2,7 @@
 
 /** @import { State } from "./types.d.ts" */
 
+import { renderStartOffer } from "./actions.js";
 import { api, follow } from "./api.js";
 import { find } from "./dom.js";
 import { renderMethods } from "./form.js";
@@ -29,6 +30,7 @@ subscribe(
   renderConnection,
   renderMethods,
   renderMethodChoices,
+  renderStartOffer,
   renderRunList,
   renderRanking,
   renderViewControls,
@@ -54,4 +56,5 @@ follow({
   visdom: (visdom) => update({ visdom }),
   board: receiveView,
   state: (runState) => update({ runState }),
+  viewers: ({ count }) => update({ viewers: count }),
 });

@@ -6,6 +6,7 @@ import { find } from "./dom.js";
 import { RunRow } from "./run_row.js";
 import { loadOlderRuns } from "./runs.js";
 import { methodOf, newestFirst } from "./state.js";
+import { isShown, isShownAlone } from "./view.js";
 
 const list = find("#runs", HTMLElement);
 const count = find("#runs-count", HTMLElement);
@@ -30,6 +31,7 @@ export function renderRunList(state) {
     const row = rows.get(run.id) ?? addRow(run);
     row.render(run, methodOf(state, run)?.live ?? numericParams(run));
     row.renderPlace(runs[at - 1]?.group, runs[at + 1]?.group, run.id === state.selected?.id);
+    row.renderShown(isShown(state, run), isShownAlone(state, run));
     if (list.children[at] !== row.element) {
       list.insertBefore(row.element, list.children[at] ?? null);
     }

@@ -10,7 +10,7 @@ import { explanationOf, figure, flawsOf, nameOf, predictionOf, statusOf, UNDER_W
 import { attempt, showMessage } from "./messages.js";
 import { RunControl } from "./run_control.js";
 import { scrollToSelectedRun } from "./selected_run.js";
-import { selectRun } from "./view.js";
+import { hideNone, selectRun, showAlone, showInShared } from "./view.js";
 
 const DELETE_CONFIRM_MS = 4000; // in which a second click on Delete deletes
 const MAX_SAMPLES_IN_FORM = 1000; // of data that is put into text fields
@@ -33,6 +33,12 @@ export class RunRow {
     this.toggler.addEventListener("click", () => this.toggle());
     this.control = new RunControl(run);
     this.more.before(this.control.element);
+    this.eye = this.part("eye");
+    this.only = this.part("only");
+    this.eye.addEventListener("click", () => showInShared(run.id, this.eye.getAttribute("aria-pressed") !== "true"));
+    this.only.addEventListener("click", () => {
+      return this.only.getAttribute("aria-pressed") === "true" ? hideNone() : showAlone(run.id);
+    });
     this.part("look").addEventListener("click", () => select(run));
     this.part("reuse").addEventListener("click", () => reuse(run));
     this.part("reuse").hidden = run.method === "external";
@@ -79,6 +85,8 @@ export class RunRow {
     this.part("name").textContent = this.part("name").title = run.name;
     this.part("number").textContent = `#${run.number}`;
     this.part("status").textContent = statusOf(run);
+    this.eye.setAttribute("aria-label", `Show ${name} in the shared windows`);
+    this.only.setAttribute("aria-label", `Only ${name} in the shared windows`);
     this.part("look").setAttribute("aria-label", `Look closer at ${name}`);
     this.part("reuse").setAttribute("aria-label", `Use the settings of ${name}`);
     this.remover.setAttribute("aria-label", `${this.remover.textContent} ${name}`); // which may be asking back
@@ -101,6 +109,20 @@ export class RunRow {
     this.element.classList.toggle("first", isFirst);
     this.element.classList.toggle("selected", isSelected);
     this.part("group").textContent = isFirst ? group : "";
+  }
+
+  /**
+   * Show whether the shared windows show the run, and whether they show no other.
+   *
+   * @param {boolean} isShown
+   * @param {boolean} isAlone
+   */
+  renderShown(isShown, isAlone) {
+    this.element.classList.toggle("shown", isShown);
+    this.eye.setAttribute("aria-pressed", String(isShown));
+    this.eye.title = isShown ? "In the shared windows: hide it there" : "Not in the shared windows: show it there";
+    this.only.setAttribute("aria-pressed", String(isAlone));
+    this.only.title = isAlone ? "The others are hidden: show them again" : "Hide all others in the shared windows";
   }
 
   renderProgress() {

@@ -11,6 +11,7 @@ export const state = {
   runs: new Map(),
   total: 0,
   view: null,
+  viewers: 0,
   selected: null,
   runState: null,
 };

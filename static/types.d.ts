@@ -80,6 +80,12 @@ export interface View {
   /** The step of the selected run that is shown; null: its last. */
   at: number | null;
   sample: number;
+  /** The ids of runs that the shared windows do not show. */
+  hidden: string[];
+  /** The ids of runs that they show besides the latest. */
+  added: string[];
+  /** The ids of the runs that they show, oldest first: what the board makes of the two above. */
+  shown: string[];
 }
 
 /** A run at the position that its windows show. */
@@ -187,6 +193,8 @@ export interface State {
   total: number;
   /** The shared view; null before the board has told of it. */
   view: View | null;
+  /** How many pages are open on the board; 0 before it has told. */
+  viewers: number;
   /** The run that `view.run` names, which may be too old to be among `runs`. */
   selected: Run | null;
   /** The state of the selected run that the windows show, as told last; it may be that of the run selected before. */

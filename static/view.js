@@ -1,12 +1,13 @@
 // The shared view: what this page changes is shown at once and sent to the board; what others change comes as events.
 
-/** @import { Run, View } from "./types.d.ts" */
+/** @import { Run, State, View } from "./types.d.ts" */
 
 import { api } from "./api.js";
 import { attempt } from "./messages.js";
 import { state, update } from "./state.js";
 import { throttled } from "./timing.js";
 
+const MAX_HIDDEN = 1000; // runs, of which the board takes no more
 const STEP_INTERVAL_MS = 100; // between two steps that a dragged slider sends
 
 let pending = 0; // changes that this page has sent and that are not answered yet
@@ -36,15 +37,16 @@ export function receiveView(view) {
  * Change the view for everyone. The response is the whole view; if others may have changed it since, it is fetched
  * again.
  *
- * @param {Partial<Omit<View, "axes">> & { axes?: Partial<View["axes"]> }} change
+ * @param {Partial<Omit<View, "axes" | "shown">> & { axes?: Partial<View["axes"]> }} change
+ * @param {string[]} [shown] the runs that will then be shown, as far as this page can know
  */
-export function changeView(change) {
+export function changeView(change, shown = state.view?.shown) {
   return attempt(async () => {
     pending += 1;
     turn += 1;
     if (state.view && !("run" in change)) { // of another run the board chooses step and sample anew
       const axes = /** @type {View["axes"]} */ ({ ...state.view.axes, ...change.axes });
-      update({ view: { ...state.view, ...change, axes } });
+      update({ view: { ...state.view, ...change, axes, shown: shown ?? [] } });
     }
     /** @type {View | null} */
     let view = null;
@@ -68,6 +70,70 @@ export async function selectRun(run) {
   if ((state.view?.run ?? null) !== run) {
     await changeView({ run });
   }
+}
+
+/**
+ * Whether the shared windows show a run; one that waits in the queue appears there when it starts.
+ *
+ * @param {State} state
+ * @param {Run} run
+ */
+export function isShown({ view }, { id, status }) {
+  return Boolean(view && (view.shown.includes(id) || (status === "queued" && !view.hidden.includes(id))));
+}
+
+/**
+ * Whether the shared windows show this run and no other one, as others are hidden.
+ *
+ * @param {State} state
+ * @param {Run} run
+ */
+export function isShownAlone({ view }, { id }) {
+  return Boolean(view?.hidden.length && view.shown.length === 1 && view.shown[0] === id);
+}
+
+/**
+ * Show a run in the shared windows, whatever its data are, or hide it.
+ *
+ * @param {string} run its id
+ * @param {boolean} isWanted
+ */
+export function showInShared(run, isWanted) {
+  const { hidden = [], added = [], shown = [] } = state.view ?? {};
+  const [others, shownOthers] = [without(hidden, run), without(shown, run)];
+  return isWanted
+    ? changeView({ hidden: others, added: [...without(added, run), run] }, [...shownOthers, run])
+    : changeView({ hidden: latest([...others, run]), added: without(added, run) }, shownOthers);
+}
+
+/**
+ * Show a run in the shared windows, and hide all others that they show.
+ *
+ * @param {string} run its id
+ */
+export function showAlone(run) {
+  const { hidden = [], added = [], shown = [] } = state.view ?? {};
+  const others = new Set([...hidden, ...shown]);
+  others.delete(run);
+  return changeView({ hidden: latest([...others]), added: [...without(added, run), run] }, [run]);
+}
+
+/** Hide no run any more. */
+export function hideNone() {
+  return changeView({ hidden: [] });
+}
+
+/**
+ * @param {string[]} runs
+ * @param {string} run
+ */
+function without(runs, run) {
+  return runs.filter((id) => id !== run);
+}
+
+/** @param {string[]} hidden those that were hidden last, as many as the board takes */
+function latest(hidden) {
+  return hidden.slice(-MAX_HIDDEN);
 }
 
 /**

@@ -8,7 +8,7 @@ import { numberIn } from "./numbers.js";
 import { FieldError, plain } from "./refusals.js";
 import { state } from "./state.js";
 import { changeView } from "./view.js";
-import { leaveZooms, zoomedRange } from "./visdom_frame.js";
+import { leaveZooms, zoomedRange } from "./zoom.js";
 
 const FARTHEST = Number.MAX_SAFE_INTEGER; // where a range ends of which only the other end is written
 

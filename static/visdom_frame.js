@@ -1,4 +1,4 @@
-// Visdom's windows in their frame: loading them, loading them again when they are lost, and a person's zoom in them.
+// Visdom's windows in their frame: loading them, and loading them again when they are lost.
 
 /** @import { State, Visdom } from "./types.d.ts" */
 
@@ -113,7 +113,7 @@ frame.addEventListener("load", () => {
 });
 
 /** The document in the frame; null before there is one, and where the browser denies access to it. */
-function pageInFrame() {
+export function pageInFrame() {
   try {
     const page = frame.contentDocument;
     return page && page.URL !== "about:blank" ? page : null;
@@ -136,44 +136,4 @@ function reveal() {
 /** @param {string} text */
 function showCurtain(text) {
   curtain.textContent = text;
-}
-
-// --- a person's zoom -------------------------------------------------------------------------------------------------
-
-/** The steps between which a person has zoomed in Loss or w, whose axis is of steps; null where there is no zoom. */
-export function zoomedRange() {
-  for (const plot of linePlots()) {
-    const layout = Object.values(plot._fullLayout);
-    const axis = layout.find((part) => part?._id?.startsWith?.("x") && part.range && !part.autorange);
-    if (axis) {
-      const stepAt = (/** @type {number} */ place) => (axis.type === "log" ? 10 ** place - 1 : place);
-      const [from, to] = axis.range.map(stepAt);
-      return { from_step: Math.ceil(from), to_step: Math.floor(to) };
-    }
-  }
-  return null;
-}
-
-/**
- * Let Plotly choose the axes of Loss and w again. It keeps a zoom over new points, and one of all steps while those of
- * the range, which have axes of their own, are shown.
- */
-export function leaveZooms() {
-  for (const plot of linePlots()) {
-    const [shown, kept] = [plot._fullLayout, plot.layout];
-    const axes = Object.keys(kept).filter((name) => /^[xy]axis\d*$/.test(name));
-    axes.filter((name) => !shown[name]).forEach((name) => delete kept[name]);
-    const free = axes.filter((name) => shown[name]).map((name) => [`${name}.autorange`, true]);
-    const inFrame = /** @type {any} */ (frame.contentWindow);
-    inFrame.Plotly.relayout(plot, Object.fromEntries(free));
-  }
-}
-
-/**
- * The plots of Loss and w, which have steps along them; `layout` and `_fullLayout` are Plotly's.
- *
- * @returns {any[]}
- */
-function linePlots() {
-  return [...(pageInFrame()?.querySelectorAll(".js-plotly-plot") ?? [])].slice(0, 2);
 }

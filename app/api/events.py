@@ -13,6 +13,7 @@ from app.api.deps import REFUSED_IN_JSON, ServicesDep
 from app.api.serializers import run_response, state_response
 from app.errors import UnavailableError
 from app.schemas.responses import Removed, Run
+from app.schemas.view import Viewers
 from app.services import Services
 
 router = APIRouter(tags=["events"], responses=REFUSED_IN_JSON)
@@ -24,8 +25,8 @@ _RUNS = TypeAdapter(list[Run])
 
 @router.get("/events", response_class=EventSourceResponse)
 async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
-    """Events ``runs`` (all that changed since the last one), ``removed``, ``visdom``, ``board`` and ``state``: that of
-    the selected run, told as soon as its windows show it.
+    """Events ``runs`` (all that changed since the last one), ``removed``, ``visdom``, ``board``, ``viewers`` and
+    ``state``: that of the selected run, told as soon as its windows show it.
 
     Nothing is replayed after a broken connection: fetch the runs again when the stream opens.
     """
@@ -41,7 +42,9 @@ async def events(services: ServicesDep) -> AsyncIterator[ServerSentEvent]:
             if changes.visdom:
                 yield _event("visdom", services.visdom_state.model_dump_json())
             if changes.view:
-                yield _event("board", services.view_state.get().model_dump_json())
+                yield _event("board", services.shared_view.model_dump_json())
+            if changes.viewers:
+                yield _event("viewers", Viewers(count=services.streams.count).model_dump_json())
             if changes.state:
                 yield _state(services)
             rested = asyncio.get_running_loop().time() + INTERVAL_S

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -115,10 +114,7 @@ async def finish_run(run_id: str, ending: Ending, services: ServicesDep) -> Run:
 async def delete_run(run_id: str, services: ServicesDep) -> None:
     """Stop a run, then forget its points and its windows."""
     await services.runs.delete(run_id)
-    view = services.view_state.get()
-    if view.run == run_id:
-        with suppress(UnavailableError):  # the run is gone all the same
-            await services.view_state.change(view.model_copy(update={"run": None, "at": None}))
+    await services.view_state.forget(run_id)
 
 
 def _data_json(x: Floats, y: Floats) -> str:

@@ -10,8 +10,9 @@ from contextlib import suppress
 from app.charts.cache import RETRY_S, ChartCache
 from app.charts.colours import PALETTE
 from app.errors import DamagedError, GoneError, UnavailableError
+from app.events import Subscribers
 from app.schemas.limits import MAX_RACE
-from app.schemas.view import StepRange
+from app.schemas.view import View
 from app.storage.records import RunDeleted, RunEvent, RunRecord, RunSaved
 from app.storage.store import Store
 
@@ -29,10 +30,15 @@ def as_stored() -> Newest:
 
 
 class LatestRuns:
-    """The charts of the latest ``size`` runs that have started, and the colours that keep them apart.
+    """The charts of the runs that the shared windows show, and the colours that keep them apart.
 
-    If the newest belongs to a race, all of that race is shown and nothing else: other races have the same colours. If
-    not, no run of a race is: a few left of one have nearly the same colour, and say nothing.
+    By default these are the latest ``size`` runs that have started on the same data as the newest; scripts, of whose
+    data nothing is known, go with scripts. If the newest belongs to a race, all of that race is shown and nothing else:
+    other races have the same colours. If not, no run of a race is: a few left of one have nearly the same colour, and
+    say nothing. The view adds runs to these, and hides some of them. Whoever has to know which are shown subscribes.
+
+    ``by_default``: the ids of the runs that are shown unless they are hidden, as chosen last; ``shown``: the ids of
+    those that are shown, oldest first.
     """
 
     def __init__(self, store: Store, size: int, newest: Callable[[], Newest] = as_stored) -> None:
@@ -42,16 +48,21 @@ class LatestRuns:
         self._store = store
         self._size = size
         self._newest = newest
-        self._step_range: StepRange | None = None
+        self._view = View()
         self._choosing = asyncio.Lock()
         self._outdated = asyncio.Event()  # other runs are to be shown, or another range of them
+        self.by_default: frozenset[str] = frozenset()
+        self.shown: list[str] = []
+        self._subscribers = Subscribers[()]()
+        self.subscribe = self._subscribers.subscribe
         self._colours = list(range(len(PALETTE)))  # places in the palette, the one given last at the end
         store.subscribe(self._follow)
 
-    def show_range(self, step_range: StepRange | None) -> None:
-        """Show only these steps of every run, soon; None for all."""
-        self._step_range = step_range
-        self._outdated.set()
+    def show(self, view: View) -> None:
+        """Show the runs, and the range of their steps, that a view asks for, soon."""
+        before, self._view = self._view, view
+        if (before.detail, before.hidden, before.added) != (view.detail, view.hidden, view.added):
+            self._outdated.set()
 
     async def keep_up(self) -> None:
         """Keep the charts those of the latest runs; runs for ever."""
@@ -62,28 +73,33 @@ class LatestRuns:
             except UnavailableError as error:
                 log.info("the latest runs cannot be read: %s", error)
                 await asyncio.sleep(RETRY_S)
-                self._outdated.set()
 
     async def load(self) -> None:
-        """Open the charts of the latest runs, as they are stored now, and drop all others."""
+        """Open the charts of the runs to show, as they are stored now, and drop all others. UnavailableError if they
+        cannot be read: ``keep_up`` tries again."""
         async with self._choosing:
             self._outdated.clear()
-            if self._step_range != self.charts.step_range:
-                await self.charts.show_range(self._step_range)
-            newest_of = self._newest()
-            latest = await self._store.latest_started(CANDIDATES)
-            started = [run for run in reversed(latest) if run.started_at or run.status != "paused"]  # not in the queue
-            chosen = self._choose(started)
-            for stored in chosen:
-                if stored.id in self.charts:
-                    continue
-                if stored.shade is None:
-                    self._give(stored.colour)
-                with suppress(GoneError, DamagedError):  # deleted in the meantime, or cannot be read, as its row says
-                    await self.charts.open(newest_of(stored))
-            for chart in self.charts.all():
-                if chart.run.id not in {run.id for run in chosen}:
-                    self.charts.drop(chart.run.id)
+            try:
+                await self._load()
+            except UnavailableError:
+                self._outdated.set()
+                raise
+
+    async def _load(self) -> None:
+        if self._view.detail != self.charts.step_range:
+            await self.charts.show_range(self._view.detail)
+        newest_of = self._newest()
+        chosen = await self._choose()
+        for stored in chosen:
+            if stored.id in self.charts:
+                continue
+            if stored.shade is None:
+                self._give(stored.colour)
+            with suppress(GoneError, DamagedError):  # deleted in the meantime, or cannot be read, as its row says
+                await self.charts.open(newest_of(stored))
+        for chart in self.charts.all():
+            if chart.run.id not in self.shown:
+                self.charts.drop(chart.run.id)
 
     def next_colour(self, *, queue: bool) -> int:
         """The place in the palette of a new run's colour: the one given longest ago, and while no ``queue`` of other
@@ -98,11 +114,29 @@ class LatestRuns:
             self._colours.remove(colour)
             self._colours.append(colour)
 
-    def _choose(self, started: list[RunRecord]) -> list[RunRecord]:
-        """Those of these runs, the newest last, that are to be shown."""
-        if started and started[-1].varied:
-            return [run for run in started if run.varied and run.group == started[-1].group]
-        return [run for run in started if not run.varied][-self._size :]
+    async def _choose(self) -> list[RunRecord]:
+        """The runs to show, the newest last; they are noted, and told to whoever subscribed."""
+        started = [run for run in reversed(await self._store.latest_started(CANDIDATES)) if _has_started(run)]
+        chosen = {run.id: run for run in self._default(started)}
+        self.by_default = frozenset(chosen)
+        for run_id in self._view.added:
+            run = await self._store.get_run(run_id)
+            if run and _has_started(run):
+                chosen[run.id] = run
+        runs = sorted((run for run in chosen.values() if run.id not in self._view.hidden), key=lambda run: run.number)
+        before, self.shown = self.shown, [run.id for run in runs]
+        if before != self.shown:
+            self._subscribers.notify()
+        return runs
+
+    def _default(self, started: list[RunRecord]) -> list[RunRecord]:
+        """Those of these runs, the newest last, that belong together and are shown unless they are hidden."""
+        if not started:
+            return []
+        newest = started[-1]
+        if newest.varied:
+            return [run for run in started if run.varied and run.group == newest.group]
+        return [run for run in started if not run.varied and run.data_hash == newest.data_hash][-self._size :]
 
     def _follow(self, event: RunEvent) -> None:
         match event:
@@ -111,3 +145,8 @@ class LatestRuns:
                     self._outdated.set()
             case RunDeleted():
                 self._outdated.set()
+
+
+def _has_started(run: RunRecord) -> bool:
+    """Whether a run has left the queue, in which it may be held, too."""
+    return run.status != "queued" and (run.started_at is not None or run.status != "paused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,6 +35,9 @@ class ViewState:
             log.warning("the stored view cannot be used; it has its defaults again")
             stored = {}
         self._view = self._stored = _valid(stored)
+        named = {self._view.run, *self._view.hidden, *self._view.added} - {None}
+        for run_id in [run_id for run_id in named if run_id and not await self._store.get_run(run_id)]:
+            self._view = self._stored = _without(self._view, run_id)  # it was deleted and the view not stored any more
 
     def get(self) -> View:
         """The view as it is now."""
@@ -52,6 +56,27 @@ class ViewState:
                 self._subscribers.notify(view, self._stored)
             raise
         self._stored = view
+
+    async def forget(self, run_id: str) -> None:
+        """A run was deleted: name it no more, and show all runs if it was the selected one. That holds even where it
+        cannot be stored: the run is gone all the same."""
+        before, self._view = self._view, _without(self._view, run_id)
+        self._stored = _without(self._stored, run_id)
+        if self._view != before:
+            self._subscribers.notify(before, self._view)
+            with suppress(UnavailableError):
+                await self._store.put_setting(SETTING, self._view.model_dump())
+
+
+def _without(view: View, run_id: str) -> View:
+    """The same view, without a run."""
+    parts: dict[str, Any] = {
+        "hidden": [hidden for hidden in view.hidden if hidden != run_id],
+        "added": [added for added in view.added if added != run_id],
+    }
+    if view.run == run_id:
+        parts |= {"run": None, "at": None}
+    return view.model_copy(update=parts)
 
 
 def _valid(stored: dict[str, Any]) -> View:

@@ -3,6 +3,8 @@
 MAX_WHOLE = 2**53  # beyond it float64, and a browser, cannot tell whole numbers apart
 MAX_METRICS = 1000  # of one run
 MAX_RACE = 50  # runs of one race
+MAX_HIDDEN = 1000  # runs that the shared windows do not show
+MAX_ADDED = MAX_RACE  # runs that they show besides the latest
 MAX_SMOOTHING = 1_000_000  # steps of an exponential average
 MAX_PARAMS = 100_000  # characters of JSON: a run is sent whole, again and again, to every open page
 MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.limits import MAX_DEPTH, MAX_METRICS, MAX_PARAMS, MAX_RACE, MAX_RESULTS, MAX_SMOOTHING, MAX_WHOLE
 from app.schemas.responses import NotFinite
-from app.schemas.view import Axes, Step, StepRange, XAxis
+from app.schemas.view import Added, Axes, Hidden, RunId, Step, StepRange, XAxis
 from trainers import METHODS
 from trainers.params import MAX_STEPS
 
@@ -60,7 +60,6 @@ def _scalar(value: object) -> object:
 
 
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
-type RunId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 type DataNumber = Annotated[float, Field(strict=True, ge=-1e100, le=1e100, allow_inf_nan=False)]
 type Coordinates = Annotated[list[DataNumber], Field(min_length=1, max_length=1_000_000, fail_fast=True)]
 # No `type` for these two: they are to stand in the API's description in full, where one body has two content types.
@@ -188,6 +187,8 @@ class ViewChange(RequestModel):
     run: RunId | None = None
     at: Step | None = None
     sample: Annotated[int, Field(ge=0, lt=100, strict=True)] = 0
+    hidden: Hidden = []
+    added: Added = []
 
 
 class PointsIn(RequestModel):

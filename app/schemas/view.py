@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from app.schemas.limits import MAX_SMOOTHING, MAX_WHOLE
+from app.schemas.limits import MAX_ADDED, MAX_HIDDEN, MAX_SMOOTHING, MAX_WHOLE
 
 type Scale = Literal["linear", "log"]
 type XAxis = Literal["step", "epoch", "time"]
 type Step = Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]
+type RunId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+def _few_hidden(runs: list[str]) -> list[str]:
+    if len(runs) > MAX_HIDDEN:
+        raise PydanticCustomError(
+            "too_many", f"At most {MAX_HIDDEN} runs can be hidden; show or delete one of them first"
+        )
+    return runs
+
+
+def _few_added(runs: list[str]) -> list[str]:
+    if len(runs) > MAX_ADDED:
+        raise PydanticCustomError("too_many", f"At most {MAX_ADDED} runs can be added; hide one of them first")
+    return runs
+
+
+type Hidden = Annotated[list[RunId], AfterValidator(_few_hidden)]
+type Added = Annotated[list[RunId], AfterValidator(_few_added)]
 
 
 class Axes(BaseModel):
@@ -55,3 +75,17 @@ class View(BaseModel):
     sample: Annotated[
         int, Field(ge=0, lt=100, description="The sample, from 0, whose computational graph is drawn.")
     ] = 0
+    hidden: Annotated[Hidden, Field(description="Runs, by id, that the shared windows do not show.")] = []
+    added: Annotated[Added, Field(description="Runs, by id, that they show besides those that they show anyway.")] = []
+
+
+class SharedView(View):
+    """The view, and what follows from it and from the runs that there are."""
+
+    shown: Annotated[list[str], Field(description="The runs, by id, that the shared windows show, oldest first.")]
+
+
+class Viewers(BaseModel):
+    """How many event streams are open: one for each open page."""
+
+    count: int

@@ -23,7 +23,7 @@ from app.storage.store import Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.windows.layout import Window
 from app.visdom.windows.race import WINS, race_windows
-from app.visdom.windows.shared import shared_windows
+from app.visdom.windows.shared import shared_windows, without_legend_clicks
 from app.visdom.windows.single_run import windows_at
 
 log = logging.getLogger("lossboard.publisher")
@@ -134,7 +134,7 @@ class Publisher:
     async def _publish_shared(self) -> None:
         charts = self._latest.charts.all()
         await self._publish(SHARED_ENV, shared_windows(charts, self._view_state.get()))
-        races = race_windows(charts)
+        races = [without_legend_clicks(window) for window in race_windows(charts)]
         await self._close_all_but(races)
         await self._publish(SHARED_ENV, races)
 

@@ -25,6 +25,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import RequestHandler, StaticFileHandler, stream_request_body
+from tornado.websocket import WebSocketClosedError
 
 from app import processes
 from app.visdom.constants import BASE_PATH, EXIT_NO_ASSETS, EXIT_PORT_TAKEN, KEY_HEADER, KEY_VARIABLE
@@ -35,6 +36,7 @@ for _heavy in ("torch", "openTSNE", "sklearn"):
 
 from visdom.data_model.json_store import JSONStore  # noqa: E402  (only now is the import cheap)
 from visdom.server.app import Application, tornado_settings  # noqa: E402
+from visdom.server.handlers.socket_handlers import SocketHandler  # noqa: E402
 
 MAX_BODY_BYTES = 256 * 2**20  # one window, a drawn network included, is far smaller
 LOOPBACK = "127.0.0.1"
@@ -78,6 +80,21 @@ class ForbiddenHandler(RequestHandler):
         self.finish("This Visdom answers only to the app that started it.\n")
 
     get = head = post = put = patch = delete = options = refuse
+
+
+_open_page = SocketHandler.open
+
+
+def open_page(page: SocketHandler) -> None:
+    """Register a page that has connected, unless its connection is closed already. Visdom would keep it for ever, and
+    fail at it whenever another page connects: no page would get windows any more."""
+    try:
+        _open_page(page)  # type: ignore[no-untyped-call]
+    except WebSocketClosedError:
+        page.on_close()  # type: ignore[no-untyped-call]
+
+
+SocketHandler.open = open_page  # type: ignore[assignment]
 
 
 class ProtectedApplication(Application):

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from tests.harness.boards import BoardProcess
+from tests.harness.boards import BoardProcess, wait_for
 
 
 def events(stream: httpx2.Response) -> Iterator[tuple[str, Any]]:
@@ -25,8 +25,8 @@ def test_a_listener_sees_a_run_from_start_to_end(board: BoardProcess) -> None:
     with board.client.stream("GET", "/api/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         told = events(stream)
-        first = dict(next(told) for _ in range(2))
-        assert set(first) == {"visdom", "board"}
+        first = dict(next(told) for _ in range(3))
+        assert set(first) == {"visdom", "board", "viewers"}
         assert first["visdom"]["url"] == "/visdom/env/lossboard"
         began = time.monotonic()
         made = board.run("gd", epochs=40, steps_per_second=20)
@@ -113,7 +113,8 @@ def test_the_chosen_run_and_step_belong_to_the_board(board: BoardProcess) -> Non
 
 def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None:
     patch = {"x": "time", "smoothing": 100, "detail": {"from_step": 10, "to_step": 20}}
-    rest = {"axes": board.get("/api/board")["axes"], "run": None, "at": None, "sample": 0}
+    axes = board.get("/api/board")["axes"]
+    rest = {"axes": axes, "run": None, "at": None, "sample": 0, "hidden": [], "added": [], "shown": []}
     assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
     for wrong, field in (
         ({"x": "mood"}, "x"),
@@ -127,3 +128,56 @@ def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None
         assert (answer.status_code, answer.json()["detail"][0]["loc"][:2]) == (422, ["body", field])
     assert board.client.patch("/api/board", json={"detail": None}).json()["smoothing"] == 100
     assert board.client.patch("/api/board", json={"x": "step", "smoothing": 0}).json()["detail"] is None
+
+
+def test_how_many_look_is_told_to_everyone(board: BoardProcess) -> None:
+    def hear(told: Iterator[tuple[str, Any]], count: int) -> None:
+        """Return once this count is told: the stream of the test before may just be ending."""
+        next(data for name, data in told if (name, data) == ("viewers", {"count": count}))
+
+    with board.client.stream("GET", "/api/events") as one:
+        told = events(one)
+        hear(told, 1)
+        with board.client.stream("GET", "/api/events") as other:
+            told_to_other = events(other)  # kept: without it, the stream would end
+            hear(told_to_other, 2)
+            hear(told, 2)
+        hear(told, 1)
+
+
+# --- which runs the shared windows show -------------------------------------------------------------------------------
+
+
+def test_runs_are_hidden_and_added_for_everyone(board: BoardProcess) -> None:
+    old = board.run(epochs=3, data={"x": [1.0], "y": [3.0]})["id"]
+    board.wait_until(old)
+    one, two = (board.wait_until(board.run(epochs=3)["id"])["id"] for _ in range(2))
+    wait_for(lambda: board.get("/api/board")["shown"] == [one, two], "the runs on the same data as the newest")
+    view = board.client.patch("/api/board", json={"hidden": [two, two], "added": [old, one]}).json()
+    # each once, and not those that are shown anyway
+    assert (view["hidden"], view["added"], view["shown"]) == ([two], [old], [old, one])
+    with board.client.stream("GET", "/api/events") as stream:
+        assert next(data for name, data in events(stream) if name == "board") == view
+    assert board.client.patch("/api/board", json={"x": "step"}).json() == view
+
+
+def test_of_hidden_and_added_runs_deleted_ones_drop_out_and_unknown_ones_are_refused(board: BoardProcess) -> None:
+    one, two, three = (board.wait_until(board.run(epochs=3)["id"])["id"] for _ in range(3))
+    script = board.client.post("/api/runs", json={"method": "external", "name": "mine"}).json()["id"]
+    wait_for(lambda: board.get("/api/board")["shown"] == [script], "the script's run")
+    board.client.patch("/api/board", json={"hidden": [one, script], "added": [two, three], "run": two})
+    board.client.delete(f"/api/runs/{one}")
+    board.client.delete(f"/api/runs/{two}")
+    view = board.get("/api/board")
+    assert (view["hidden"], view["added"], view["run"]) == ([script], [three], None)
+    view = board.client.patch("/api/board", json={"hidden": [one], "added": [two, three]}).json()
+    assert (view["hidden"], view["added"]) == ([], [three])
+    for field in ("hidden", "added"):
+        answer = board.client.patch("/api/board", json={field: ["0" * 32]})
+        assert (answer.status_code, "no run" in answer.text) == (404, True), answer.text
+        assert board.client.patch("/api/board", json={field: ["x"]}).status_code == 422
+    for field, words in (("hidden", "At most 1000 runs can be hidden"), ("added", "At most 50 runs can be added")):
+        answer = board.client.patch("/api/board", json={field: [f"{number:032x}" for number in range(1001)]})
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["msg"].startswith(words)
+    assert board.get("/api/board") == view

@@ -33,19 +33,11 @@ async def test_a_run_that_cannot_be_read_now_is_told_of_later(monkeypatch: pytes
     monkeypatch.setattr(api, "INTERVAL_S", 0)
     streams = EventStreams()
     services: Any = SimpleNamespace(streams=streams, runs=Unreadable(3), publisher=SimpleNamespace(state=None))
-    services.visdom_state = services.view_state = SimpleNamespace(model_dump_json=lambda: "{}", get=lambda: View)
+    services.visdom_state = services.shared_view = SimpleNamespace(model_dump_json=lambda: "{}")
     told = api.events(services)
-    assert [(await anext(told)).event for _ in range(3)] == ["visdom", "board", "state"]
+    assert [(await anext(told)).event for _ in range(4)] == ["visdom", "board", "viewers", "state"]
     streams.run_changed("1" * 32)
     event = await anext(told)
     assert (event.event, json.loads(event.raw_data)[0]["id"]) == ("runs", "1" * 32)
     assert services.runs.tries == -1
     await told.aclose()
-
-
-class View:
-    """A view without anything in it."""
-
-    @staticmethod
-    def model_dump_json() -> str:
-        return "{}"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app.charts.latest import LatestRuns
-from app.schemas.view import StepRange
+from app.schemas.view import StepRange, View
 from app.storage.batch import Batch
 from app.storage.database import Database
 from app.storage.records import RunRecord
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.anyio
 
 
 def run(number: int, **record: Any) -> RunRecord:
-    return RunRecord(f"{number:032x}", f"run {number}", "external", {}, "running", 0.0, started_at=1.0, **record)
+    record = {"status": "running", "started_at": 1.0, **record}
+    return RunRecord(f"{number:032x}", f"run {number}", "external", {}, created_at=0.0, number=number, **record)
 
 
 def race(numbers: range) -> list[RunRecord]:
@@ -67,6 +68,56 @@ async def test_a_run_after_nothing_but_a_race_is_shown_alone(store: Store) -> No
 
 async def test_runs_of_a_group_that_is_no_race_are_as_any_others(store: Store) -> None:
     assert await shown(store, [run(number, group="mine") for number in range(1, 11)]) == list(range(3, 11))
+
+
+async def test_runs_on_the_data_of_the_newest_are_shown(store: Store) -> None:
+    here, there = (np.array([1.0]), np.array([2.0])), (np.array([1.0]), np.array([3.0]))
+    latest = LatestRuns(store, 2)
+    for number, data in enumerate([here, there, here, None, here, here, None], 1):  # a script's data are not known
+        await store.add_run(run(number), data)
+    seen = []
+    for _ in range(7):
+        await latest.load()
+        seen.append(numbers(latest))
+        await store.delete_run(run(max([*numbers(latest), 0])))
+    assert seen == [[4, 7], [5, 6], [3, 5], [4], [1, 3], [2], [1]]
+
+
+async def test_the_view_hides_runs_and_adds_older_ones_on_any_data(store: Store) -> None:
+    runs = [run(1), *race(range(2, 4)), run(4), run(5), run(6, status="queued", started_at=None)]
+    for one in runs:
+        await store.add_run(one)
+    latest = LatestRuns(store, 2)
+    ids = [one.id for one in runs]
+    for hidden, added, wanted in (
+        ([], [], [4, 5]),
+        ([5], [], [4]),  # and no older one in its place
+        ([], [1, 2], [1, 2, 4, 5]),
+        ([5, 2], [2, 3], [3, 4]),
+        ([], [5], [4, 5]),
+        ([], [6], [4, 5]),  # it waits in the queue
+    ):
+        latest.show(View(hidden=[ids[number - 1] for number in hidden], added=[ids[number - 1] for number in added]))
+        await latest.load()
+        assert numbers(latest) == wanted
+        assert latest.shown == [ids[number - 1] for number in wanted]
+        assert latest.by_default == {ids[3], ids[4]}
+
+
+async def test_whoever_subscribed_is_told_when_other_runs_are_shown(store: Store) -> None:
+    latest = LatestRuns(store, 2)
+    told: list[list[str]] = []
+    latest.subscribe(lambda: told.append(latest.shown))
+    one, two = run(1), run(2)
+    await store.add_run(one)
+    await latest.load()
+    latest.show(View(smoothing=3))
+    await latest.load()
+    await store.add_run(two)
+    await latest.load()
+    latest.show(View(hidden=[one.id]))
+    await latest.load()
+    assert told == [[one.id], [one.id, two.id], [two.id]]
 
 
 async def test_a_run_that_comes_back_is_shown_as_it_is_now(store: Store) -> None:
@@ -134,16 +185,16 @@ async def test_a_run_that_starts_while_another_is_replaced_is_shown(gated: Gated
 async def test_the_range_chosen_last_is_shown(gated: GatedStore) -> None:
     latest, _ = await latest_two(gated, 2)
     last = StepRange(from_step=7, to_step=8)
-    latest.show_range(StepRange(from_step=0, to_step=3))
+    latest.show(View(detail=StepRange(from_step=0, to_step=3)))
     async with gated.held(latest.load()):
-        latest.show_range(last)
+        latest.show(View(detail=last))
     await latest.load()
     assert [chart.detail for chart in latest.charts.all()] == [last, last]
 
 
 async def test_a_run_deleted_while_a_range_is_drawn_stays_away(gated: GatedStore) -> None:
     latest, runs = await latest_two(gated, 2)
-    latest.show_range(StepRange(from_step=0, to_step=3))
+    latest.show(View(detail=StepRange(from_step=0, to_step=3)))
     async with gated.held(latest.load()):
         await gated.delete_run(runs[0])
         await gated.delete_run(runs[1])
@@ -154,7 +205,7 @@ async def test_a_run_deleted_while_a_range_is_drawn_stays_away(gated: GatedStore
 async def test_points_and_states_that_come_while_charts_are_drawn_are_in_them(gated: GatedStore, what: str) -> None:
     latest, runs = await latest_two(gated, 2)
     if what == "a range":
-        latest.show_range(StepRange(from_step=0, to_step=9))
+        latest.show(View(detail=StepRange(from_step=0, to_step=9)))
     else:
         latest.charts.drop(runs[1].id)  # so that it is opened again
     async with gated.held(latest.load()):

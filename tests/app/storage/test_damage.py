@@ -120,6 +120,8 @@ async def test_points_that_cannot_be_read_cost_their_run_alone(copied: Path) -> 
         assert f"run {number} ({run.id})" in words
         assert "lossboard check" in words
         assert run.damage is not None
+    runs.latest.show(View(added=[record_of(number).id for number in LENGTHS]))  # on any data
+    await runs.latest.load()
     shown = {chart.run.number for chart in runs.latest.charts.all()}
     assert shown == LENGTHS.keys() - refused.keys()
     await runs.close()

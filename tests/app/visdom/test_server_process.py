@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import psutil
@@ -99,6 +100,19 @@ def test_refuses_those_who_do_not(address: str, key: dict[str, str]) -> None:
         ):
             pass
         assert refused.value.response.status_code == 403
+
+
+def test_pages_that_are_gone_before_they_are_served_keep_no_other_from_it(client: httpx2.Client, address: str) -> None:
+    server = urlsplit(address)
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", **KEY}
+    lines = [f"{name}: {value}" for name, value in {"Host": server.netloc, **headers}.items()]
+    request = "\r\n".join([f"GET {server.path}/socket HTTP/1.1", *lines, f"Sec-WebSocket-Key: {'A' * 22}==", "", ""])
+    for _ in range(20):  # many of them are gone before the server has read what they ask for
+        with socket.create_connection((server.hostname, server.port)) as page:
+            page.sendall(request.encode())
+    assert client.get("/health").status_code == 200  # it is through with them
+    with client.websocket(address.replace("http", "ws") + "/socket") as page:
+        assert '"command": "register"' in page.receive_text()
 
 
 def test_listens_on_loopback_only(client: httpx2.Client, child: subprocess.Popen[str]) -> None:

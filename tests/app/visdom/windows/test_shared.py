@@ -88,8 +88,10 @@ def test_a_name_that_is_too_long_keeps_what_makes_it_differ(name: str, shown: st
 
 def test_runs_on_other_data_are_not_drawn_on_this_parabola() -> None:
     runs = [drawn(1, [1.5], [4.0], data_hash="old"), drawn(2, [1.6], [3.0], data_hash="new")]
-    names = [trace["name"] for trace in by_name(shared_windows(runs, View()))["cost"].data]
-    assert names == ["cost(w)", "run 2 #2", "run 2 #2 now"]
+    cost = by_name(shared_windows(runs, View()))["cost"]
+    assert [trace["name"] for trace in cost.data] == ["cost(w)", "run 2 #2", "run 2 #2 now"]
+    assert [note["text"] for note in cost.layout["annotations"]] == ["not on this curve, as on other data: #1"]
+    assert "annotations" not in by_name(shared_windows(runs[1:], View()))["cost"].layout
 
 
 def test_no_window_holds_more_points_than_it_may() -> None:
@@ -229,6 +231,35 @@ def test_steps_epochs_or_seconds_run_along_the_curves() -> None:
     assert window.layout["xaxis"]["title"]["text"] == "epoch (step, of runs that log no epoch)"
     one.curves["epoch"] = one.curves["loss"]
     assert along("epoch") == [4, 3, 2, 1]
+
+
+def test_a_run_that_logs_no_loss_is_in_the_legend_of_w() -> None:
+    both = drawn(1, [1.0, 2.0], [4.0, 3.0])
+    only_w = RunChart(RunRecord(f"{2:032x}", "only w", "external", {}, "running", 0.0, 2), SHARED_METRICS)
+    only_w.append(Batch(0, ("w",), np.array([[0.0, 1.0], [1.0, 2.0]])))
+
+    def named(charts: list[RunChart], win: str, **view: Any) -> list[str]:
+        window = by_name(shared_windows(charts, View(**view)))[win]
+        return [trace["name"] for trace in window.data if window.layout["showlegend"] and trace.get("showlegend", True)]
+
+    for smoothing in (0, 3):
+        assert named([both, only_w], "loss", smoothing=smoothing) == ["run 1 #1"]
+        assert named([both, only_w], "w", smoothing=smoothing) == ["only w #2"]
+    assert named([both], "w") == []
+    assert named([only_w], "w") == ["only w #2"]
+
+
+def test_a_click_on_a_legend_hides_nothing() -> None:
+    charts = [drawn(1, [1.0], [4.0]), drawn(2, [1.0], [4.0], method="sweep")]
+    for shown in ([], charts):
+        for window in shared_windows(shown, View()):
+            legend = window.layout["legend"]
+            assert (legend["itemclick"], legend["itemdoubleclick"]) == (False, False), window.title
+
+
+def test_windows_of_which_every_run_is_hidden_say_so() -> None:
+    for window in shared_windows([], View(hidden=["1" * 32])):
+        assert "All runs are hidden" in window.layout["annotations"][0]["text"]
 
 
 def test_a_detail_has_axes_of_its_own_and_only_its_points() -> None:
