@@ -2,6 +2,8 @@
 
 /** @import { Run } from "./types.d.ts" */
 
+import { methodOf, state } from "./state.js";
+
 /** @type {Record<string, string>} */
 const INFINITIES = { Infinity: "∞", "-Infinity": "-∞" };
 const DIGITS = 5; // significant ones
@@ -32,6 +34,28 @@ export function figure(value) {
 export function whole(value) {
   const [digits, ...fraction] = String(value).split(".");
   return [digits.replace(/\B(?=(\d{3})+$)/g, "\u202f"), ...fraction].join(".");
+}
+
+/**
+ * Whether a run is a built-in descent, whose positions are counted in updates.
+ *
+ * @param {Run} run
+ */
+export function isDescent(run) {
+  return methodOf(state, run)?.kind === "descent";
+}
+
+/**
+ * Where a run was when it had taken this step: a descent after so many updates.
+ *
+ * @param {Run} run
+ * @param {number} step
+ */
+function placeOf(run, step) {
+  if (!isDescent(run)) {
+    return `at step ${whole(step)}`;
+  }
+  return step === 0 ? "after 1 update" : `after ${whole(step + 1)} updates`;
 }
 
 /** The states from which a run goes on. */
@@ -74,7 +98,7 @@ export function explanationOf(run) {
     return `${divergenceOf(run)}${advice}`;
   }
   if (run.status === "stopped" && run.step !== null) {
-    return `Stopped after step ${whole(run.step)}.`;
+    return `Stopped ${placeOf(run, run.step)}.`;
   }
   const isGrowing = run.exploded && run.method !== "external" && !run.why;
   return isGrowing ? `The loss grows instead of shrinking.${advice}` : "";
@@ -85,12 +109,13 @@ export function explanationOf(run) {
  *
  * @param {Run} run
  */
-function divergenceOf({ method, result, step }) {
+function divergenceOf(run) {
+  const { method, result, step } = run;
   if (typeof result.final_mse === "number") {
     const cost = figure(result.final_mse);
     return `Diverged: the cost over all data ended at ${cost}, more than 1000 times as large as where it began.`;
   }
-  const where = step === null ? "Diverged" : `Diverged at step ${whole(step)}`;
+  const where = step === null ? "Diverged" : `Diverged ${placeOf(run, step)}`;
   return method === "external" ? `${where}, as its script says.` : `${where}: w or the loss left the range of numbers.`;
 }
 

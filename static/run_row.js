@@ -6,7 +6,7 @@ import { deleteRun } from "./actions.js";
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
 import { fillForm } from "./form.js";
-import { explanationOf, figure, flawsOf, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
+import { explanationOf, figure, flawsOf, isDescent, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
 import { attempt, showMessage } from "./messages.js";
 import { RunControl } from "./run_control.js";
 import { scrollToSelectedRun } from "./selected_run.js";
@@ -14,6 +14,8 @@ import { hideNone, selectRun, showAlone, showInShared } from "./view.js";
 
 const DELETE_CONFIRM_MS = 4000; // in which a second click on Delete deletes
 const MAX_SAMPLES_IN_FORM = 1000; // of data that is put into text fields
+
+const BEFORE_UPDATE = new Set(["loss", "grad", "grad_b"]); // what a point tells of the state before its update
 
 const template = find("#run-template", HTMLTemplateElement);
 
@@ -184,9 +186,16 @@ function reuse(run) {
 function figuresOf(run) {
   const names = ["w", "loss"].filter((name) => name in run.last);
   const { best_w: w, best_loss: loss } = run.result;
-  const figures = "best_w" in run.result
-    ? [["best w", w], ["loss", loss]]
-    : (names.length ? names : Object.keys(run.last).slice(0, 2)).map((name) => [name, run.last[name]]);
+  const cost = run.result.final_mse ?? run.last.mse; // of the last w; its own loss comes with the next update
+  const isDescending = isDescent(run) && names.length === 2;
+  let figures = (names.length ? names : Object.keys(run.last).slice(0, 2)).map((name) => [name, run.last[name]]);
+  if ("best_w" in run.result) {
+    figures = [["best w", w], ["loss", loss]];
+  } else if (isDescending && cost !== undefined) {
+    figures = [["w", run.last.w], ["cost", cost]];
+  } else if (isDescending) {
+    figures = [["loss", run.last.loss], ["→ w", run.last.w]];
+  }
   const pairs = figures.map(([name, value]) => make("span", {}, `${name} `, make("b", { textContent: figure(value) })));
   const prediction = predictionOf(run);
   return prediction ? [...pairs, make("span", { textContent: prediction })] : pairs;
@@ -200,24 +209,42 @@ function figuresOf(run) {
 function factsOf(run) {
   const settings = Object.entries({ method: run.method, ...run.params }).filter(([, value]) => value !== null);
   for (const { step, params } of run.changes) {
-    settings.push([`from step ${step}`, Object.entries(params).map(([name, value]) => `${name} ${value}`).join(", ")]);
+    const when = isDescent(run) ? `from update ${whole(step + 1)}` : `from step ${step}`;
+    settings.push([when, Object.entries(params).map(([name, value]) => `${name} ${value}`).join(", ")]);
   }
   if (run.group) {
     settings.push(["group", run.group]);
   }
-  const facts = [["step", stepsOf(run)], ...Object.entries(run.last), ...Object.entries(run.result)];
+  const last = Object.entries(run.last).map(([name, value]) => [lastName(run, name), value]);
+  const facts = [stepsOf(run), ...last, ...Object.entries(run.result)];
   return [...settings, ...facts].map(([name, value]) => make(
     "div",
     {},
-    make("dt", { textContent: name.replaceAll("_", " ") }),
+    make("dt", { textContent: String(name).replaceAll("_", " ") }),
     make("dd", { textContent: typeof value === "number" ? figure(value) : String(value) }),
   ));
 }
 
-/** @param {Run} run */
+/**
+ * What a metric's last value is of: a descent's loss and gradient are those that its last update began from.
+ *
+ * @param {Run} run
+ * @param {string} name
+ */
+function lastName(run, name) {
+  return isDescent(run) && BEFORE_UPDATE.has(name) ? `last update's ${name}` : name;
+}
+
+/**
+ * How far a run has come, as a term and a description.
+ *
+ * @param {Run} run
+ */
 function stepsOf(run) {
-  const last = run.step === null ? "none yet" : whole(run.step);
-  return run.total_steps ? `${last} of ${whole(run.total_steps - 1)}` : last;
+  const counted = isDescent(run) ? 1 : 0; // after step 0 a descent has made one update
+  const done = run.step === null ? "none yet" : whole(run.step + counted);
+  const of = run.total_steps ? ` of ${whole(run.total_steps - 1 + counted)}` : "";
+  return [counted ? "updates" : "step", `${done}${of}`];
 }
 
 /**

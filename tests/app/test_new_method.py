@@ -224,7 +224,7 @@ def test_a_diverged_descent_without_theory_says_what_happened() -> None:
     params = MOMENTUM.params.model_validate({"lr": 5})
     reason = why(MOMENTUM, params, Data.of(*plan(MOMENTUM).data), "diverged", 12)
     assert reason is not None
-    assert "at step 12" in reason
+    assert "after 13 updates" in reason
     assert why(RANDOM_SEARCH, RANDOM_SEARCH.params(), Data.of(*plan(MOMENTUM).data), "diverged", 12) is None
 
 

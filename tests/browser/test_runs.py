@@ -38,7 +38,7 @@ def test_a_run_from_the_form_to_its_curve(page: BoardPage, board: BoardProcess) 
         chip = row.locator(".chip").evaluate("chip => getComputedStyle(chip).backgroundColor")
         assert chip == f"rgb({red}, {green}, {blue})"
     for window in ("Loss", "w"):
-        wait_for(lambda window=window: len(page.trace(window, number).get("drawn", [])) == 100, f"all of {window}")
+        wait_for(lambda window=window: len(page.trace(window, number).get("drawn", [])) == 101, f"all of {window}")
     assert page.trace("w", number)["y"][-1] == pytest.approx(2, abs=1e-3)
 
 
@@ -56,7 +56,7 @@ def test_the_curves_move_while_a_run_goes_on_until_it_is_stopped(page: BoardPage
     wait_for(lambda: marker() not in (first, None), "a marker that moves")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator(".status")).to_have_text("Stopped")
-    expect(row.locator(".words")).to_contain_text("Stopped after step")
+    expect(row.locator(".words")).to_contain_text(re.compile(r"^Stopped after \d+ updates?\.$"))
     expect(row.get_by_role("button", name="Stop")).to_be_hidden()
 
 
@@ -67,7 +67,7 @@ def test_a_diverged_run_is_explained_and_squashes_no_other(page: BoardPage, boar
     row = page.start()
     expect(row.locator(".status")).to_have_text("Diverged")
     expect(row.locator(".words")).to_have_text(
-        re.compile(r"^Diverged at step \d+: w or the loss left the range of numbers\.$")
+        re.compile(r"^Diverged after \d+ updates: w or the loss left the range of numbers\.$")
     )
     expect(row.locator(".why")).to_have_text(
         re.compile(
@@ -179,3 +179,13 @@ def test_a_run_of_which_points_are_missing_says_so(page: BoardPage, board: Board
     expect(row.locator(".flaws")).to_have_text(words)
     board.client.patch("/api/board", json={"run": made})
     expect(page.page.locator("#look-flaws")).to_have_text(words)
+
+
+def test_a_row_tells_of_one_state(page: BoardPage, board: BoardProcess) -> None:
+    run = board.wait_until(board.run(lr=0.02, epochs=9)["id"])
+    row = page.row(run["id"])
+    w, cost = figure(row, "w"), figure(row, "cost")
+    assert cost == pytest.approx(14 / 3 * (w - 2) ** 2, rel=1e-3)
+    row.locator(".toggle").click()
+    expect(row.locator(".facts")).to_contain_text("updates9 of 9", use_inner_text=False)
+    expect(row.locator(".facts")).to_contain_text("last update's loss")

@@ -114,7 +114,7 @@ def _explain_epoch(lr: float, size: float, theory: Stability) -> str | None:
 
 def _describe_divergence(lr: float, theory: Stability, step: float | None, *, overflowed: bool) -> str:
     """The sentence for a diverged run of a method without a limit."""
-    when = "before the first step was done" if step is None else f"at step {step}"
+    when = "before the first update was done" if step is None else f"after {int(step) + 1:,} updates"
     if overflowed:
         text = f"With lr {short(lr)} w or the loss went beyond {short(DIVERGED)} {when}. "
     else:

@@ -77,9 +77,9 @@ def test_the_updates_of_an_epoch(lr, words):
 def test_without_a_limit_only_what_was_seen():
     for name in ("sgd", "minibatch", "backprop"):
         assert reason(name, lr=0.5) is None
-        assert "went beyond 1e150 at step 12" in reason(name, "diverged", 12, lr=0.5)
+        assert "went beyond 1e150 after 13 updates" in reason(name, "diverged", 12, lr=0.5)
     assert "steps land further away from lr 0.0406 on" in reason("backprop", "diverged", 3, lr=0.5)
-    assert "before the first step was done" in reason("sgd", "diverged", None, lr=0.5)
+    assert "before the first update was done" in reason("sgd", "diverged", None, lr=0.5)
 
 
 def test_numbers_too_large_for_a_stable_rate():
