@@ -38,6 +38,7 @@ def test_a_run_from_the_form_to_its_curve(page: BoardPage, board: BoardProcess) 
         chip = row.locator(".chip").evaluate("chip => getComputedStyle(chip).backgroundColor")
         assert chip == f"rgb({red}, {green}, {blue})"
     for window in ("Loss", "w"):
+        # w and its loss before the first of 100 updates, and after each
         wait_for(lambda window=window: len(page.trace(window, number).get("drawn", [])) == 101, f"all of {window}")
     assert page.trace("w", number)["y"][-1] == pytest.approx(2, abs=1e-3)
 

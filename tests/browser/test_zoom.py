@@ -46,7 +46,7 @@ def test_a_run_that_leaves_a_zoom_is_offered_until_the_person_zooms_elsewhere(
         return found
 
     for end, is_offered in ((5, False), (step() + 100, True), (5, False)):
-        relayout(page, "Loss", [0, end])
+        wait_for(lambda end=end: zoom_to(page, run["number"], end), "a zoom")
         past = max(step(), end) + 20
         wait_for(lambda past=past: page.trace("Loss", run["number"])["x"][-1] > past, "more steps")
         if is_offered:
@@ -56,13 +56,13 @@ def test_a_run_that_leaves_a_zoom_is_offered_until_the_person_zooms_elsewhere(
     board.client.post(f"/api/runs/{run['id']}/stop")
 
 
-def relayout(page: BoardPage, window: str, steps: list[int]) -> None:
-    """Zoom to these steps, as a drag over exactly them would."""
+def zoom_to(page: BoardPage, number: int, end: int) -> bool:
+    """Zoom into the steps of a run up to one in Loss; False if points that came in at that moment have undone it."""
     page.curves.evaluate(
-        """([title, steps]) => {
-          const item = [...document.querySelectorAll(".react-grid-item")]
-            .find((one) => one.querySelector(".bar > div.pull-right").textContent === title);
-          return Plotly.relayout(item.querySelector(".js-plotly-plot"), { "xaxis.range": steps }).then(() => null);
-        }""",
-        [window, steps],
+        """(end) => Plotly.relayout(document.querySelector(".js-plotly-plot"), { "xaxis.range": [0, end] })
+          .then(() => null)""",
+        end,
     )
+    before = len(page.trace("Loss", number)["x"])
+    wait_for(lambda: len(page.trace("Loss", number)["x"]) > before, "more points")
+    return changed_range(page, "Loss", "xaxis") == [0, end]
