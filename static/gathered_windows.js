@@ -76,6 +76,10 @@
         this.#silent = command === "close";
         this.#handler?.(event);
         this.#silent = false;
+        if (command === "close") {
+          this.#rest = setTimeout(() => this.#hand()); // once the page is drawn without it
+          return;
+        }
       }
     }
 

@@ -190,7 +190,8 @@ def shared_cost_window(charts: list[RunChart], scale: Scale) -> Window:
     nearest = min(starts, default=0.0) / CURVE_POINTS
     cost = CostCurve.around(newest.parabola, np.clip(ws[np.isfinite(ws)], -DIVERGED, DIVERGED), axes, nearest)
     traces = [trace for chart, ws in zip(sharing, paths, strict=True) for trace in _shared_path(cost, chart, ws)]
-    layout["annotations"] = exit_labels(cost, sharing)
+    if labels := exit_labels(cost, sharing):
+        layout["annotations"] = labels
     return Window(WIN, TITLE, [cost.curve(), *traces], layout)
 
 

@@ -18,7 +18,6 @@ from app.visdom.windows.layout import MAX_POINTS, MIN_SIZE, PADDING_FACTOR, RANG
 from app.visdom.windows.x_axis import PlotOptions, step_title
 from trainers.numbers import short
 
-EXPLOSION_FACTOR = 1e6  # times its first value: beyond that a curve has exploded
 MAX_LOG_VALUE = 300.0  # log10; plotly cannot draw values near the largest float64
 MAX_VALUE = 10**MAX_LOG_VALUE
 MIN_LOG_VALUE = 1e-300  # smaller values have no place on a log scale
