@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from app.charts.divergence import COST_FACTOR, Divergence, Reach, costs_of, reach_of_descent, reach_of_script
 from app.charts.trajectory import Trajectory
 from app.errors import DamagedError
 from app.schemas.view import StepRange
@@ -49,6 +50,7 @@ class RunChart:
     detail: StepRange | None = None  # the only positions that are drawn; None for all
     curves: dict[str, Curve] = field(default_factory=dict)
     trajectory: Trajectory = field(default_factory=Trajectory)
+    divergence: Divergence = field(default_factory=Divergence)  # of a descent
     times: Times = field(default_factory=list)
     newest: Point | None = None  # the last record in the chart
     next_seq: int = 0  # the number of the first record that is not in the chart
@@ -139,15 +141,17 @@ class RunChart:
         """
         return steps + 1 if self.is_descent and metric not in BEFORE_UPDATE else steps
 
-    def points(self, metric: str, at_most: int) -> tuple[Floats, Floats]:
-        """Positions and values of at most ``at_most`` points (2 or more) of a metric, in order; of a descent's
-        parameter, what it was before the first update comes first; of a loss or a gradient over all samples, what it is
-        after the last one comes last."""
+    def points(self, metric: str, at_most: int, *, log: bool = False) -> tuple[Floats, Floats]:
+        """Positions and values of at most ``at_most`` points (2 or more) of a metric, in order, chosen for a
+        logarithmic axis with ``log``; a NaN stands where the steps fall or repeat.
+
+        Of a descent's parameter, what it was before the first update comes first; of a loss or a gradient over all
+        samples, what it is after the last one comes last."""
         curve = self.curves.get(metric)
         if curve is None or not curve.total:
             return np.empty(0), np.empty(0)
         first, last = self._before_first(metric), self._after_last(metric)
-        steps, values = curve.points(max(2, at_most - len(first) - len(last)))
+        steps, values = curve.points(max(2, at_most - len(first) - len(last)), log=log)
         ends = np.array([*first, *last]).reshape(-1, 2)
         count = len(first)
         return (
@@ -177,6 +181,17 @@ class RunChart:
     def _is_in_range(self, position: float) -> bool:
         return self.detail is None or self.detail.from_step <= position <= self.detail.to_step
 
+    def reach(self, metric: str) -> Reach | None:
+        """How far a metric goes, for a scale to hold; None if it has no values."""
+        curve = self.curves.get(metric)
+        if curve is None:
+            return None
+        if not self.is_descent:
+            return reach_of_script(curve)
+        initial = self.initial.get(metric) if self._is_in_range(0.0) else None
+        final = next((value for _, value in self._after_last(metric)), None)
+        return reach_of_descent(self.divergence, metric, curve, initial, final)
+
     def seconds(self, steps: Floats) -> Floats:
         """When these steps came in, in seconds since the run started; between two that are known, in proportion."""
         known = np.array(self.times or [(0.0, 0.0)])
@@ -191,7 +206,12 @@ class RunChart:
         if self.updates_per_epoch:
             return steps / self.updates_per_epoch
         curve = self.curves.get("epoch")
-        return np.interp(steps, *curve.points(2000)) if curve and curve.total else None
+        if curve is None or not curve.total:
+            return None
+        known, epochs = curve.points(2000)
+        order = np.argsort(known, kind="stable")
+        order = order[np.isfinite(epochs[order])]
+        return np.interp(steps, known[order], epochs[order])
 
     def _draw(self, new: Batch) -> None:
         self.next_seq = new.seq + len(new)
@@ -199,12 +219,27 @@ class RunChart:
             return
         self.newest = new.point(len(new) - 1)
         rows = new.rows
+        if self.is_descent:
+            self._follow_costs(new.names, rows)
         for column, name in enumerate(new.names, 1):
             if self.names is None or name in self.names:
                 kept = rows[self._drawn(name, rows[:, 0])]
                 self.curves.setdefault(name, Curve()).append(kept[:, 0], kept[:, column])
         if self.surface and self.names is None and {"w", "b"} <= set(new.names):
             self.trajectory.append(rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
+
+    def _follow_costs(self, names: tuple[str, ...], rows: Floats) -> None:
+        """Let the divergence of a descent follow records that are about to be drawn."""
+        if self.detail:
+            rows = rows[(rows[:, 0] >= self.detail.from_step - 1) & (rows[:, 0] <= self.detail.to_step)]
+        costs = costs_of(self.parabola, self.surface, names, rows)
+        if costs is None or not len(costs):
+            return
+        if math.isnan(self.divergence.scale):
+            at_zero = self.cost_at({"w": 0.0, "b": 0.0}) or 0.0  # a run that begins at the minimum has a scale, too
+            start = self.cost_at(self.initial) if self._is_in_range(0.0) else None
+            self.divergence.scale = max(at_zero / COST_FACTOR, float(costs[0]) if start is None else start)
+        self.divergence.append(names, rows, costs, self.curves)
 
     def _drawn(self, metric: str, steps: Floats) -> NDArray[np.bool_] | slice:
         """Which records, of these steps, have a value of a metric that is to be drawn."""

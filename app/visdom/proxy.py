@@ -33,7 +33,8 @@ FORWARDED_RESPONSE_HEADERS = (
 CONTENT_SECURITY_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
 CACHED_FOR_A_YEAR = "public, max-age=31536000, immutable"
 
-OUR_SCRIPT = b'<script src="/gathered_windows.js"></script>'  # runs before Visdom's own
+FIRST_SCRIPT = b'<script src="/gathered_windows.js"></script>'  # runs before Visdom's own
+LAST_SCRIPT = b'<script src="/plot_guard.js"></script>'  # and this one after them
 
 MAX_ENV_REQUEST_BYTES = 65536  # it holds an id and a flag
 
@@ -88,7 +89,7 @@ class Proxy:
         page = await response.aread()
         await response.aclose()
         return Response(
-            page.replace(b"<head>", b"<head>" + OUR_SCRIPT, 1),
+            page.replace(b"<head>", b"<head>" + FIRST_SCRIPT, 1).replace(b"</head>", LAST_SCRIPT + b"</head>", 1),
             response.status_code,
             headers,
             response.headers["content-type"],

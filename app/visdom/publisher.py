@@ -21,7 +21,7 @@ from app.schemas.view import View
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
-from app.visdom.windows.layout import Window
+from app.visdom.windows.layout import Window, drawable
 from app.visdom.windows.race import WINS, race_windows
 from app.visdom.windows.shared import shared_windows, without_legend_clicks
 from app.visdom.windows.single_run import windows_at
@@ -299,7 +299,7 @@ async def _whenever(outdated: asyncio.Event, interval_s: float, publish: Callabl
 
 def _pane(env: str, window: Window) -> dict[str, Any]:
     """A window as Visdom's /events takes it."""
-    pane = {"eid": env, "win": window.win, "data": window.data, "layout": window.layout}
+    pane = {"eid": env, "win": window.win, "data": drawable(window.data, window.layout), "layout": window.layout}
     return {**pane, "opts": {"title": window.title}}
 
 

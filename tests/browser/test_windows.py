@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -125,13 +126,42 @@ def test_an_explosion_looked_at_closer_is_a_straight_line_on_a_log_scale(page: B
     found = wait_for(axes, "its own windows")
     assert found
     assert all(30 < end < 40 for _, end in found.values()), found  # the chosen step is in sight
-    expect(page.curves.get_by_text("leaves the scale at step 4")).to_be_visible()
+    expect(page.curves.get_by_text("lr 0.3 leaves here: update 9")).to_have_count(len(OWN))
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_hidden()
     page.page.get_by_role("checkbox", name="loss").check()
     logarithmic = wait_for(lambda: page.scaled("loss", "log"), "a log scale")
     assert logarithmic["x"]["range"] == [0, 60]
     page.page.get_by_role("button", name="All runs").click()
     expect(page.page.get_by_role("checkbox", name="cost")).to_be_visible()
+
+
+def test_no_scale_jumps_while_one_of_many_explodes(page: BoardPage, board: BoardProcess) -> None:
+    """With a browser that looks as often as it can: all of it was once at 1e5, and back."""
+    body = {"method": "gd", "params": {"epochs": 500, "steps_per_second": 5}, "vary": {"lr": [0.01, 0.2, 0.3, 1]}}
+    runs = board.client.post("/api/races", json=body).json()["runs"]
+    wait_for(lambda: all(page.trace("w", run["number"]).get("drawn") for run in runs), "a beginning of each")
+    seen: dict[str, list[list[float]]] = {"Loss": [], "w": []}
+
+    def goes_on() -> bool:
+        for name, shown in seen.items():
+            shown.append(page.plot(name)["y"]["range"])
+        return len(shown) > 20 and all((board.get(f"/api/runs/{run['id']}")["step"] or 0) > 30 for run in runs)
+
+    wait_for(goes_on, "30 steps of each")
+    for name, shown in seen.items():
+        lows, highs = np.array(shown).T
+        slack = 0.01 * (highs.max() - lows.min())
+        assert (np.diff(highs) > -slack).all(), (name, shown)
+        assert (np.diff(lows) < slack).all(), (name, shown)
+        assert highs.max() < 50
+    labels = page.curves.locator(".react-grid-item").first.locator(".annotation-text")
+    expect(labels).to_have_text(["lr 1 leaves here: update 1", "lr 0.3 leaves here: update 2"])
+    boxes = labels.evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(b => [b.left, b.top, b.right, b.bottom])"
+    )
+    assert not overlap(*boxes)
+    for run in runs:
+        board.client.post(f"/api/runs/{run['id']}/stop")
 
 
 def test_a_race_of_many_takes_the_room_that_a_legend_had(page: BoardPage, board: BoardProcess) -> None:

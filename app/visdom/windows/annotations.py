@@ -1,21 +1,23 @@
-"""Parameter changes of runs as annotations: a vertical line at the step of a change, with the new value."""
+"""Annotations of curves: a vertical line where a parameter was changed, with the new value, and a label at the edge
+where a curve leaves the scale."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from app.charts.colours import hex_of
 from app.charts.run_chart import RunChart
-from app.visdom.windows.layout import PANE, Layout, as_text
+from app.visdom.windows.layout import INK, PANE, Layout, as_text
 from app.visdom.windows.x_axis import PlotOptions, x_values
 
 MAX_CHANGES = 50  # marked in one window, the latest
 MAX_LABELS = 16  # of them have labels, the latest that fit
+MAX_EXIT_LABELS = 3  # of the curves that leave, the first; another one counts the rest
 MAX_LABEL_ROWS = 8
 MAX_LABEL_LENGTH = 60  # letters
 ROW_HEIGHT_PX = 18
@@ -24,63 +26,109 @@ MIN_PLOT_WIDTH_PX = 360  # labels do not overlap in a window at least as wide
 
 
 @dataclass(frozen=True)
-class Change:
-    """A change of parameters at one step: its x in the axis' units (powers of ten on a log scale), label and colour."""
+class EdgeLabel:
+    """What a label at the upper or the lower edge of a plot says, of a change of parameters or of a curve that leaves
+    there: its x in the axis' units (powers of ten on a log scale), its text and its colour."""
 
     x: float
     text: str
     colour: str
+    at_top: bool = True
 
 
 @dataclass(frozen=True)
-class ChangeMarks:
-    """The shapes and the annotations of a layout that mark changes."""
+class Marks:
+    """The shapes and the annotations of a layout that mark what happened to the curves."""
 
     shapes: list[Layout]
     labels: list[Layout]
 
 
-def change_marks(charts: list[RunChart], options: PlotOptions) -> ChangeMarks:
-    """Lines and labels where parameters of these runs were changed."""
-    changes = sorted(
+def plot_marks(
+    charts: list[RunChart],
+    options: PlotOptions,
+    exits: Sequence[EdgeLabel] = (),
+    *,
+    end: float = math.inf,
+    with_changes: bool = True,
+) -> Marks:
+    """Lines and labels where parameters of these runs were changed, and labels where their curves leave the scale.
+    `end` is the greatest x that is shown."""
+    last = math.log10(end) if options.axes.x == "log" else end
+    changes = [change for change in _changes(charts, options) if change.x <= last] if with_changes else []
+    shown = _first_exits(exits)
+    if not changes and not shown:
+        return Marks([], [])
+    axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
+    lines = [axes | _line(change, log=options.axes.x == "log") for change in changes]
+    low, high = _extent(charts, [*changes, *shown], options)
+    return Marks(lines, [axes | label for label in _placed([*changes, *shown], low, min(high, last))])
+
+
+def exit_marks(exits: Sequence[EdgeLabel], low: float, high: float) -> list[Layout]:
+    """Labels where curves leave a plot whose horizontal axis has these ends, as annotations without axes."""
+    return list(_placed(_first_exits(exits), low, high))
+
+
+def _placed(changes: Sequence[EdgeLabel], low: float, high: float) -> Iterator[Layout]:
+    """The labels of changes and exits, at the upper edge or the lower; the last have the first choice of a place."""
+    for at_top in (True, False):
+        there = [one for one in changes if one.at_top == at_top]
+        for change, row, on_right in _placed_labels(there, low, high):
+            label = _label(change, row, on_right)
+            yield label if at_top else {**label, "y": 0, "yanchor": "bottom", "yshift": -label["yshift"]}
+
+
+def _first_exits(exits: Sequence[EdgeLabel]) -> list[EdgeLabel]:
+    """The first of these, which are in the order in which the curves leave; if there are more, one label stands for
+    the others. The first is the last of them."""
+    if len(exits) <= MAX_EXIT_LABELS + 1:
+        return list(exits[::-1])
+    rest = exits[MAX_EXIT_LABELS:]
+    return [replace(rest[0], text=f"and {len(rest)} more", colour=INK), *exits[:MAX_EXIT_LABELS][::-1]]
+
+
+def _changes(charts: list[RunChart], options: PlotOptions) -> list[EdgeLabel]:
+    """The latest changes of these runs' parameters, in order."""
+    return sorted(
         (
-            Change(x, changes_text(params), hex_of(chart.run))
+            EdgeLabel(x, changes_text(params), hex_of(chart.run))
             for chart in charts
             for step, params in _changes_by_step(chart).items()
             if (x := _axis_position(chart, step, options)) is not None and _is_in_range(chart, step)
         ),
         key=lambda change: change.x,
     )[-MAX_CHANGES:]
-    if not changes:
-        return ChangeMarks([], [])
-    axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
-    lines = [axes | _line(change, log=options.axes.x == "log") for change in changes]
-    placed = _placed_labels(changes, *_extent(charts, changes, options))
-    return ChangeMarks(lines, [axes | _label(change, row, on_right=on_right) for change, row, on_right in placed])
 
 
-def _line(change: Change, *, log: bool) -> Layout:
+def _line(change: EdgeLabel, *, log: bool) -> Layout:
     """The vertical line of a change, as a shape."""
     x = 10**change.x if log else change.x  # plotly has shapes in values, and annotations in powers of ten
     ends = {"x0": x, "x1": x, "y0": 0, "y1": 1}
     return {"type": "line", **ends, "layer": "below", "line": {"color": change.colour, "width": 1, "dash": "dot"}}
 
 
-def _label(change: Change, row: int, *, on_right: bool) -> Layout:
-    """The label of a change, as an annotation on the left or on the right of its line."""
-    return {
+def _label(change: EdgeLabel, row: int, on_right: bool) -> Layout:
+    """The label of a change or an exit, as an annotation on the left or on the right of its place."""
+    return framed(change.text, change.colour) | {
         "x": change.x,
         "y": 1,
         "xshift": 2 if on_right else -2,
         "yshift": -ROW_HEIGHT_PX * row,
         "xanchor": "left" if on_right else "right",
         "yanchor": "top",
-        "text": as_text(change.text),
+    }
+
+
+def framed(text: str, colour: str) -> Layout:
+    """A label in a frame of a run's colour, as an annotation without a place."""
+    return {
+        "text": as_text(text),
         "showarrow": False,
         "font": {"size": 11},
         # The border has the run's colour: text in it would not be readable on both backgrounds. The style sheet
         # replaces the background by that of the window.
-        "bordercolor": change.colour,
+        "bordercolor": colour,
         "borderwidth": 1.5,
         "borderpad": 1,
         "bgcolor": PANE,
@@ -95,9 +143,9 @@ def _changes_by_step(chart: RunChart) -> dict[float, dict[str, Any]]:
     return found
 
 
-def _placed_labels(changes: list[Change], low: float, high: float) -> Iterator[tuple[Change, int, bool]]:
+def _placed_labels(changes: Sequence[EdgeLabel], low: float, high: float) -> Iterator[tuple[EdgeLabel, int, bool]]:
     """The latest changes whose labels do not overlap those of later ones: change, row, and whether the label is on the
-    right of its line. `changes` ascend in x, `low` and `high` are the ends of the axis."""
+    right of its line. The last ones have the first choice; `low` and `high` are the ends of the axis."""
     rows: list[list[tuple[float, float]]] = [[] for _ in range(MAX_LABEL_ROWS)]
     labelled = 0
     for change in reversed(changes):
@@ -125,7 +173,7 @@ def _is_in_range(chart: RunChart, step: float) -> bool:
     return chart.detail is None or chart.detail.from_step <= step <= chart.detail.to_step
 
 
-def _extent(charts: list[RunChart], changes: list[Change], options: PlotOptions) -> tuple[float, float]:
+def _extent(charts: list[RunChart], changes: Sequence[EdgeLabel], options: PlotOptions) -> tuple[float, float]:
     """The smallest and the largest x of the curves' ends and of the changes."""
     ends = [
         _axis_position(chart, end[0], options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,10 +14,12 @@ from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState
 from app.schemas.view import Scale
 from app.storage.batch import Floats
+from app.visdom.windows.annotations import EdgeLabel, exit_marks
 from app.visdom.windows.layout import (
     CURVE,
     LINEAR,
     MARKER,
+    MIN_SIZE,
     PADDING_FACTOR,
     PANE,
     AxesStyle,
@@ -29,7 +32,7 @@ from app.visdom.windows.layout import (
     make_layout,
     trace_name,
 )
-from app.visdom.windows.scale import explodes
+from app.visdom.windows.scale import held_extent, leaver
 from trainers import METHODS, is_search
 from trainers.method import DIVERGED
 from trainers.numbers import short
@@ -40,28 +43,33 @@ PATH_POINTS = 600  # of all paths in a window: a browser takes as long for a mar
 BALL_SIZE_PX = 13
 ARROW_SIZE_PX = 11
 TANGENT_LENGTH = 0.3  # of the view's width
+TANGENT_TOP = 1.05  # of the view's height: how far up a tangent may reach
 WIN = "cost"
 TITLE = "Cost curve"
 
 
 @dataclass(frozen=True)
 class CostCurve:
-    """The parabola cost(w) from w = `low` to `high`, and the traces that lie on it."""
+    """The parabola cost(w) from w = `low` to `high`, and the traces that lie on it. On a log scale the curve comes as
+    near to its minimum as `nearest`, in units of w."""
 
     parabola: Parabola
     low: float
     high: float
     axes: AxesStyle = LINEAR
+    nearest: float = 0.0
 
     @classmethod
-    def around(cls, parabola: Parabola, ws: Floats, axes: AxesStyle = LINEAR) -> Self:
+    def around(cls, parabola: Parabola, ws: Floats, axes: AxesStyle = LINEAR, nearest: float = 0.0) -> Self:
         """The curve on both sides of its minimum, each as wide as the weight that is farthest from it, padded.
 
         The path of a diverging run, which swings wider with every step, so looks the same at any size.
         """
-        farthest = float(np.abs(ws - parabola.w_star).max(initial=0.0)) or max(abs(parabola.w_star), 1.0)
+        farthest = float(np.abs(ws - parabola.w_star).max(initial=0.0))
+        if farthest < MIN_SIZE:
+            farthest = max(abs(parabola.w_star), 1.0)
         half_width = PADDING_FACTOR * farthest
-        return cls(parabola, parabola.w_star - half_width, parabola.w_star + half_width, axes)
+        return cls(parabola, parabola.w_star - half_width, parabola.w_star + half_width, axes, nearest)
 
     def costs(self, ws: Floats) -> Floats:
         """The cost at each of these weights, of the same shape (n,)."""
@@ -70,6 +78,9 @@ class CostCurve:
     def curve(self) -> Trace:
         """The parabola itself."""
         ws = np.linspace(self.low, self.high, CURVE_POINTS)
+        if self.axes.y == "log" and self.nearest > MIN_SIZE:
+            away = np.geomspace(self.nearest, self.high - self.parabola.w_star, CURVE_POINTS // 2)
+            ws = self.parabola.w_star + np.concatenate([-away[::-1], away])
         line = {"mode": "lines", "line": {"color": CURVE, "width": 2}, "hoverinfo": "skip", "showlegend": False}
         return line_trace("cost(w)", ws, self.costs(ws), self.axes) | line
 
@@ -86,12 +97,16 @@ class CostCurve:
         w, cost = point
         half = TANGENT_LENGTH * (self.high - self.low) / 2
         top = self.parabola.cost(self.high)
-        up = min(half, (1.05 * top - cost) / abs(slope)) if slope else half
-        down = min(half, (cost - self.parabola.minimum + 0.04 * top) / abs(slope)) if slope else half
+        up = min(half, (TANGENT_TOP * top - cost) / abs(slope)) if slope else half
+        down = min(half, (cost - self.bottom()) / abs(slope)) if slope else half
         left, right = (down, up) if slope > 0 else (up, down)
         ws = np.array([w - left, w + right])
         line = {"mode": "lines", "line": {"color": colour, "width": 2, "dash": "dash"}, "hoverinfo": "name"}
         return line_trace(f"tangent, slope {short(slope)}", ws, cost + slope * (ws - w), self.axes) | line
+
+    def bottom(self) -> float:
+        """How far down a tangent may reach."""
+        return self.parabola.minimum - 0.04 * self.parabola.cost(self.high)
 
     def exit_line(self, start: float, end: float) -> tuple[list[float], list[float]]:
         """From the curve at `start`, in view, towards the curve at `end`, outside, as far as the view: x and y."""
@@ -144,7 +159,7 @@ def path_weights(chart: RunChart, budget: int, until: float = math.inf) -> Float
     curve = chart.curves.get("w")
     if curve is None:
         return np.empty(0)
-    steps, ws = curve.points(max(2, budget))
+    steps, ws = curve.points(max(2, budget), log=True)  # a path goes farthest at its beginning
     ws = ws[steps <= until]
     if chart.detail or "w" not in chart.initial:
         return ws
@@ -169,8 +184,14 @@ def shared_cost_window(charts: list[RunChart], scale: Scale) -> Window:
         return Window(WIN, TITLE, *empty_plot(layout, _why_empty(charts)))
     sharing = [chart for chart in charts if chart.parabola and chart.run.data_hash == newest.run.data_hash]
     paths = [path_weights(chart, PATH_POINTS // len(sharing) - 2) for chart in sharing]
-    cost = CostCurve.around(newest.parabola, _within_scale(sharing, paths), axes)
+    held = held_extent([(chart, "w") for chart in sharing])
+    ws = np.concatenate(paths) if held is None else np.array(held)
+    starts = [abs(float(path[0]) - newest.parabola.w_star) for path in paths if len(path)]
+    nearest = min(starts, default=0.0) / CURVE_POINTS
+    cost = CostCurve.around(newest.parabola, np.clip(ws[np.isfinite(ws)], -DIVERGED, DIVERGED), axes, nearest)
     traces = [trace for chart, ws in zip(sharing, paths, strict=True) for trace in _shared_path(cost, chart, ws)]
+    if labels := exit_labels(cost, sharing):
+        layout["annotations"] = labels
     return Window(WIN, TITLE, [cost.curve(), *traces], layout)
 
 
@@ -181,11 +202,28 @@ def _why_empty(charts: list[RunChart]) -> str:
     return "Start a run to watch it<br>descend its cost curve here."
 
 
-def _within_scale(charts: list[RunChart], paths: list[Floats]) -> Floats:
-    """The weights that the view has to hold: of runs that do not explode, or else of the first steps of all."""
-    within = [ws for chart, ws in zip(charts, paths, strict=True) if len(ws) and not explodes(chart, "w")]
-    ws = np.concatenate(within or [ws[:4] for ws in paths])
-    return np.clip(ws[np.isfinite(ws)], -DIVERGED, DIVERGED)
+def exit_labels(cost: CostCurve, charts: list[RunChart]) -> list[Layout]:
+    """Labels where diverging runs leave the view, the first of them by name."""
+    shown = [(chart, "w") for chart in charts]
+    exits = sorted(_exits(cost, charts), key=lambda leaving: leaving[0])
+    labels = [
+        EdgeLabel(x, f"{leaver(chart, 'w', shown)} leaves here: update {position:g}", colour_of(chart))
+        for position, x, chart in exits
+    ]
+    axes = {"xref": cost.axes.trace_axes["xaxis"], "yref": cost.axes.y_domain}
+    return [axes | label for label in exit_marks(labels, cost.low, cost.high)]
+
+
+def _exits(cost: CostCurve, charts: list[RunChart]) -> Iterator[tuple[float, float, RunChart]]:
+    """After how many updates a diverging run leaves the view, and at which w."""
+    for chart in charts:
+        reach = chart.reach("w")
+        positions, ws = chart.points("w", PATH_POINTS, log=True)
+        outside = np.flatnonzero(~((ws >= cost.low) & (ws <= cost.high)))
+        if reach and reach.departed and len(outside):
+            at = int(outside[0])
+            xs, _ = cost.exit_line(float(ws[at - 1]), float(ws[at])) if at else ([cost.low], [])
+            yield float(positions[at]), xs[-1], chart
 
 
 def _shared_path(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
@@ -202,22 +240,26 @@ def _shared_path(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
         path["mode"] = "markers"
     without_legend = {"legendgroup": chart.run.id, "showlegend": False}
     if len(outside):
-        xs, ys = cost.exit_line(float(inside[-1]), float(ws[outside[0]]))
-        line = {"mode": "lines", "line": {**path["line"], "dash": "dot"}, "hoverinfo": "skip"}
-        leaving = line_trace(f"{name} leaves", np.array(xs), np.array(ys), cost.axes)
-        return [path, leaving | line | without_legend]
+        return [path, _leaving(cost, path, float(inside[-1]), float(ws[outside[0]])) | without_legend]
     w, state = (inside[np.argmin(cost.costs(inside))], "best") if search else (inside[-1], "now")
     ball = cost.ball(chart, float(w), f"{name} {state}")
     del ball["hoverinfo"]
     return [path, ball | hover | without_legend]
 
 
+def _leaving(cost: CostCurve, path: Trace, start: float, end: float) -> Trace:
+    """The line on which a path leaves the view: from its last weight within to the next."""
+    xs, ys = cost.exit_line(start, end)
+    line = {"mode": "lines", "line": {**path["line"], "dash": "dot"}, "hoverinfo": "skip"}
+    return line_trace(f"{path['name']} leaves", np.array(xs), np.array(ys), cost.axes) | line
+
+
 # --- of a single run --------------------------------------------------------------------------------------------------
 
 
-def run_cost_window(chart: RunChart, parabola: Parabola, state: RunState) -> Window:
+def run_cost_window(chart: RunChart, parabola: Parabola, state: RunState, *, chosen: bool = False) -> Window:
     """The cost curve with the run's path up to a state, there the ball and the tangent, and an arrow to where the next
-    update leads."""
+    update leads. While a run diverges, its path leaves the view, unless the state was `chosen`."""
     layout = legend_layout("w", "cost over all data")
     path = path_weights(chart, PATH_POINTS, math.inf if state.step is None else state.step)
     path = path[np.abs(path) <= DIVERGED]
@@ -230,14 +272,38 @@ def run_cost_window(chart: RunChart, parabola: Parabola, state: RunState) -> Win
         return Window(WIN, TITLE, *empty_plot(layout, "Waiting for a first step…"))
     following = (state.next_values or {}).get("w", math.nan)
     ends = [w, following] if abs(following) <= DIVERGED else [w]
-    cost = CostCurve.around(parabola, np.append(path, ends))
+    held = None if chosen else held_extent([(chart, "w")])
+    if held is not None:
+        cost = CostCurve.around(parabola, np.clip(held, -DIVERGED, DIVERGED))
+        outside = np.flatnonzero((path < cost.low) | (path > cost.high))
+        if len(outside):
+            return _explosion(cost, chart, path[: outside[0] + 1], layout)
+    else:
+        cost = CostCurve.around(parabola, np.append(path, ends))
     ball = ball_trace(chart, f"w {short(w)}, cost {short(height)}", w, height, cost.axes)
     if is_search(chart.run.method):
         return Window(WIN, TITLE, [cost.curve(), *_candidates(cost, chart, path), ball], layout)
     tangent = cost.tangent((w, height), slope, others(colour_of(chart))[0])
     line = cost.path(chart, path, "path") | {"showlegend": False}  # of the ball's colour
     arrow = [arrow_trace("next", ends, [height, *map(parabola.cost, ends[1:])])] if len(ends) > 1 else []
+    _fix_view(layout, cost)
     return Window(WIN, TITLE, [cost.curve(), line, tangent, *arrow, ball], layout)
+
+
+def _fix_view(layout: Layout, cost: CostCurve) -> None:
+    """Let the axes of a layout end where the view does, however long the tangent is; in place."""
+    top = cost.parabola.cost(cost.high)
+    layout["xaxis"]["autorangeoptions"] = {"clipmin": cost.low, "clipmax": cost.high}
+    layout["yaxis"]["autorangeoptions"] = {"include": [cost.bottom(), TANGENT_TOP * top]}
+
+
+def _explosion(cost: CostCurve, chart: RunChart, path: Floats, layout: Layout) -> Window:
+    """The cost curve with a path of which only the last weight is out of view."""
+    line = cost.path(chart, path[:-1], "path") | {"showlegend": False}
+    layout["annotations"] = exit_labels(cost, [chart])
+    _fix_view(layout, cost)
+    leaving = _leaving(cost, line, float(path[-2]), float(path[-1])) | {"showlegend": False}
+    return Window(WIN, TITLE, [cost.curve(), line, leaving], layout)
 
 
 def _candidates(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from app.assets import TOKENS
 from app.charts.colours import hex_of
 from app.charts.run_chart import RunChart
@@ -22,6 +24,8 @@ FONT = TOKENS["font"]
 MAX_POINTS = 2000  # in one window, over all its traces
 PADDING_FACTOR = 1.15  # a scale reaches so many times as far as what it has to show
 RANGE_PADDING = 0.08  # of a range's width, on each side
+MIN_SIZE = 1e-280  # smaller values are drawn as 0: of larger ones no two differ by less than plotly can draw
+MAX_SIZE = 1e300  # larger ones are drawn as this
 MAX_NAME_LENGTH = 48  # letters of a run's name in a legend
 MIN_TITLE_LENGTH = 12  # of those, letters of its beginning
 INTEGER_TITLES = ("step", "updates", "epoch")  # of axes along which whole numbers are counted
@@ -177,6 +181,27 @@ def padded(low: float, high: float) -> tuple[float, float]:
     width = high - low
     padding = RANGE_PADDING * width if width else max(abs(low), 1.0)
     return low - padding, high + padding
+
+
+def drawable(data: list[Trace], layout: Layout) -> list[Trace]:
+    """Traces without what plotly cannot draw: on a linear axis it throws where values span less than 1e-306, and its
+    axes have no place for the largest floats. Differences that small are drawn as none."""
+    return [trace | _drawable_columns(trace, layout) for trace in data]
+
+
+def _drawable_columns(trace: Trace, layout: Layout) -> dict[str, list[float | None]]:
+    """Those of a trace's columns that have to be drawn otherwise, as they are drawn."""
+    changed = {}
+    for letter in ("x", "y"):
+        if not isinstance(trace.get(letter), list):
+            continue
+        values = np.array(trace[letter], dtype=float)  # NaN for None
+        sizes = np.abs(values)
+        key = trace.get(f"{letter}axis", letter).replace(letter, f"{letter}axis")
+        too_small = (sizes < MIN_SIZE) & (sizes > 0) & (layout.get(key, {}).get("type") != "log")
+        if too_small.any() or (sizes > MAX_SIZE).any():
+            changed[letter] = finite(np.where(too_small, 0.0, np.clip(values, -MAX_SIZE, MAX_SIZE)).tolist())
+    return changed
 
 
 def finite(values: list[float]) -> list[float | None]:

@@ -1,23 +1,30 @@
-"""The scales of plots where a run explodes: they stay where the others can be seen."""
+"""The scales of plots where a run diverges: they hold what came before, and the curve leaves at a labelled edge."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from app.charts.divergence import Reach, union_of
 from app.charts.run_chart import RunChart
 from app.schemas.view import Scale
-from app.storage.downsampling import Curve
-from app.visdom.windows.layout import MAX_POINTS, PADDING_FACTOR, Layout, Trace, padded
-from app.visdom.windows.x_axis import PlotOptions
+from app.storage.batch import Floats
+from app.storage.downsampling import Extent
+from app.visdom.windows.layout import MAX_POINTS, MIN_SIZE, PADDING_FACTOR, RANGE_PADDING, Layout, Trace
+from app.visdom.windows.x_axis import PlotOptions, step_title
+from trainers.numbers import short
 
-EXPLOSION_FACTOR = 1e6  # times its first value: beyond that a curve has exploded
-DIVERGED_FACTOR = 100  # the same for a run that has diverged
-ALONE_FACTOR = 100  # times its first value: the linear scale of curves that all explode
 MAX_LOG_VALUE = 300.0  # log10; plotly cannot draw values near the largest float64
-MIN_FIRST_VALUE = 1e-300  # smaller first values count as this one
+MAX_VALUE = 10**MAX_LOG_VALUE
+MIN_LOG_VALUE = 1e-300  # smaller values have no place on a log scale
+MAX_NAME_LENGTH = 24  # letters of a run's name in a label
 MAX_DISTANCE = 5  # heights of the plot from its middle; a curve beyond that is cut
+
+type Shown = Sequence[tuple[RunChart, str]]  # the chart and the metric of each trace
 
 
 @dataclass(frozen=True)
@@ -27,81 +34,127 @@ class Limits:
     low: float | None
     high: float
 
-    def as_options(self) -> dict[str, float]:
-        """plotly's autorangeoptions."""
-        return {"clipmax": self.high} if self.low is None else {"clipmin": self.low, "clipmax": self.high}
+    def as_options(self) -> dict[str, Any]:
+        """plotly's autorangeoptions; without a limit below the scale also reaches no farther than the data."""
+        if self.low is None:
+            return {"clipmax": self.high}
+        return {"clipmin": self.low, "clipmax": self.high, "include": [self.low, self.high]}
 
 
-def explodes(chart: RunChart, metric: str) -> bool:
-    """Whether a curve goes so far from its first value that a scale with all of it would show nothing else."""
-    curve = chart.curves.get(metric)
-    extent = curve.extent() if curve else None
-    if curve is None or extent is None or curve.first is None:
-        return False
-    size = max(abs(extent[0]), abs(extent[1]))
-    factor = DIVERGED_FACTOR if chart.run.status == "diverged" else EXPLOSION_FACTOR
-    return size > factor * max(1.0, abs(curve.first[1]))
+@dataclass(frozen=True)
+class Exit:
+    """Where a curve leaves a scale: the trace's place among all, x in the axis' units (powers of ten on a log scale),
+    whether at the upper edge, and the position of the first point beyond."""
+
+    index: int
+    x: float
+    at_top: bool
+    position: float
 
 
-def limit_scale(traces: list[Trace], layout: Layout, shown: list[tuple[RunChart, str]], options: PlotOptions) -> str:
-    """Limit a plot's scale to curves that do not explode, and cut those that do where they leave it for good.
+def held_extent(shown: Shown) -> Extent | None:
+    """What a scale of these metrics has to hold; None where it is all of them.
 
-    `shown` has the chart and the metric of each trace. Changes `traces` and `layout` in place; returns a note of what
-    leaves the scale, "" for nothing.
+    All values of what does not diverge, and of what does those before it departed. If nothing else is shown, also the
+    first bounces, of the run in which they are the narrowest. It only ever grows while the runs go on.
     """
-    curves = [chart.curves[metric] for chart, metric in shown]
-    exploding = [explodes(chart, metric) for chart, metric in shown]
-    axes, limits = options.axes, _limits(curves, exploding, options.axes.y)
-    if limits is None:
-        return ""
-    layout[axes.y_key]["autorangeoptions"] = limits.as_options()
-    exits = {
-        index: step
-        for index, curve in enumerate(curves)
-        if exploding[index] and (step := _exit_step(curve, limits)) is not None
-    }
-    for index in exits:
-        # A positive curve leaves a log scale once only, and is drawn whole.
-        if axes.y == "linear" or curves[index].not_positive:
-            _cut(traces[index], limits)
-    if not exits:
-        return ""
-    if all(exploding) and options.x_axis == "step":  # show how they leave the scale, not the steps after that
-        end = PADDING_FACTOR * max(*exits.values(), options.selected_step or 0.0) + (axes.x == "log")
-        clip = {"clipmax": end} if options.selected_step is None else {"clipmax": end, "include": end}
-        layout[axes.x_key]["autorangeoptions"] = clip
-    return _exit_note(exits, shown, options)
-
-
-def _exit_note(exits: dict[int, float], shown: list[tuple[RunChart, str]], options: PlotOptions) -> str:
-    """Which curves leave the scale, and when the first does. `exits` has the step at which each does, by index."""
-    seconds = min(shown[index][0].seconds(np.array([step]))[0] for index, step in exits.items())
-    first = f"after {seconds:.3g} s" if options.x_axis == "time" else f"at step {min(exits.values()):g}"
-    if len(shown) == 1:
-        return f"leaves the scale {first}"
-    return f"{len(exits)} of {len(shown)} leave the scale, first {first}"
-
-
-def _limits(curves: list[Curve], exploding: list[bool], scale: Scale) -> Limits | None:
-    """What the scale may reach where some curves explode; None for no limits."""
-    if not any(exploding):
+    reaches = [(chart.run.id, reach) for chart, metric in shown if (reach := chart.reach(metric))]
+    if not any(reach.ever_departed for _, reach in reaches):
         return None
-    others = [curve for curve, is_exploding in zip(curves, exploding, strict=True) if not is_exploding and curve.total]
-    if scale == "log":
-        return _log_limits(others)
-    extents = [extent for curve in others if (extent := curve.extent())]
-    if extents:
-        return Limits(*padded(min(low for low, _ in extents), max(high for _, high in extents)))
-    first = max(abs(curve.first[1]) for curve in curves if curve.first)
-    high = ALONE_FACTOR * max(first, MIN_FIRST_VALUE)
-    positive = all(extent[0] >= 0 for curve in curves if (extent := curve.extent()))
-    return Limits(0.0 if positive else -high, high)
+    extents = [reach.extent for _, reach in reaches]
+    if all(reach.ever_departed for _, reach in reaches):
+        extents.append(_narrowest_bounces(reaches))
+    return union_of(extents)
 
 
-def _log_limits(others: list[Curve]) -> Limits | None:
-    """An explosion, on a log scale a straight line, has as much of the height as the other curves, and at least a
-    decade; None where no other curve is positive."""
-    values = np.concatenate([curve.points(MAX_POINTS)[1] for curve in others] or [np.empty(0)])
+def limit_scale(traces: list[Trace], layout: Layout, shown: Shown, options: PlotOptions) -> list[Exit]:
+    """Limit a plot's scale to what it has to hold, and cut curves where they leave it for good. Changes `traces` and
+    `layout` in place; returns where they leave."""
+    held, axes = held_extent(shown), options.axes
+    limits = _limits(held, shown, axes.y) if held and max(map(abs, held)) > MIN_SIZE else None
+    if limits is None:
+        return []
+    layout[axes.y_key]["autorangeoptions"] = limits.as_options()
+    departed = [bool(reach and reach.departed) for reach in (chart.reach(metric) for chart, metric in shown)]
+    exits = [
+        leaving
+        for index, trace in enumerate(traces)
+        if departed[index] and (leaving := _exit(index, trace, limits, options))
+    ]
+    for leaving in exits:
+        chart, metric = shown[leaving.index]
+        # A positive curve leaves a log scale once only, and is drawn whole.
+        if axes.y == "linear" or chart.curves[metric].not_positive:
+            _cut(traces[leaving.index], limits)
+    if exits and len(exits) == len(traces):  # show how they leave the scale, not what comes after that
+        first = min(x for trace in traces for x in trace["x"] if x is not None)
+        end = PADDING_FACTOR * max(10**leaving.x if axes.x == "log" else leaving.x for leaving in exits)
+        layout[axes.x_key]["autorangeoptions"] = {"clipmin": first} | _x_options(end, options)
+    return exits
+
+
+def _x_options(end: float, options: PlotOptions) -> dict[str, float]:
+    """plotly's autorangeoptions of an axis that ends there, or at the selected step if that is later."""
+    if options.selected_step is None or options.x_axis != "step":
+        return {"clipmax": end}
+    end = max(end, PADDING_FACTOR * options.selected_step + (options.axes.x == "log"))
+    return {"clipmax": end, "include": end}
+
+
+def exit_text(leaving: Exit, shown: Shown, options: PlotOptions) -> str:
+    """What the label says of a curve that leaves."""
+    chart, metric = shown[leaving.index]
+    charts = [one for one, _ in shown]
+    at = short(leaving.position, 4)
+    where = {"step": f"{step_title(charts).removesuffix('s')} {at}", "epoch": f"epoch {at}", "time": f"{at} s"}
+    return f"{leaver(chart, metric, shown)} leaves here: {where[options.x_axis]}"
+
+
+def leaver(chart: RunChart, metric: str, shown: Shown) -> str:
+    """A curve by what tells it from the others that are shown."""
+    if sum(one is chart for one, _ in shown) > 1:
+        return metric
+    if varied := chart.run.varied:
+        return ", ".join(f"{name} {_value_text(value)}" for name, value in varied.items())
+    rates = [one.run.params.get("lr") for one, _ in shown]
+    lr = chart.run.params.get("lr")
+    if isinstance(lr, int | float) and rates.count(lr) == 1:
+        return f"lr {short(lr)}"
+    name = chart.run.name
+    return f"{name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + '…'} #{chart.run.number}"
+
+
+def _value_text(value: object) -> str:
+    return short(value) if isinstance(value, int | float) else str(value)
+
+
+def _narrowest_bounces(reaches: list[tuple[str, Reach]]) -> Extent:
+    """Of runs that all diverge, what shows the bounces of the one that needs the least; all metrics of that one."""
+    by_run: dict[str, list[Extent]] = {}
+    for run_id, reach in reaches:
+        by_run.setdefault(run_id, []).append(reach.wide)
+    return min(map(union_of, by_run.values()), key=lambda extent: extent[1] - extent[0])
+
+
+def _limits(held: Extent, shown: Shown, scale: Scale) -> Limits | None:
+    """The limits of a scale that holds an extent; None for no limits.
+
+    On a log scale an explosion is a straight line: it has as much of the height as the other curves, and at least a
+    decade; alone it has all.
+    """
+    if scale == "linear":
+        low, high = np.clip(held, -MAX_VALUE, MAX_VALUE).tolist()
+        padding = RANGE_PADDING * max(high - low, abs(low), abs(high))  # which only grows as the extent does
+        return Limits(low - padding, high + padding)
+    reaches = [chart.reach(metric) for chart, metric in shown]
+    if all(reach.ever_departed for reach in reaches if reach):
+        return None
+    others = [
+        chart.points(metric, MAX_POINTS)[1]
+        for (chart, metric), reach in zip(shown, reaches, strict=True)
+        if reach and not reach.departed
+    ]
+    values = np.concatenate([*others, [held[1]]])
     decades = np.log10(values[values > 0])
     if not len(decades):
         return None
@@ -109,18 +162,37 @@ def _log_limits(others: list[Curve]) -> Limits | None:
     return Limits(None, 10 ** min(high + max(high - low, 1.0), MAX_LOG_VALUE))
 
 
-def _exit_step(curve: Curve, limits: Limits) -> float | None:
-    """The step at which a curve leaves these limits, if it does."""
-    steps, values = curve.points(MAX_POINTS)
-    low = -np.inf if limits.low is None else limits.low
-    outside = np.flatnonzero((values > limits.high) | (values < low))
-    return float(steps[outside[0]]) if len(outside) else None
+def _exit(index: int, trace: Trace, limits: Limits, options: PlotOptions) -> Exit | None:
+    """Where a trace leaves these limits, if it does."""
+    ys = np.array(trace["y"], dtype=float)
+    low = -math.inf if limits.low is None else limits.low
+    outside = np.flatnonzero((ys > limits.high) | (ys < low))
+    if not len(outside):
+        return None
+    at = int(outside[0])
+    nearby, at_top = slice(max(0, at - 1), at + 1), bool(ys[at] > limits.high)
+    xs, log = np.array(trace["x"][nearby], dtype=float), options.axes.x == "log"
+    places = np.log10(np.maximum(xs, MIN_LOG_VALUE)) if log else xs
+    x = _crossing(
+        places[np.isfinite(places)], ys[nearby][np.isfinite(places)], limits.high if at_top else low, options.axes.y
+    )
+    return Exit(index, x, at_top, float(xs[-1]) - (log and options.x_axis != "time"))
+
+
+def _crossing(xs: Floats, ys: Floats, edge: float, scale: Scale) -> float:
+    """The x at which the line between two points meets y = edge; that of the second where it does not."""
+    if scale == "log":
+        ys, edge = np.log10(np.maximum(ys, MIN_LOG_VALUE)), math.log10(edge)
+    if not np.isfinite(ys).all() or len(ys) < 2 or ys[0] == ys[1]:
+        return float(xs[-1])
+    share = (edge / 2 - ys[0] / 2) / (ys[1] / 2 - ys[0] / 2)  # halves: the distance may be above the largest float
+    return float(xs[0] + min(max(share, 0.0), 1.0) * (xs[1] - xs[0]))
 
 
 def _cut(trace: Trace, limits: Limits) -> None:
     """End a trace, in place, where it is MAX_DISTANCE away: swinging from below to above it would fill the plot."""
     low = -limits.high if limits.low is None else limits.low
     middle, height = (low + limits.high) / 2, limits.high - low
-    far = np.flatnonzero(np.abs(np.array(trace["y"]) / height - middle / height) > MAX_DISTANCE)
+    far = np.flatnonzero(np.abs(np.array(trace["y"], dtype=float) / height - middle / height) > MAX_DISTANCE)
     if len(far):
         trace["x"], trace["y"] = trace["x"][: far[0] + 1], trace["y"][: far[0] + 1]

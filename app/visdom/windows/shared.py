@@ -8,7 +8,7 @@ from dataclasses import replace
 from app.charts.run_chart import RunChart
 from app.schemas.view import View
 from app.visdom.windows.cost import shared_cost_window
-from app.visdom.windows.curves import MAX_LEGEND_RUNS, NOTE_COLUMNS, metric_window
+from app.visdom.windows.curves import MAX_LEGEND_RUNS, NOTE_COLUMNS, NOTE_ROW_HEIGHT, PLOT_TOP, metric_window
 from app.visdom.windows.layout import Window, empty_plot, trace_name
 from trainers import is_search
 
@@ -53,10 +53,13 @@ def _with_note(window: Window, charts: list[RunChart]) -> Window:
     if not elsewhere:
         return window
     text = f"not on this curve, as on other data: {', '.join(f'#{chart.run.number}' for chart in elsewhere)}"
-    rows = "<br>".join(textwrap.wrap(text, NOTE_COLUMNS))
+    lines = textwrap.wrap(text, NOTE_COLUMNS)
     place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 1, "xanchor": "center", "yanchor": "top"}
-    note = {**place, "text": rows, "showarrow": False, "font": {"size": 11}}
-    return replace(window, layout={**window.layout, "annotations": [*window.layout.get("annotations", []), note]})
+    note = {**place, "text": "<br>".join(lines), "showarrow": False, "font": {"size": 11}}
+    key = next(name for name in window.layout if name.startswith("yaxis"))
+    axis = {**window.layout[key], "domain": [0, PLOT_TOP - NOTE_ROW_HEIGHT * len(lines)]}  # below the note
+    notes = [*window.layout.get("annotations", []), note]
+    return replace(window, layout={**window.layout, key: axis, "annotations": notes})
 
 
 def _has_points(chart: RunChart, metric: str) -> bool:

@@ -11,10 +11,10 @@ from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state
 from app.schemas.view import Axes
 from app.visdom.windows import tables
-from app.visdom.windows.annotations import ChangeMarks, change_marks
+from app.visdom.windows.annotations import plot_marks
 from app.visdom.windows.contours import contours_window
 from app.visdom.windows.cost import run_cost_window
-from app.visdom.windows.curves import add_note, curve_trace
+from app.visdom.windows.curves import add_note, curve_trace, limited_scale, no_finite_value, x_end
 from app.visdom.windows.graph import MAX_UNITS, graph_window, unit_of
 from app.visdom.windows.layout import (
     CURVE,
@@ -27,7 +27,6 @@ from app.visdom.windows.layout import (
     empty_plot,
     make_layout,
 )
-from app.visdom.windows.scale import limit_scale
 from app.visdom.windows.x_axis import PlotOptions, x_title, x_values
 from trainers import is_search
 from trainers.problem import Data
@@ -57,9 +56,9 @@ def windows_at(
     state = state or newest_state(chart)
     windows = [_graph(chart, state, sample)]
     if chart.parabola:
-        windows.append(run_cost_window(chart, chart.parabola, state))
+        windows.append(run_cost_window(chart, chart.parabola, state, chosen=chosen))
     elif chart.surface:
-        windows.append(contours_window(chart, chart.surface, state))
+        windows.append(contours_window(chart, chart.surface, state, chosen=chosen))
     if not is_search(chart.run.method):
         groups = list(_groups(chart).items())[:MAX_PLOTS]
         selected_step = state.step if chosen else None
@@ -128,9 +127,9 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: 
     title = options.metric
     win = f"metric-{html.escape(title)}"
     layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
-    names = [name for name in names if name in chart.curves and chart.curves[name].total]
+    logged, names = names, [name for name in names if name in chart.curves and chart.curves[name].total]
     if not names:
-        text = "Waiting for a first step…" if chart.newest is None else "There is no finite value to draw."
+        text = no_finite_value([chart], logged) or "Waiting for a first step…"
         return Window(win, title, *empty_plot(layout, text))
     budget = max(2, MAX_POINTS // len(names))
     traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
@@ -139,11 +138,12 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: 
         line = {"color": colours[index % len(colours)], "width": 2 if index == 0 else 1.5}
         traces.append({**trace, "name": as_text(name), "line": line})
     layout["showlegend"] = len(names) > 1
-    exit_note = limit_scale(traces, layout, [(chart, name) for name in names], options)
-    changes = change_marks([chart], options) if title in WITH_CHANGE_MARKS else ChangeMarks([], [])
-    add_note(layout, options, [chart.curves[name] for name in names], exit_note)
-    layout["annotations"] += changes.labels
-    layout["shapes"] = [*changes.shapes, *_marker(chart, options, position)]
+    exits = limited_scale(traces, layout, [(chart, name) for name in names], options)
+    with_changes = title in WITH_CHANGE_MARKS
+    marks = plot_marks([chart], options, exits, end=x_end(layout, options), with_changes=with_changes)
+    add_note(layout, options, [chart.curves[name] for name in names])
+    layout["annotations"] += marks.labels
+    layout["shapes"] = [*marks.shapes, *_marker(chart, options, position)]
     return Window(win, title, traces, layout)
 
 

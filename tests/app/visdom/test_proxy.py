@@ -64,6 +64,7 @@ async def test_shows_the_page(browser: httpx2.AsyncClient, path: str) -> None:
     assert page.status_code == 200
     assert "<title>visdom</title>" in page.text
     assert page.text.index("/gathered_windows.js") < page.text.index("jquery")  # ours runs first
+    assert page.text.index("js/main.js") < page.text.index("/plot_guard.js") < page.text.index("</head>")
     assert page.headers["content-type"] == "text/html; charset=UTF-8"
     assert page.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]

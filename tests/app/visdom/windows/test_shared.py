@@ -14,7 +14,7 @@ from app.charts.run_chart import RunChart, parabola_of
 from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
-from app.visdom.windows.layout import MAX_POINTS, Window, trace_name
+from app.visdom.windows.layout import MAX_POINTS, Window, drawable, trace_name
 from app.visdom.windows.shared import shared_windows
 from app.visdom.windows.single_run import windows_at
 
@@ -22,9 +22,16 @@ DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
 
 
 def drawn(
-    number: int, ws: list[float], losses: list[float], method: str = "gd", status: Any = "running", **record: Any
+    number: int,
+    ws: list[float],
+    losses: list[float],
+    method: str = "gd",
+    status: Any = "running",
+    params: dict[str, Any] | None = None,
+    **record: Any,
 ) -> RunChart:
-    params = {"lr": 0.01} if method != "sweep" else {}
+    if params is None:
+        params = {"lr": 0.01} if method != "sweep" else {}
     run = RunRecord(f"{number:032x}", f"run {number}", method, params, status, 0.0, number, **record)
     one = RunChart(run, SHARED_METRICS, parabola_of(DATA) if method in ("gd", "sweep") else None)
     rows = np.column_stack([np.arange(len(ws)), ws, losses]) if ws else np.empty((0, 3))
@@ -108,35 +115,59 @@ def test_no_window_holds_more_points_than_it_may() -> None:
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_a_diverged_run_does_not_squash_the_others(scale: Any) -> None:
     calm = drawn(1, [1.0, 1.9], [4.0, 0.1])
-    wild = drawn(2, [1.0, -1e70], [4.0, 1e140], status="diverged")
+    wild = drawn(2, [4.0, -1e70], [4.0, 18.0], status="diverged")
     board = View(axes=Axes(loss=scale, w=scale, cost=scale))
     windows = by_name(shared_windows([calm, wild], board))
     axis = windows["loss"].layout["yaxis" if scale == "linear" else "yaxis2"]
     clip = axis["autorangeoptions"]["clipmax"]
-    highest = 10 if scale == "linear" else 200  # in the units of the data; the line of an explosion has half the height
-    assert 4.0 <= clip < highest
+    highest = (
+        50 if scale == "linear" else 4000
+    )  # in the units of the data; the line of an explosion has half the height
+    assert 18.0 <= clip < highest
     xs = [x for trace in windows["cost"].data for x in trace["x"]]
-    assert -2 < min(xs) <= max(xs) < 4
-    alone = by_name(shared_windows([wild], board))
-    if scale == "linear":
-        assert 100 <= alone["loss"].layout["yaxis"]["autorangeoptions"]["clipmax"] <= 1e4
+    assert -2 < min(xs) <= max(xs) < 5
+
+
+def exploding(number: int, updates: int = 100) -> RunChart:
+    """A run whose w is ten times as far from the minimum with each update."""
+    away = np.append(1.0, -((-10.0) ** np.arange(1, updates + 1)))
+    return drawn(number, (2 - away[1:]).tolist(), (14 / 3 * away[:-1] ** 2).tolist())
 
 
 def test_an_explosion_on_a_log_scale_is_drawn_whole_and_is_told_in_the_units_of_the_axis() -> None:
-    calm = drawn(1, [1.0, 1.9, 2.0], [4.0, 0.1, 0.01])
-    wild = drawn(2, [1.0] * 100, [4.0 * 10.0**step for step in range(100)])
+    calm, wild = drawn(1, [1.0, 1.9, 2.0], [4.7, 0.1, 0.01]), exploding(2)
     wild.run.started_at, wild.times = 100.0, [(0.0, 100.0), (99.0, 298.0)]
-    for along, told in (("step", "at step 3"), ("time", "after 6 s")):
+    for along, told in (("step", "update 2"), ("time", "2 s")):
         loss = by_name(shared_windows([calm, wild], View(axes=Axes(loss="log"), x=along)))["loss"]
-        assert loss.data[1]["y"] == [4.0 * 10.0**step for step in range(100)]
-        assert loss.layout["annotations"][0]["text"] == f"1 of 2 leave the scale, first {told}"
+        assert len(loss.data[1]["y"]) == 100
+        assert [label["text"] for label in loss.layout["annotations"]] == [f"run 2 #2 leaves here: {told}"]
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_labels_of_curves_that_leave_are_few_and_apart(scale: Any) -> None:
+    runs = [exploding(number) for number in range(1, 9)]
+    for number, one in enumerate(runs, 1):
+        one.run.params, one.run.varied = {"lr": number}, {"lr": number}
+    windows = by_name(shared_windows([drawn(9, [1.0, 1.9], [4.0, 0.1]), *runs], View(axes=Axes(loss=scale))))
+    for name in ("loss", "w", "cost"):
+        labels = windows[name].layout["annotations"]
+        assert [label["text"].partition(" leaves")[0] for label in labels if "lr" in label["text"]] == [
+            "lr 1",
+            "lr 2",
+            "lr 3",
+        ]
+        assert "and 5 more" in [label["text"] for label in labels]
+        places = [(label["x"], label["y"], label["yshift"]) for label in labels]
+        assert len(set(places)) == 4
+    colours = {label["bordercolor"] for label in windows["loss"].layout["annotations"]}
+    assert {trace["line"]["color"] for trace in windows["loss"].data[1:4]} <= colours
 
 
 def test_an_average_ends_where_its_curve_leaves_the_scale() -> None:
-    calm, wild = drawn(1, [1.0, 1.9], [4.0, 0.1]), drawn(2, [(-10.0) ** step for step in range(100)], [1.0] * 100)
+    calm, wild = drawn(1, [1.0, 1.9], [4.0, 0.1]), exploding(2)
     traces = by_name(shared_windows([calm, wild], View(smoothing=3)))["w"].data
     raw, average = (trace for trace in traces if "run 2" in trace["name"])
-    assert 1 < len(average["x"]) < len(raw["x"]) < 5
+    assert 1 <= len(average["x"]) < len(raw["x"]) < 5
     assert raw["x"][0] == 0  # w before the first update, which is in no average
 
 
@@ -144,6 +175,69 @@ def test_nothing_that_json_lacks_reaches_visdom() -> None:
     odd = drawn(1, [math.nan, math.inf, 1.0, 1e308], [math.inf, -math.inf, math.nan, 1e308], status="diverged")
     for window in [*shared_windows([odd], View(axes=Axes(loss="log", cost="log"))), *windows_at(odd)]:
         json.dumps([window.data, window.layout], allow_nan=False)
+
+
+def script(steps: list[float], **metrics: list[float]) -> RunChart:
+    """A script's run with these points."""
+    run = RunRecord("5" * 32, "script", "external", {}, "running", 0.0, 5)
+    run.last = {name: values[-1] for name, values in metrics.items()}
+    one = RunChart(run, SHARED_METRICS)
+    one.append(Batch(0, tuple(metrics), np.column_stack([steps, *metrics.values()])))
+    return one
+
+
+def text_of(window: Window) -> str:
+    return str(window.layout["annotations"][0]["text"]).replace(" <br>", " ")
+
+
+def test_a_window_without_points_says_what_there_is() -> None:
+    other = script([0, 1], train_loss=[1.0, 0.5], val=[1.0, 0.5])
+    nothing = script([0.0] * 20, loss=[math.nan] * 20)
+    one = script([0], loss=[math.inf])
+    many = script([0], **{f"metric_{number}": [1.0] for number in range(9)})
+    said = [text_of(shared_windows([chart], View())[0]) for chart in (other, nothing, one, many)]
+    assert said == [
+        "train_loss, val are logged; Loss shows metrics named loss",
+        "20 values, all NaN or infinite",
+        "1 value, NaN or infinite",
+        "metric_0, metric_1, metric_2, metric_3, metric_4, metric_5 and 3 more are logged; Loss shows metrics named"
+        " loss",
+    ]
+    assert text_of(shared_windows([script([0], loss=[1.0])], View())[1]) == "loss is logged; w shows metrics named w"
+    waiting = RunChart(RunRecord("6" * 32, "script", "external", {}, "running", 0.0, 6))
+    assert text_of(shared_windows([waiting], View())[0]) == "Waiting for a first step…"
+
+
+@pytest.mark.parametrize("smoothing", [0, 3])
+def test_steps_that_fall_or_repeat_are_drawn_as_strokes(smoothing: int) -> None:
+    one = script([0, 1, 2, 1, 2, 2], loss=[5.0, 5.0, 5.0, 1.0, 1.0, 3.0])
+    trace = shared_windows([one], View(smoothing=smoothing))[0].data[0]
+    assert trace["x"] == [0, 1, 2, None, 1, 2, None, 2]  # no line leads over a point without an x
+    assert trace["y"] == [5, 5, 5, 1, 1, 1, 3, 3]
+    assert trace["marker"]["size"] == [0, 0, 0, 0, 0, 0, 0, 6]  # a point that no line leads to
+
+
+def test_what_plotly_cannot_draw_is_drawn_as_constant() -> None:
+    tiny, huge = script([0, 1], loss=[1e-310, 2e-310]), script([0, 1, 2], loss=[1.0, -1e308, math.nan])
+    (loss, *_) = shared_windows([tiny], View())
+    assert drawable(loss.data, loss.layout)[0]["y"] == [0, 0]
+    (loss, *_) = shared_windows([tiny], View(axes=Axes(loss="log")))
+    assert drawable(loss.data, loss.layout)[0]["y"] == [1e-310, 2e-310]  # their logarithms are far enough apart
+    (loss, *_) = shared_windows([huge], View())
+    assert drawable(loss.data, loss.layout)[0]["y"] == [1, -1e300]
+    gaps = [{"x": [None, 1e-300], "y": [None, 1.0], "xaxis": "x2"}]
+    assert drawable(gaps, {"xaxis2": {}}) == [{"x": [None, 0], "y": [None, 1.0], "xaxis": "x2"}]
+    one = drawn(1, [1.0, 2.0], [4.0, 1.0])
+    for window in shared_windows([one], View()):
+        assert drawable(window.data, window.layout) == window.data
+
+
+@pytest.mark.parametrize("w0", [1e-310, 0.0])
+def test_a_view_of_nearly_no_width_is_as_wide_as_one_of_none(w0: float) -> None:
+    one = drawn(1, [w0, 0.0], [0.0, 0.0], params={"lr": 0.01, "w0": w0})
+    one.parabola = parabola_of((DATA[0], np.zeros(3)))
+    cost = by_name(shared_windows([one], View()))["cost"].data[0]
+    assert (cost["x"][0], cost["x"][-1]) == pytest.approx((-1.15, 1.15))
 
 
 def test_stored_text_is_no_markup() -> None:
@@ -186,9 +280,9 @@ def test_a_runs_windows_at() -> None:
     ],
 )
 def test_a_runs_samples_are_listed(method: str, params: dict[str, Any], shown: str, rows: int) -> None:
-    one = drawn(1, [1.0, 1.5], [4.0, 1.0], method=method)
+    one = drawn(1, [1.0, 1.5], [4.0, 1.0], method=method, params=params)
     one.data = DATA
-    one.run.params, one.run.step, one.run.last, one.run.result = params, 4, {"w": 1.5}, {"best_w": 2.0}
+    one.run.step, one.run.last, one.run.result = 4, {"w": 1.5}, {"best_w": 2.0}
     window = next(window for window in windows_at(one) if window.win == "samples")
     assert shown in window.title
     table = window.data[0]["content"]

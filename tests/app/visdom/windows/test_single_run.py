@@ -73,7 +73,7 @@ def test_at_the_end_the_ball_has_its_height_and_no_arrow() -> None:
 def test_the_view_holds_both_sides_of_the_valley_and_the_ball(lr: float, epochs: int) -> None:
     one, points = trained("gd", lr=lr, epochs=epochs)
     for updates in (0, 1, len(points) // 2, len(points)):
-        cost = window(windows_at(one, after(one, points, updates)), "cost")
+        cost = window(windows_at(one, after(one, points, updates), chosen=True), "cost")
         xs = trace(cost, "cost")["x"]
         star = one.parabola.w_star if one.parabola else math.nan
         assert xs[0] < min(star, *trace(cost, "path")["x"]) <= max(star, *trace(cost, "path")["x"]) < xs[-1]
@@ -245,18 +245,22 @@ def test_a_sample_that_is_not_there_is_the_last_one() -> None:
 # --- the metrics ------------------------------------------------------------------------------------------------------
 
 
-def test_an_explosion_is_shown_as_far_as_the_chosen_step_and_said_to_leave() -> None:
+def test_an_explosion_is_shown_as_far_as_the_chosen_step_and_labelled_where_it_leaves() -> None:
     one, points = trained("gd", lr=0.3, epochs=60)
     for chosen, seen in ((None, "loss"), (2, "loss"), (30, "loss"), (30, "w"), (59, "gradient")):
         state = newest_state(one) if chosen is None else after(one, points, chosen + 1)
         windows = windows_at(one, state, chosen=chosen is not None)
         layout = window(windows, f"metric-{seen}").layout
-        step = int(re.fullmatch(r"leaves the scale at step (\d+)", layout["annotations"][0]["text"])[1])  # type: ignore[index]
+        (label,) = layout["annotations"]
+        update = int(re.fullmatch(r"lr 0.3 leaves here: update (\d+)", label["text"])[1])  # type: ignore[index]
         low, high = (layout["yaxis"]["autorangeoptions"].get(end, -math.inf) for end in ("clipmin", "clipmax"))
-        values = [points[at].values["grad" if seen == "gradient" else seen] for at in (step - 1, step)]
+        name, first = {"gradient": ("grad", update), "loss": ("loss", update), "w": ("w", update - 1)}[seen]
+        values = [points[at].values[name] for at in (first - 1, first)]
         assert [low <= value <= high for value in values] == [True, False]
+        assert label["y"] == (1 if values[1] > high else 0)
+        assert update - 1 < label["x"] < update
         end = layout["xaxis"]["autorangeoptions"]["clipmax"]
-        assert max(step, chosen or 0) < end < 1.3 * max(step, chosen or 0)
+        assert max(update, chosen or 0) - 1 < end < 1.3 * max(update, chosen or 0)
 
 
 def test_they_have_the_boards_scales() -> None:

@@ -1,0 +1,48 @@
+// In Visdom's page, after its scripts: what plotly fails to draw costs one window. Its exception would end Visdom's page,
+// which is one tree of React's, and with it all windows of everybody.
+
+/** @typedef {{ react: Function, purge: Function }} PlotlyLibrary */
+
+{
+  const plotly = /** @type {{ Plotly: PlotlyLibrary }} */ (/** @type {any} */ (window)).Plotly;
+  const { react } = plotly;
+
+  /**
+   * @param {HTMLElement} plot
+   * @param {object[]} data
+   * @param {{ margin?: object, meta?: object, font?: object }} layout
+   * @param {object} config
+   */
+  plotly.react = (plot, data, layout, config) => {
+    const say = (/** @type {unknown} */ error) => {
+      plotly.purge(plot);
+      return react(plot, [{ type: "scatter", x: [], y: [] }], words(layout, error), config);
+    };
+    try {
+      return react(plot, data, layout, config).catch(say);
+    } catch (error) {
+      return say(error);
+    }
+  };
+
+  /**
+   * The layout of a plot that says only what went wrong.
+   *
+   * @param {{ margin?: object, meta?: object, font?: object }} layout
+   * @param {unknown} error
+   */
+  function words({ margin, meta, font }, error) {
+    const why = String(error).replace(/[<&]/g, (letter) => (letter === "<" ? "&lt;" : "&amp;"));
+    const place = { x: 0.5, y: 0.5, xref: "paper", yref: "paper", showarrow: false };
+    return {
+      margin,
+      meta,
+      font,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      xaxis: { visible: false },
+      yaxis: { visible: false },
+      annotations: [{ ...place, text: `This window cannot be drawn.<br>${why}` }],
+    };
+  }
+}
