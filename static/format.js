@@ -27,13 +27,13 @@ export function figure(value) {
 }
 
 /**
- * Counted numbers with thin spaces: 1 000 000. A step of a script may have a fraction, which stays as it is.
+ * Counted numbers with separators between thousands: 1,000,000. A step of a script may have a fraction, which stays.
  *
  * @param {number} value
  */
 export function whole(value) {
   const [digits, ...fraction] = String(value).split(".");
-  return [digits.replace(/\B(?=(\d{3})+$)/g, "\u202f"), ...fraction].join(".");
+  return [digits.replace(/\B(?=(\d{3})+$)/g, ","), ...fraction].join(".");
 }
 
 /**

@@ -15,6 +15,7 @@ import { hideNone, selectRun, showAlone, showInShared } from "./view.js";
 const DELETE_CONFIRM_MS = 4000; // in which a second click on Delete deletes
 const MAX_SAMPLES_IN_FORM = 1000; // of data that is put into text fields
 
+const MAX_COUNTED = 1e15; // up to which a whole number is written in full
 const BEFORE_UPDATE = new Set(["loss", "grad", "grad_b"]); // what a point tells of the state before its update
 
 const template = find("#run-template", HTMLTemplateElement);
@@ -210,7 +211,7 @@ function factsOf(run) {
   const settings = Object.entries({ method: run.method, ...run.params }).filter(([, value]) => value !== null);
   for (const { step, params } of run.changes) {
     const when = isDescent(run) ? `from update ${whole(step + 1)}` : `from step ${step}`;
-    settings.push([when, Object.entries(params).map(([name, value]) => `${name} ${value}`).join(", ")]);
+    settings.push([when, Object.entries(params).map(([name, value]) => changeText(name, value)).join(", ")]);
   }
   if (run.group) {
     settings.push(["group", run.group]);
@@ -221,8 +222,27 @@ function factsOf(run) {
     "div",
     {},
     make("dt", { textContent: String(name).replaceAll("_", " ") }),
-    make("dd", { textContent: typeof value === "number" ? figure(value) : String(value) }),
+    make("dd", { textContent: valueText(value) }),
   ));
+}
+
+/** @param {any} value a number in words, or what else a parameter may be */
+function valueText(value) {
+  if (Number.isInteger(value) && Math.abs(value) <= MAX_COUNTED) {
+    return whole(value);
+  }
+  return typeof value === "number" ? figure(value) : String(value);
+}
+
+/**
+ * @param {string} name
+ * @param {any} value
+ */
+function changeText(name, value) {
+  if (name === "steps_per_second") {
+    return value === null ? "full speed" : `${figure(value)} steps/s`;
+  }
+  return `${name} ${valueText(value)}`;
 }
 
 /**

@@ -27,5 +27,10 @@ def short(value: float, digits: int = DIGITS) -> str:
     return f"{_without_zeros(f'{rounded.scaleb(-power):f}')}e{power}"
 
 
+def counted(value: float) -> str:
+    """A number of updates or steps, with separators between thousands: 1,000,000. A fraction stays as it is."""
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:,}"
+
+
 def _without_zeros(decimal: str) -> str:
     return decimal.rstrip("0").rstrip(".") if "." in decimal else decimal

@@ -117,6 +117,12 @@ class RunChart:
             return None
         return self.method.loss_scale(self.params, self.count)
 
+    @property
+    def final_cost(self) -> float | None:
+        """The cost over all data after the last update of a descent that has ended, as its worker found it."""
+        cost = self.run.result.get("final_mse") if self.is_descent else None
+        return cost if isinstance(cost, float) and math.isfinite(cost) else None
+
     def cost_at(self, values: Mapping[str, float]) -> float | None:
         """The cost over all data of these parameters, from the data; None where that is not known."""
         if self.parabola and "w" in values:
@@ -172,7 +178,9 @@ class RunChart:
             return []
         if self.detail and newest.step != self.run.step:  # the last of the range that is drawn, not of the run
             return []
-        ends = {**self.gradient_at(newest.values), "loss": self.cost_at(newest.values)}
+        is_end = self.final_cost is not None and newest.step == self.run.step
+        cost = self.final_cost if is_end else self.cost_at(newest.values)
+        ends = {**self.gradient_at(newest.values), "loss": cost}
         value = ends.get(metric)
         if value is None or not math.isfinite(self.loss_scale * value) or not self._is_in_range(newest.step + 1):
             return []

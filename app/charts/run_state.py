@@ -73,7 +73,7 @@ def _of_descent(chart: RunChart, point: Point | None, following: Point | None) -
         first=0.0,
         updates=updates,
         values=values,
-        cost=_cost(chart, values, point, following),
+        cost=chart.final_cost if is_last and chart.final_cost is not None else _cost(chart, values, point, following),
         gradient=_gradient(chart, values, following),
         loss=loss,
         loss_of=loss_of,

@@ -14,6 +14,7 @@ from app.charts.colours import hex_of
 from app.charts.run_chart import RunChart
 from app.visdom.windows.layout import INK, PANE, Layout, as_text
 from app.visdom.windows.x_axis import PlotOptions, x_values
+from trainers.numbers import short
 
 MAX_CHANGES = 50  # marked in one window, the latest
 MAX_LABELS = 16  # of them have labels, the latest that fit
@@ -193,5 +194,5 @@ def changes_text(params: dict[str, Any]) -> str:
 
 def _change_text(name: str, value: Any) -> str:
     if name == "steps_per_second":
-        return "full speed" if value is None else f"{value:g} steps/s"
-    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
+        return "full speed" if value is None else f"{short(value)} steps/s"
+    return f"{name} {short(value)}" if isinstance(value, int | float) else f"{name} {value}"

@@ -35,7 +35,7 @@ from app.visdom.windows.layout import (
 from app.visdom.windows.scale import held_extent, leaver
 from trainers import METHODS, is_search
 from trainers.method import DIVERGED
-from trainers.numbers import short
+from trainers.numbers import counted, short
 from trainers.problem import Parabola
 
 CURVE_POINTS = 160
@@ -131,7 +131,7 @@ def path_trace(chart: RunChart, name: str, xs: Floats, ys: Floats, axes: AxesSty
         "mode": "lines+markers",
         "line": {"color": colour, "width": 1.25},
         "marker": {"color": colour, "size": 4},
-        "hovertemplate": "%{x:.6g}, %{y:.6g}<extra></extra>",
+        "hovertemplate": "%{x:.5~g}, %{y:.5~g}<extra></extra>",
     }
 
 
@@ -207,7 +207,7 @@ def exit_labels(cost: CostCurve, charts: list[RunChart]) -> list[Layout]:
     shown = [(chart, "w") for chart in charts]
     exits = sorted(_exits(cost, charts), key=lambda leaving: leaving[0])
     labels = [
-        EdgeLabel(x, f"{leaver(chart, 'w', shown)} leaves here: update {position:g}", colour_of(chart))
+        EdgeLabel(x, f"{leaver(chart, 'w', shown)} leaves here: update {counted(position)}", colour_of(chart))
         for position, x, chart in exits
     ]
     axes = {"xref": cost.axes.trace_axes["xaxis"], "yref": cost.axes.y_domain}
@@ -233,7 +233,7 @@ def _shared_path(cost: CostCurve, chart: RunChart, ws: Floats) -> list[Trace]:
     if not len(inside):
         return []
     search, name = is_search(chart.run.method), trace_name(chart)
-    hover = {"hovertemplate": "w %{x:.6g}<br>cost %{y:.6g}<extra>%{fullData.name}</extra>"}
+    hover = {"hovertemplate": "w %{x:.5~g}<br>cost %{y:.5~g}<extra>%{fullData.name}</extra>"}
     path = cost.path(chart, inside, name) | hover | {"legendgroup": chart.run.id, "showlegend": search}
     path["marker"] = {**path["marker"], "size": 5}
     if search:

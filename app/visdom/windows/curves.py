@@ -124,7 +124,7 @@ def curve_trace(chart: RunChart, metric: str, budget: int, options: PlotOptions)
         **options.axes.trace_axes,
         "line": {"color": colour_of(chart), "width": 2},
         "marker": {"color": colour_of(chart), "size": 6 if alone.all() else (6 * alone).tolist()},
-        "hovertemplate": x_hover(chart, options) + "%{y:.6g}<extra>%{fullData.name}</extra>",
+        "hovertemplate": x_hover(chart, options) + "%{y:.5~g}<extra>%{fullData.name}</extra>",
     }
 
 

@@ -16,7 +16,7 @@ from app.storage.batch import Floats
 from app.storage.downsampling import Extent
 from app.visdom.windows.layout import MAX_POINTS, MIN_SIZE, PADDING_FACTOR, RANGE_PADDING, Layout, Trace
 from app.visdom.windows.x_axis import PlotOptions, step_title
-from trainers.numbers import short
+from trainers.numbers import counted, short
 
 MAX_LOG_VALUE = 300.0  # log10; plotly cannot draw values near the largest float64
 MAX_VALUE = 10**MAX_LOG_VALUE
@@ -106,7 +106,8 @@ def exit_text(leaving: Exit, shown: Shown, options: PlotOptions) -> str:
     chart, metric = shown[leaving.index]
     charts = [one for one, _ in shown]
     at = short(leaving.position, 4)
-    where = {"step": f"{step_title(charts).removesuffix('s')} {at}", "epoch": f"epoch {at}", "time": f"{at} s"}
+    step = f"{step_title(charts).removesuffix('s')} {counted(leaving.position)}"
+    where = {"step": step, "epoch": f"epoch {at}", "time": f"{at} s"}
     return f"{leaver(chart, metric, shown)} leaves here: {where[options.x_axis]}"
 
 

@@ -29,6 +29,7 @@ from app.visdom.windows.layout import (
 )
 from app.visdom.windows.x_axis import PlotOptions, x_title, x_values
 from trainers import is_search
+from trainers.numbers import counted
 from trainers.problem import Data
 
 MAX_PLOTS = 12
@@ -87,11 +88,11 @@ def _groups(chart: RunChart) -> dict[str, list[str]]:
 def _graph(chart: RunChart, state: RunState, sample: int) -> Window | None:
     """The computational graph; None for a method without one, and without data."""
     method = chart.method
-    if method is None or method.graph is None or chart.data is None or not state.values:
+    if method is None or method.graph is None or chart.data is None or not state.values or state.position is None:
         return None
     x, y = (column[: tables.MAX_SAMPLES] for column in chart.data)
     sample = min(sample, len(x) - 1)
-    updates = f"{state.position:g} update{'' if state.position == 1 else 's'}"
+    updates = f"{counted(state.position)} update{'' if state.position == 1 else 's'}"
     title = f"Graph for sample {sample + 1} of {chart.count:,}, with the parameters after {updates}"
     return graph_window(title, method.graph(state.values, Data.of(x, y), sample))
 

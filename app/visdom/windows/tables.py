@@ -12,7 +12,7 @@ from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state
 from app.storage.records import RunRecord
 from trainers import METHODS, is_search
-from trainers.numbers import LARGEST_PLAIN, SMALLEST_PLAIN, short
+from trainers.numbers import counted, short
 
 MAX_SAMPLES = 100
 MAX_METRICS = 12
@@ -26,15 +26,13 @@ def about(chart: RunChart) -> str:
     if run.error:
         facts["error"] = run.error
     why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
-    # Six digits: more would make the table wider than its window.
-    rows = [(name, short(value, 6) if isinstance(value, float) else value) for name, value in facts.items()]
-    return _table([row for row in rows if row[1] is not None], headed=True) + why
+    return _table([(name, value) for name, value in facts.items() if value is not None], headed=True) + why
 
 
 def _last_step(chart: RunChart) -> dict[str, Any]:
     if not chart.is_descent:
         return {"step": chart.run.step}
-    return {"updates": f"{newest_state(chart).updates:g}"}
+    return {"updates": counted(newest_state(chart).updates)}
 
 
 def _last_values(chart: RunChart) -> dict[str, float]:
@@ -65,7 +63,7 @@ def samples(chart: RunChart, state: RunState) -> tuple[str, str] | None:
     best = state.position == state.updates and is_search(run.method) and "best_w" in run.result
     if best:
         w = run.result["best_w"]
-    model = f"{'the best ' if best else ''}w = {short(w, 6)}"
+    model = f"{'the best ' if best else ''}w = {short(w)}"
     title = f"{_samples_title(chart, state)}, at {model}"
     if state.samples is None:
         return title, "<p>Which samples this update draws would take long to draw again.</p>"
@@ -87,7 +85,7 @@ def _samples_title(chart: RunChart, state: RunState) -> str:
     method = chart.method
     if method is None or method.samples_used is None or state.is_last or state.position is None:
         return "All samples"
-    return f"Samples of update {state.position + 1:g}"
+    return f"Samples of update {counted(state.position + 1)}"
 
 
 def _table(rows: Iterable[tuple[Any, ...]], *, headed: bool = False) -> str:
@@ -104,7 +102,6 @@ def _table(rows: Iterable[tuple[Any, ...]], *, headed: bool = False) -> str:
 
 
 def _format(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    # An exponent takes the place of four digits.
-    return short(value, 10 if value == 0 or SMALLEST_PLAIN <= abs(value) < LARGEST_PLAIN else 6)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return counted(value)
+    return short(value) if isinstance(value, float) else str(value)

@@ -286,7 +286,7 @@ def test_a_change_is_marked_where_it_holds(scale: Any) -> None:
         assert [line["x0"] for line in layout["shapes"]] == pytest.approx(
             [99, 499] if scale == "linear" else [100, 500]
         )
-        assert [label["text"] for label in layout["annotations"]] == ["full speed, lr 1e-05", "lr 0.2"]
+        assert [label["text"] for label in layout["annotations"]] == ["full speed, lr 1e-5", "lr 0.2"]
         assert {line["line"]["color"] for line in layout["shapes"]} == {windows["loss"].data[0]["line"]["color"]}
         place = layout["annotations"][1]["x"]
         assert place == pytest.approx(99 if scale == "linear" else 2)  # plotly wants a label's place as a power of ten

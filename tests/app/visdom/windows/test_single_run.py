@@ -299,7 +299,7 @@ def test_the_samples_are_those_of_the_next_update(name: str) -> None:
     for updates in (0, 4, len(points) - 1):
         state = after(one, points, updates)
         shown = window(windows_at(one, state), "samples")
-        assert shown.title == f"Samples of update {updates + 1}, at w = {short(state.values['w'], 6)}"
+        assert shown.title == f"Samples of update {updates + 1}, at w = {short(state.values['w'])}"
         assert method.samples_used is not None
         used = method.samples_used(method.params.model_validate(one.run.params), 3, updates)
         numbers = re.findall(r"<tr><td>(\d+)</td>", shown.data[0]["content"])
@@ -312,9 +312,9 @@ def test_huge_and_tiny_values_leave_room_for_their_exponents() -> None:
     one.data = (np.array([1e6, 3e-7, 2.0]), np.array([2.0, 1 / 3, 0.0]))
     at = Point(0.0, {"w": 1.23456789e85, "loss": 0.0})
     content = window(windows_at(one, state_at(one, at)), "samples").data[0]["content"]
-    assert max(map(len, re.findall("<td>(.*?)</td>", content))) <= len("-1.52416e+182")
-    assert "<td>1e6</td><td>2</td><td>1.23457e91</td><td>1.52416e182</td>" in content
-    assert "<td>3e-7</td><td>0.3333333333</td>" in content
+    assert max(map(len, re.findall("<td>(.*?)</td>", content))) <= len("-1.5242e182")
+    assert "<td>1e6</td><td>2</td><td>1.2346e91</td><td>1.5242e182</td>" in content
+    assert "<td>3e-7</td><td>0.33333</td>" in content
 
 
 def test_which_samples_a_very_late_step_drew_is_not_worked_out() -> None:
