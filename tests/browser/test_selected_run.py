@@ -85,7 +85,7 @@ def check(reading: dict[str, Any], points: dict[str, list[float]], method: str) 
     position, w = int(found[1]), points["w"][int(found[1]) - 1]
     assert set(reading["marks"]) == {position}, reading
     assert found[2] == short(w)
-    assert f"at w = {short(w, 6)}" in reading["samples"]
+    assert f"at w = {short(w)}" in reading["samples"]
     if method == "backprop":
         assert reading["graph"].endswith(f"after {position} update{'' if position == 1 else 's'}")
         assert (reading["ball"]["x"], reading["ball"]["y"]) == ([w], [points["b"][position - 1]])
@@ -117,6 +117,7 @@ def test_the_graph_is_the_first_window_and_in_sight_from_the_first_look_on(
         assert titles[1] == "Cost over w and b"
         graph = page.page.frame_locator("#frame").locator(".react-grid-item").first
         expect(graph).to_be_in_viewport(ratio=0.9)
+        page.page.close()  # nobody else looks on: the next start shows its run at once
         board.client.patch("/api/board", json={"run": None})
 
 
