@@ -85,7 +85,7 @@ def test_a_race_of_many_leaves_the_runs_in_sight(form_page: BoardPage, board: Bo
     expect(ranking.locator("tbody tr")).to_have_count(30)
     expect(ranking.locator("table")).to_be_in_viewport()
     expect(page.row(race["runs"][-1]["id"]).locator(".name")).to_be_in_viewport(ratio=1)
-    expect(ranking.get_by_text("Steps to 1 %")).to_have_attribute("title", re.compile("first loss"))
+    expect(ranking.get_by_text("Steps to 1 %")).to_have_attribute("title", re.compile("1 % of the run's first"))
 
     for run in (board.run(), board.run()):
         expect(page.row(run["id"])).to_be_visible()

@@ -81,7 +81,7 @@ def test_a_run_says_why(board: BoardProcess) -> None:
     assert "between 1/λ = 0.107 and 2/λ = 0.214" in oscillating["why"]  # it is known before the first step
     assert board.run("gd", lr=0.05)["why"] is None
     seen = board.wait_until(board.run("backprop", lr=2.0)["id"])
-    assert (seen["status"], f"at step {seen['step']}" in seen["why"]) == ("diverged", True)
+    assert (seen["status"], f"after {seen['step'] + 1} updates" in seen["why"]) == ("diverged", True)
 
 
 def test_lessons(board: BoardProcess) -> None:
