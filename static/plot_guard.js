@@ -22,8 +22,19 @@
       return react(plot, data, layout, config).catch(say);
     } catch (error) {
       return say(error);
+    } finally {
+      tellPage();
     }
   };
+
+  /** Tell the page around this one that a window is drawn, in the same task: what it says of it changes with it. */
+  function tellPage() {
+    try {
+      window.parent.dispatchEvent(new Event("windowdrawn"));
+    } catch {
+      // a page of another origin has no bar of ours
+    }
+  }
 
   /**
    * The layout of a plot that says only what went wrong.

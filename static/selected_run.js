@@ -44,6 +44,7 @@ slider.addEventListener("input", () => {
     }
   }
 });
+window.addEventListener("windowdrawn", () => renderSelectedRun(state)); // in Visdom's frame (plot_guard.js)
 latest.addEventListener("click", () => showStep(null));
 sample.addEventListener("change", () => changeView({ sample: Number(sample.value) }));
 find("#look-all", HTMLButtonElement).addEventListener("click", () => selectRun(null));
