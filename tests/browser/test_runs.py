@@ -185,6 +185,7 @@ def test_a_run_of_which_points_are_missing_says_so(page: BoardPage, board: Board
 def test_a_row_tells_of_one_state(page: BoardPage, board: BoardProcess) -> None:
     run = board.wait_until(board.run(lr=0.02, epochs=9)["id"])
     row = page.row(run["id"])
+    expect(row.locator(".status")).to_have_text("Finished")
     w, cost = figure(row, "w"), figure(row, "cost")
     assert cost == pytest.approx(14 / 3 * (w - 2) ** 2, rel=1e-3)
     row.locator(".toggle").click()
