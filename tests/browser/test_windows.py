@@ -366,3 +366,13 @@ def test_older_runs_are_shown_on_demand(new_board: Callable[..., BoardProcess], 
     expect(rows).to_have_count(53)
     expect(rows.last.locator(".number")).to_have_text("#1")
     expect(page.page.get_by_role("button", name="Show older runs")).to_be_hidden()
+
+
+def test_a_label_that_is_too_long_does_not_widen_its_axis(page: BoardPage, board: BoardProcess) -> None:
+    runs = [board.run(lr=0.3, epochs=60) for _ in range(2)]  # of one rate, so that labels have whole names
+    for run in runs:
+        board.wait_until(run["id"])
+    board.client.patch("/api/board", json={"run": None})
+    wait_for(lambda: page.curves.get_by_text("leaves here: update 9").count() >= 6, "two labels in each window")
+    low, high = page.plot("Cost curve")["x"]["range"]
+    assert -150 < low < high < 150, "eight bounces lead to w = -108"

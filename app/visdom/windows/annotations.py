@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,6 +37,9 @@ class EdgeLabel:
     at_top: bool = True
 
 
+type Side = Literal["left", "right", "edge"]
+
+
 @dataclass(frozen=True)
 class Marks:
     """The shapes and the annotations of a layout that mark what happened to the curves."""
@@ -63,20 +66,24 @@ def plot_marks(
     axes = {"xref": options.axes.trace_axes["xaxis"], "yref": options.axes.y_domain}
     lines = [axes | _line(change, log=options.axes.x == "log") for change in changes]
     low, high = _extent(charts, [*changes, *shown], options)
-    return Marks(lines, [axes | label for label in _placed([*changes, *shown], low, min(high, last))])
+    labels = _placed([*changes, *shown], low, min(high, last), axes["xref"])
+    return Marks(lines, [axes | label for label in labels])
 
 
-def exit_marks(exits: Sequence[EdgeLabel], low: float, high: float) -> list[Layout]:
-    """Labels where curves leave a plot whose horizontal axis has these ends, as annotations without axes."""
-    return list(_placed(_first_exits(exits), low, high))
+def exit_marks(exits: Sequence[EdgeLabel], low: float, high: float, x_axis: str) -> list[Layout]:
+    """Labels where curves leave a plot whose horizontal axis, such as "x2", has these ends."""
+    return list(_placed(_first_exits(exits), low, high, x_axis))
 
 
-def _placed(changes: Sequence[EdgeLabel], low: float, high: float) -> Iterator[Layout]:
-    """The labels of changes and exits, at the upper edge or the lower; the last have the first choice of a place."""
+def _placed(changes: Sequence[EdgeLabel], low: float, high: float, x_axis: str) -> Iterator[Layout]:
+    """The labels of changes and exits, at the upper edge or the lower; the last have the first choice of a place.
+    They have no axes but for the xref of one that begins at the left edge."""
     for at_top in (True, False):
         there = [one for one in changes if one.at_top == at_top]
-        for change, row, on_right in _placed_labels(there, low, high):
-            label = _label(change, row, on_right)
+        for change, row, side in _placed_labels(there, low, high):
+            label = _label(change, row, side)
+            if side == "edge":
+                label |= {"x": 0, "xref": f"{x_axis} domain"}
             yield label if at_top else {**label, "y": 0, "yanchor": "bottom", "yshift": -label["yshift"]}
 
 
@@ -109,14 +116,14 @@ def _line(change: EdgeLabel, *, log: bool) -> Layout:
     return {"type": "line", **ends, "layer": "below", "line": {"color": change.colour, "width": 1, "dash": "dot"}}
 
 
-def _label(change: EdgeLabel, row: int, on_right: bool) -> Layout:
-    """The label of a change or an exit, as an annotation on the left or on the right of its place."""
+def _label(change: EdgeLabel, row: int, side: Side) -> Layout:
+    """The label of a change or an exit, as an annotation on that side of its place."""
     return framed(change.text, change.colour) | {
         "x": change.x,
         "y": 1,
-        "xshift": 2 if on_right else -2,
+        "xshift": -2 if side == "left" else 2,
         "yshift": -ROW_HEIGHT_PX * row,
-        "xanchor": "left" if on_right else "right",
+        "xanchor": "right" if side == "left" else "left",
         "yanchor": "top",
     }
 
@@ -144,22 +151,31 @@ def _changes_by_step(chart: RunChart) -> dict[float, dict[str, Any]]:
     return found
 
 
-def _placed_labels(changes: Sequence[EdgeLabel], low: float, high: float) -> Iterator[tuple[EdgeLabel, int, bool]]:
-    """The latest changes whose labels do not overlap those of later ones: change, row, and whether the label is on the
-    right of its line. The last ones have the first choice; `low` and `high` are the ends of the axis."""
+def _placed_labels(changes: Sequence[EdgeLabel], low: float, high: float) -> Iterator[tuple[EdgeLabel, int, Side]]:
+    """The latest changes whose labels do not overlap those of later ones: change, row, and the side of its line that
+    the label is on. The last ones have the first choice; `low` and `high` are the ends of the axis."""
     rows: list[list[tuple[float, float]]] = [[] for _ in range(MAX_LABEL_ROWS)]
     labelled = 0
     for change in reversed(changes):
         start = (change.x - low) / ((high - low) or 1)
         width = (len(change.text) + 2) * LETTER_WIDTH_PX / MIN_PLOT_WIDTH_PX
-        on_right = start + width <= 1
-        span = (start, start + width) if on_right else (start - width, start)
+        side, span = _side(start, width)
         for row, taken in enumerate(rows):
             if labelled < MAX_LABELS and all(span[1] <= begin or end <= span[0] for begin, end in taken):
                 taken.append(span)
                 labelled += 1
-                yield change, row, on_right
+                yield change, row, side
                 break
+
+
+def _side(start: float, width: float) -> tuple[Side, tuple[float, float]]:
+    """The side of a place on which a label lies within the axis, and what of the axis it takes; all in parts of the
+    axis. A label that is too long for both begins at the left edge: plotly would widen the axis to hold it."""
+    if start + width <= 1:
+        return "right", (start, start + width)
+    if start - width >= 0:
+        return "left", (start - width, start)
+    return "edge", (0.0, width)
 
 
 def _axis_position(chart: RunChart, step: float, options: PlotOptions) -> float | None:

@@ -211,7 +211,7 @@ def exit_labels(cost: CostCurve, charts: list[RunChart]) -> list[Layout]:
         for position, x, chart in exits
     ]
     axes = {"xref": cost.axes.trace_axes["xaxis"], "yref": cost.axes.y_domain}
-    return [axes | label for label in exit_marks(labels, cost.low, cost.high)]
+    return [axes | label for label in exit_marks(labels, cost.low, cost.high, axes["xref"])]
 
 
 def _exits(cost: CostCurve, charts: list[RunChart]) -> Iterator[tuple[float, float, RunChart]]:
