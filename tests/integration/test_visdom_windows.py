@@ -110,7 +110,7 @@ def test_a_runs_own_env_is_built_when_it_is_opened(board: BoardProcess) -> None:
     with watch(board, run["visdom"]["env"]) as watcher:
         watcher.until(lambda windows: len(windows) == 6)
         titles = [window["title"] for window in watcher.windows.values()]
-        assert titles == ["Cost over w and b", "w", "loss", "gradient", "All samples, at w = 1.74629", run["name"]]
+        assert titles == ["Cost over w and b", "w", "loss", "gradient", "All samples, at w = 1.7463", run["name"]]
         assert "predict after" in watcher.windows["about"]["content"]
     assert board.client.get("/api/runs/nonesuch/visdom").status_code == 404
 
