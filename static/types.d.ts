@@ -26,6 +26,14 @@ export interface Run {
   why: string | null;
   missing: [number, number][];
   group: string | null;
+  tags: string[];
+  notes: string;
+  /** Kept at the top of lists. */
+  pinned: boolean;
+  /** Figures and texts that a script has set to stand for it. */
+  summary: Record<string, any>;
+  /** Of a script: what may be changed, with bounds; null: all of its numbers, or a method's. */
+  live: Record<string, [Figure | null, Figure | null]> | null;
   /** What a race varies, and the value that this run has of it; empty outside of races. */
   varied: Record<string, any>;
   colour: string;

@@ -1,4 +1,4 @@
-"""Runs: start, look at, rename, stop, delete."""
+"""Runs: start, look at, edit, stop, delete."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ async def start_run(wanted: RunIn, services: ServicesDep, response: Response) ->
     if wanted.method == EXTERNAL:
         if "data" in wanted.model_fields_set:
             raise InvalidError("An external run has its data elsewhere; leave data out.", field=("data",))
+        told = {"tags": wanted.tags, "notes": wanted.notes, "live": wanted.live}
         record, new = await services.runs.create_external(
-            wanted.id, wanted.name or "external run", wanted.params, wanted.group or None
+            wanted.id, wanted.name or "external run", wanted.params, wanted.group or None, **told
         )
         response.status_code = 201 if new else 200
         return run_response(record)
@@ -90,11 +91,11 @@ async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
 
 @router.patch("/runs/{run_id}")
 async def change_run(run_id: str, change: RunChange, services: ServicesDep) -> Run:
-    """Give a run another name, and while it runs other parameters: they hold from a coming step on."""
+    """Change what people call and note of a run, and while it runs parameters: they hold from a coming step on."""
     if change.params:
         record = await services.control.change(run_id, change.params)
-    if change.name:
-        record = await services.runs.rename(run_id, change.name)
+    if noted := change.model_dump(exclude={"params"}, exclude_unset=True):
+        record = await services.runs.edit(run_id, **noted)
     return run_response(record)
 
 

@@ -22,6 +22,7 @@ def run_response(record: RunRecord) -> Run:
         "params": _in_json(record.params),
         "changes": _in_json(record.changes),
         "result": _in_json(record.result),
+        "summary": _in_json(record.summary),
         "varied": _in_json(record.varied),
         "colour": hex_of(record),
         "exploded": has_exploded(record),

@@ -1,4 +1,4 @@
-"""Runs: made, found, renamed, deleted; and what becomes of all of them when the board starts and ends."""
+"""Runs: made, found, edited, deleted; and what becomes of all of them when the board starts and ends."""
 
 from __future__ import annotations
 
@@ -86,9 +86,11 @@ class RunService:
         return group, records
 
     async def create_external(
-        self, run_id: str, name: str, params: dict[str, Any], group: str | None
+        self, run_id: str, name: str, params: dict[str, Any], group: str | None = None, **told: Any
     ) -> tuple[RunRecord, bool]:
         """Store a run whose points come from elsewhere; the same id again gives the run that is there.
+
+        told: other fields of its record that a script gives: tags, notes, live
 
         Returns the run, and whether it is new. GoneError if a run of this id was deleted.
         """
@@ -107,6 +109,7 @@ class RunService:
                 started_at=now,
                 group=group,
                 colour=self._next_colour(),
+                **told,
             )
             await self._store.add_run(record)
             self._active.add(Active(record, launched=True, heard_at=time.monotonic()))
@@ -137,12 +140,15 @@ class RunService:
                 found.append(await self.get(run_id))
         return sorted(found, key=lambda record: record.number)
 
-    async def rename(self, run_id: str, name: str) -> RunRecord:
-        """Give a run another name."""
+    async def edit(self, run_id: str, **noted: Any) -> RunRecord:
+        """Change what people call and note of a run: name, group, tags, notes, pinned."""
+        if "name" in noted:
+            noted["default_name"] = None
         async with self._active.lock(run_id):
             record = await self.get(run_id)
-            await self._store.save_run(dataclasses.replace(record, name=name, default_name=None))
-            record.name, record.default_name = name, None
+            await self._store.save_run(dataclasses.replace(record, **noted))
+            for field, value in noted.items():
+                setattr(record, field, value)
             return record
 
     async def delete(self, run_id: str) -> None:
@@ -201,6 +207,8 @@ def _record(plan: Plan, group: str | None, data_number: int, **colour: Any) -> R
         status="queued",
         created_at=time.time(),
         group=group,
+        tags=plan.tags,
+        notes=plan.notes,
         total_steps=plan.total_steps,
         varied=plan.varied,
         why=plan.why,

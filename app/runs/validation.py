@@ -15,10 +15,12 @@ from app.errors import InvalidError, broken_rule, message_of
 from app.runs.names import part
 from app.schemas.limits import MAX_WHOLE
 from app.schemas.requests import DataIn, RaceIn, RunIn
+from app.schemas.responses import Bounds
 from app.storage.batch import Floats
 from app.storage.records import RunRecord
 from trainers import METHODS
 from trainers.method import Method
+from trainers.numbers import short
 from trainers.params import ParameterError, Params
 from trainers.problem import Data
 from trainers.theory.diagnosis import why
@@ -37,6 +39,8 @@ class Plan:
     name: str  # a person's; empty: none was given
     group: str | None
     total_steps: int
+    tags: list[str] = field(default_factory=list)
+    notes: str = ""
     default_name: str = ""  # in a race: what it is called where no person renames it
     why: str | None = None  # what theory says will go wrong with its learning rate
     cost_scale: float | None = None  # of a descent: the cost that it is measured by
@@ -48,8 +52,11 @@ def plan_run(wanted: RunIn) -> Plan:
     """Check a request; InvalidError names the field that is wrong and says what to send instead."""
     if wanted.id:
         raise InvalidError("Only a run of method external brings its own id; leave id out.", field=("id",))
+    if wanted.live is not None:
+        raise InvalidError("What may be changed in a run of this method is known; leave live out.", field=("live",))
     method = find_method(wanted.method, also="external")
-    return _plan(method, wanted.params, arrays(wanted.data), wanted.name, wanted.group)
+    plan = _plan(method, wanted.params, arrays(wanted.data), wanted.name, wanted.group)
+    return dataclasses.replace(plan, tags=wanted.tags, notes=wanted.notes)
 
 
 def plan_race(wanted: RaceIn) -> list[Plan]:
@@ -154,17 +161,35 @@ def check_change(record: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
     """Parameters that are to be changed while a run goes on, as they will hold. InvalidError for the first that may not
     be changed, or not to this."""
     method = METHODS.get(record.method)
-    may = method.live if method else tuple(name for name, value in record.params.items() if is_number(value))
+    may = method.live if method else _live_of_script(record)
     for name, value in values.items():
         if name not in may:
             which = f"{', '.join(may)} can" if may else "it has no such number"
             raise InvalidError(f"This cannot be changed while the run goes on; {which}.", field=("params", name))
         if method is None and not is_number(value):
             raise InvalidError("Send a finite number.", field=("params", name), broken={"rule": "number_type"})
+        if method is None and record.live:
+            _check_bounds(name, value, record.live[name])
     if method is None:
         return values
     params = parse_params(method, record.params | values)
     return {name: getattr(params, name) for name in values}
+
+
+def _live_of_script(record: RunRecord) -> tuple[str, ...]:
+    if record.live is not None:
+        return tuple(record.live)
+    return tuple(name for name, value in record.params.items() if is_number(value))
+
+
+def _check_bounds(name: str, value: float, bounds: Bounds) -> None:
+    least, greatest = bounds
+    if least is not None and value < least:
+        broken = {"rule": "greater_than_equal", "ge": least}
+        raise InvalidError(f"Send a number of at least {short(least)}.", field=("params", name), broken=broken)
+    if greatest is not None and value > greatest:
+        broken = {"rule": "less_than_equal", "le": greatest}
+        raise InvalidError(f"Send a number of at most {short(greatest)}.", field=("params", name), broken=broken)
 
 
 def is_number(value: object) -> bool:

@@ -8,8 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.schemas.limits import MAX_DEPTH, MAX_METRICS, MAX_PARAMS, MAX_RACE, MAX_RESULTS, MAX_SMOOTHING, MAX_WHOLE
-from app.schemas.responses import NotFinite
+from app.schemas.limits import (
+    MAX_DEPTH,
+    MAX_METRICS,
+    MAX_NOTES,
+    MAX_PARAMS,
+    MAX_RACE,
+    MAX_RESULTS,
+    MAX_SMOOTHING,
+    MAX_TAGS,
+    MAX_WHOLE,
+)
+from app.schemas.responses import Bounds, NotFinite
 from app.schemas.view import Added, Axes, Hidden, RunId, Step, StepRange, XAxis
 from trainers import METHODS
 from trainers.params import MAX_STEPS
@@ -59,7 +69,21 @@ def _scalar(value: object) -> object:
     return value
 
 
+def _each_once(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+def _in_order(bounds: Bounds) -> Bounds:
+    least, greatest = bounds
+    if least is not None and greatest is not None and least > greatest:
+        raise PydanticCustomError("bounds", "Bounds should be [least, greatest], the smaller one first")
+    return bounds
+
+
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
+type Tags = Annotated[list[Name], Field(max_length=MAX_TAGS), AfterValidator(_each_once)]
+type Notes = Annotated[str, Field(max_length=MAX_NOTES)]
+type Live = Annotated[dict[Name, Annotated[Bounds, AfterValidator(_in_order)]], Field(max_length=MAX_RESULTS)]
 type DataNumber = Annotated[float, Field(strict=True, ge=-1e100, le=1e100, allow_inf_nan=False)]
 type Coordinates = Annotated[list[DataNumber], Field(min_length=1, max_length=1_000_000, fail_fast=True)]
 # No `type` for these two: they are to stand in the API's description in full, where one body has two content types.
@@ -111,13 +135,24 @@ class RunIn(SettingIn):
     method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS, "external"]})]
     name: Name = Field(default="", validate_default=False)
     group: Name = Field(default="", validate_default=False)
+    tags: Tags = []
+    notes: Notes = ""
     id: RunId = Field(default="", validate_default=False, description="Only with method external.")
+    live: Live | None = Field(
+        default=None,
+        description="Only with method external: the parameters that may be changed while it runs, each with its least"
+        " and greatest value or null. null: all those that are numbers, without bounds.",
+    )
 
 
 class RunChange(RequestModel):
-    """What may be changed in a run: its name, and while it runs some of its parameters."""
+    """What may be changed in a run: what people call and note of it, and while it runs some of its parameters."""
 
     name: Name = Field(default="", validate_default=False)
+    group: Name | None = Field(default=None, description="null: it belongs to none.")
+    tags: Tags = []
+    notes: Notes = ""
+    pinned: bool = Field(default=False, strict=True)
     params: Annotated[dict[str, Any], AfterValidator(_storable), Field(min_length=1)] = Field(
         default_factory=dict,
         validate_default=False,
@@ -127,7 +162,7 @@ class RunChange(RequestModel):
     @model_validator(mode="after")
     def _something(self) -> RunChange:
         if not self.model_fields_set:
-            raise ValueError("Nothing is to be changed; send name, or params, or both")
+            raise ValueError("Nothing is to be changed; send one of name, group, tags, notes, pinned and params")
         return self
 
 

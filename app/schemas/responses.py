@@ -15,6 +15,9 @@ LossOf = Literal["sample", "batch", "update", "sum", "point"]
 # No `type` for it: it is to stand in the API's description in full, where one body has two content types.
 NotFinite = Literal["NaN", "Infinity", "-Infinity"]
 type Shown = Annotated[float, WithJsonSchema(TypeAdapter(float | NotFinite).json_schema(), mode="serialization")]
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
+# The least and the greatest value of a parameter; null: no bound. No `type`: records are validated by it, too.
+Bounds = tuple[FiniteNumber | None, FiniteNumber | None]
 type UtcTime = Annotated[datetime, PlainSerializer(lambda time: time.isoformat().replace("+00:00", "Z"))]
 
 
@@ -64,6 +67,14 @@ class Run(ResponseModel):
     ]
     why: Annotated[str | None, Field(description="Why it diverges, oscillates or creeps, where that can be said.")]
     group: str | None
+    tags: list[str]
+    notes: str
+    pinned: Annotated[bool, Field(description="Kept at the top of lists.")]
+    summary: Annotated[dict[str, Any], Field(description="Figures and texts that a script has set to stand for it.")]
+    live: Annotated[
+        dict[str, Bounds] | None,
+        Field(description="Of a script: what may be changed, with bounds. null: all of its numbers, or a method's."),
+    ]
     varied: dict[str, Any]
     colour: str
     visdom: Visdom

@@ -13,7 +13,7 @@ import pydantic_core
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from app.schemas.limits import MAX_WHOLE
-from app.schemas.responses import Status
+from app.schemas.responses import Bounds, Status
 from app.storage.batch import Batch
 from app.storage.faults import CorruptError, damage_found
 
@@ -58,6 +58,11 @@ class RunRecord:
     number: Whole = 0
     colour: Whole = 0
     group: str | None = None
+    tags: list[str] = field(default_factory=list)
+    notes: str = ""
+    pinned: bool = False
+    summary: dict[str, Any] = field(default_factory=dict)  # figures and texts that a script has set to stand for it
+    live: dict[str, Bounds] | None = None  # of a script: what may be changed; None: all parameters that are numbers
     total_steps: Whole | None = None
     data_hash: str | None = None
     data_number: Whole | None = None  # the number of the run that was the first on its data

@@ -94,6 +94,13 @@ def test_a_bad_parameter(board: BoardProcess, params: str, field: str, words: st
         ({"method": "gd", "name": None}, ["name"], "string"),
         ({"method": "gd", "id": "0" * 32}, ["id"], "external"),
         ({"method": "external", "id": "not hex"}, ["id"], "pattern"),
+        ({"method": "gd", "live": {"lr": [0, 1]}}, ["live"], "leave live out"),
+        ({"method": "external", "live": {"lr": [1, 0]}}, ["live", "lr"], "smaller one first"),
+        ({"method": "external", "live": {"lr": [0, "Infinity"]}}, ["live", "lr", 1], "finite"),
+        ({"method": "external", "live": ["lr"]}, ["live"], "dictionary"),
+        ({"method": "gd", "tags": [""]}, ["tags", 0], "at least 1 character"),
+        ({"method": "gd", "tags": [str(number) for number in range(51)]}, ["tags"], "at most 50"),
+        ({"method": "gd", "notes": "x" * 10_001}, ["notes"], "at most 10000"),
         ({"method": "gd", "colour": "red"}, ["colour"], "not permitted"),
         ({"method": "gd", "data": {"x": [1, 2], "y": [1]}}, ["data"], "x has 2 values and y has 1"),
         ({"method": "gd", "data": {"x": [], "y": []}}, ["data", "x"], "at least 1"),
@@ -264,6 +271,8 @@ def test_text_that_cannot_be_kept_is_refused_everywhere(board: BoardProcess, tex
         for method in ("gd", "external")
         for key in ("name", "group")
     ]
+    places += [("POST", "/api/runs", '{"method": "external", "tags": [%s]}')]
+    places += [("POST", "/api/runs", '{"method": "external", "live": {%s: [0, 1]}}')]
     places += [("POST", "/api/runs", '{"method": %s}'), ("POST", "/api/runs", '{"method": "gd", %s: 1}')]
     places += [
         ("POST", "/api/runs", '{"method": "gd", "params": {%s: 1}}'),
@@ -272,6 +281,7 @@ def test_text_that_cannot_be_kept_is_refused_everywhere(board: BoardProcess, tex
     places += [("POST", f"/api/runs/{run}/points", '{"seq": 0, "step": [0], "metrics": {%s: [1]}}')]
     places += [("POST", f"/api/runs/{run}/finish", '{"status": "failed", "result": {%s: 1}}')]
     if text != '""':
+        places += [("POST", "/api/runs", '{"method": "external", "notes": %s}')]
         places += [("POST", "/api/runs", '{"method": "external", "params": {"a": %s}}')]
         places += [("POST", "/api/runs", '{"method": "external", "params": {%s: 1}}')]
         places += [("POST", f"/api/runs/{run}/finish", '{"status": "failed", "error": %s}')]

@@ -213,6 +213,29 @@ def test_rename_list_filter_and_delete(board: BoardProcess) -> None:
     assert board.client.get("/api/runs/nonesuch").status_code == 404
 
 
+def test_what_people_note_of_a_run_is_kept(board: BoardProcess) -> None:
+    noted = {"group": "a group of notes", "tags": ["baseline", "中文"], "notes": "lr too high?\nsee #3"}
+    made = board.client.post("/api/runs", json={"method": "gd", "params": {"epochs": 1}} | noted).json()
+    assert {name: made[name] for name in noted} == noted
+    assert (made["pinned"], made["summary"], made["live"]) == (False, {}, None)
+    changes = {"group": None, "tags": ["b", "b", "a"], "notes": "", "pinned": True}
+    for name, value in changes.items():
+        changed = board.client.patch(f"/api/runs/{made['id']}", json={name: value}).json()
+    assert [changed[name] for name in changes] == [None, ["b", "a"], "", True]
+    assert changed["name"] == made["name"]
+
+
+def test_a_script_says_what_may_be_changed_in_it(board: BoardProcess) -> None:
+    live = {"lr": [1e-5, 1], "momentum": [None, None]}
+    body = {"method": "external", "params": {"lr": 0.1, "momentum": 0.9, "seed": 1}, "live": live}
+    run = board.client.post("/api/runs", json=body).json()
+    assert run["live"] == live
+    assert board.client.patch(f"/api/runs/{run['id']}", json={"params": {"lr": 0.5}}).status_code == 200
+    refused = board.client.patch(f"/api/runs/{run['id']}", json={"params": {"seed": 2}})
+    assert refused.status_code == 422
+    assert "lr, momentum can" in refused.json()["detail"][0]["msg"]
+
+
 def test_the_worker_of_a_deleted_run_is_killed(board: BoardProcess) -> None:
     made = board.run("gd", epochs=10_000_000)
     board.wait_until(made["id"], "running")

@@ -341,7 +341,7 @@ async def test_a_stop_does_not_wait_for_a_disk_that_does_not_answer(
     *_, queued = [await runs.queue() for _ in range(3)]
     script = await runs.script()
     async with runs.database.stuck():
-        renaming = asyncio.create_task(runs.service.rename(script, "new"))  # it has the run's lock
+        renaming = asyncio.create_task(runs.service.edit(script, name="new"))  # it has the run's lock
         await until(lambda: runs.database.waiting == 1)
         for run_id in (script, queued):
             await runs.control.stop(run_id)
@@ -465,7 +465,7 @@ async def test_a_run_that_ends_while_it_is_paused_has_ended(runs: Runs) -> None:
 
 async def test_a_run_that_is_stopped_while_it_is_renamed_in_the_queue_has_stopped(runs: Runs) -> None:
     *_, waiting = [await runs.queue() for _ in range(3)]
-    async with runs.database.held(runs.service.rename(waiting, "new")):
+    async with runs.database.held(runs.service.edit(waiting, name="new")):
         stopping = await runs.meet(waiting, runs.control.stop(waiting))
     await stopping
     record = await runs.stored(waiting)
@@ -475,7 +475,7 @@ async def test_a_run_that_is_stopped_while_it_is_renamed_in_the_queue_has_stoppe
 async def test_a_run_that_is_renamed_while_it_is_stopped_in_the_queue_has_stopped(runs: Runs) -> None:
     *_, waiting = [await runs.queue() for _ in range(3)]
     async with runs.database.held(runs.control.stop(waiting)):
-        renaming = await runs.meet(waiting, runs.service.rename(waiting, "new"))
+        renaming = await runs.meet(waiting, runs.service.edit(waiting, name="new"))
     await renaming
     record = await runs.stored(waiting)
     assert (record.status, record.name) == ("stopped", "new")

@@ -83,7 +83,7 @@ async def test_a_live_change_renames_a_run(runs: Runs) -> None:
 
 async def test_a_name_that_a_person_gave_stays(runs: Runs) -> None:
     run_id = await runs.start(lr=0.3)
-    await runs.service.rename(run_id, "mine, lr 0.3")
+    await runs.service.edit(run_id, name="mine, lr 0.3")
     await runs.ingest.add_points(run_id, losses_from(1, 4.0), changes=[ChangeIn(step=1, params={"lr": 1000})])
     assert (await runs.stored(run_id)).name == "mine, lr 0.3"
 

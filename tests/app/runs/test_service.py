@@ -245,7 +245,7 @@ async def test_of_some_runs_those_that_exist_are_found_oldest_first(runs: Runs) 
 
 async def test_a_run_is_renamed_while_it_runs(runs: Runs) -> None:
     run_id = await runs.start()
-    assert (await runs.service.rename(run_id, "new")).name == "new"
+    assert (await runs.service.edit(run_id, name="new")).name == "new"
     await runs.post(run_id, 1, 4.0)
     assert (await runs.finish(run_id)).name == (await runs.stored(run_id)).name == "new"
 
@@ -253,28 +253,28 @@ async def test_a_run_is_renamed_while_it_runs(runs: Runs) -> None:
 async def test_a_run_is_renamed_when_it_has_ended(runs: Runs) -> None:
     run_id = await runs.script()
     await runs.finish(run_id)
-    await runs.service.rename(run_id, "new")
+    await runs.service.edit(run_id, name="new")
     record = await runs.stored(run_id)
     assert (record.name, record.status) == ("new", "finished")
 
 
 async def test_a_run_that_there_is_not_is_not_renamed(runs: Runs) -> None:
     with pytest.raises(NotFoundError):
-        await runs.service.rename("nonesuch", "new")
+        await runs.service.edit("nonesuch", name="new")
 
 
 async def test_a_name_that_cannot_be_stored_is_not_taken(runs: Runs) -> None:
     run_id = await runs.script()
     runs.database.full = True
     with pytest.raises(UnavailableError):
-        await runs.service.rename(run_id, "new")
+        await runs.service.edit(run_id, name="new")
     assert (await runs.service.get(run_id)).name == "script"
 
 
 async def test_a_new_name_that_meets_an_end_is_kept(runs: Runs) -> None:
     run_id = await runs.script()
     async with runs.database.held(runs.finish(run_id)):
-        renaming = await runs.meet(run_id, runs.service.rename(run_id, "new"))
+        renaming = await runs.meet(run_id, runs.service.edit(run_id, name="new"))
     await renaming
     record = await runs.stored(run_id)
     assert (record.status, record.name) == ("finished", "new")
@@ -282,7 +282,7 @@ async def test_a_new_name_that_meets_an_end_is_kept(runs: Runs) -> None:
 
 async def test_an_end_that_meets_a_new_name_is_kept(runs: Runs) -> None:
     run_id = await runs.script()
-    async with runs.database.held(runs.service.rename(run_id, "new")):
+    async with runs.database.held(runs.service.edit(run_id, name="new")):
         ending = await runs.meet(run_id, runs.finish(run_id))
     await ending
     record = await runs.stored(run_id)

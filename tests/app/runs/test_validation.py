@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -163,6 +164,16 @@ def test_a_change_that_is_refused_to_a_script(params: dict[str, Any], field: str
         check_change(record("external", lr=0.1, name="x", on=True), params)
     assert refused.value.place == ("body", "params", field)
     assert words in refused.value.message
+
+
+def test_a_script_may_be_changed_in_what_it_declares_and_in_nothing_else() -> None:
+    script = dataclasses.replace(record("external", lr=0.1, seed=3), live={"lr": (1e-5, 1), "scale": (None, None)})
+    assert check_change(script, {"lr": 1, "scale": -5}) == {"lr": 1, "scale": -5}
+    for params, words in [({"seed": 4}, "lr, scale can"), ({"lr": 2}, "at most 1"), ({"lr": 0}, "at least 1e-5")]:
+        with pytest.raises(InvalidError, match=words):
+            check_change(script, params)
+    with pytest.raises(InvalidError, match="it has no such number"):
+        check_change(dataclasses.replace(script, live={}), {"lr": 1})
 
 
 def test_a_script_without_numbers_cannot_be_changed() -> None:
