@@ -1,33 +1,19 @@
 """Report a training run to Lossboard and watch it live. One file, standard library only.
 
-    run = lossboard.run("digits", params={"lr": 0.1})
-    for batch in loader:
-        run.log(loss=train(batch, lr=run.params["lr"]))
-        run.wait_while_paused()
-        if run.should_stop:
-            break
-    run.finish()
+    with lossboard.run("digits", params={"lr": 0.1}) as run:
+        for batch in loader:
+            run.log(loss=train(batch, lr=run.params["lr"]))
 
 ``log()`` writes into a memory-mapped journal in the data folder: no lock, no network, nothing raised. What is in it
-survives a kill -9 and a board that is down. A thread posts its bytes as they are; ``lossboard sync``, or the next board
-on the same folder, sends what a killed script left. Only ``wait_while_paused()`` ever waits.
-
-The binary form of ``POST /api/runs/{id}/points`` (content type ``application/vnd.lossboard.points``): one line of
-JSON, ``{"seq": 0, "metrics": ["loss", "w"]}``, then records of ``1 + len(metrics)`` little-endian float64: the step,
-then the metrics in that order. ``seq`` is the number of the first record. A metric that a step lacks is the NaN with
-the bits ``MISSING_BITS``. The step is written last, and step 0 as -0.0: a record that begins with eight zero bytes is
-not written yet, and the batch ends before it. Where parameters were changed on the way the line also has ``"changes":
-[{"step": 7, "params": {"lr": 0.2}, "number": 0}]``: they hold from that step on. ``number`` counts the run's changes;
-one that was sent before changes nothing.
-
-A journal is the folder ``journals/<run id>`` in the data folder, held while its script lives; docs/client.md says what
-its files are, and docs/rest.md what else a post may have.
+survives a kill -9 and a board that is down; docs/client.md describes it, and docs/rest.md what is posted. What is
+larger than this file, as ``run.image`` and ``lossboard.SummaryWriter``, is in the package lossboard_extras.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import http.client
 import importlib
 import json
@@ -42,9 +28,7 @@ import time
 import urllib.parse
 import warnings
 import weakref
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,7 +46,6 @@ _SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of re
 _MAX_GROWTH = 4  # doublings of _SEGMENT_BYTES when there are many files
 _MEMORY_BYTES = 64 << 20  # of records that are kept in memory where no file can be made
 
-_SUM_BYTES = 64 << 10  # of records that share a checksum, at most
 _POLL_S = 0.05  # between two looks for new records
 _PROTECT_S = 1.0  # between two times that checksums are written
 _POST_INTERVAL_S = 0.1  # between two posts while there are few records
@@ -74,12 +57,15 @@ _FINISH_TIMEOUT_S = 10.0  # that finish() waits for the last acknowledgement
 _DISK_RETRY_S = 1.0  # after a file could not be made
 _MAX_STUCK_POSTS = 100  # without progress, after which a record that was begun and never written is given up
 
+# What the package lossboard_extras has, and in which of its modules.
+_EXTRAS = {"SummaryWriter": "writer", "runs": "reading", "load": "reading", "watch": "watching", "steer": "steering"}
+_EXTRAS.update(dict.fromkeys(["text", "image", "figure", "histogram", "audio"], "media"))
+
 
 class Run(contextlib.AbstractContextManager["Run"]):
     """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here); it need not be up yet.
 
-    ``params`` are shown beside the curve; the board may change the numeric ones. ``run.id`` is 32 hex digits,
-    ``run.url`` its address in the board's API. Also a context manager: an exception makes the run ``failed``.
+    The board may change the numeric ones of ``params``. As a context manager: an exception makes the run ``failed``.
     """
 
     def __init__(
@@ -132,6 +118,10 @@ class Run(contextlib.AbstractContextManager["Run"]):
             pass
         self._log_slowly(segment, place, step, metrics)
 
+    def __getattr__(self, name: str) -> Any:
+        """A function of lossboard_extras, with this run as its first argument."""
+        return functools.partial(__getattr__(name), self)
+
     def wait_while_paused(self) -> None:
         """Wait while the board holds this run: call it once a step. Each Step on the board lets one call through."""
         while not self.should_stop and self.steps_left(self._passed) <= 0:
@@ -180,8 +170,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         else:
             self.finish("failed", error=f"{type(error).__name__}: {error}")
 
-    def _exit(self) -> None:
-        """At the exit of the interpreter."""
+    def _exit(self) -> None:  # of the interpreter
         self.__exit__(None, getattr(sys, "last_value", None), None)
 
     def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
@@ -231,17 +220,57 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def _warn(self, kind: str, what: str) -> None:
         """One warning of each kind."""
-        try:
-            if kind not in self._warned:
-                self._warned.add(kind)
-                warnings.warn(f"lossboard: {what}", stacklevel=4)
-        except Warning:  # where warnings are made errors, not even this may end a training
-            sys.stderr.write(f"lossboard: {what}\n")
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _warn(what, 5)
+
+
+def _warn(what: str, stacklevel: int) -> None:
+    try:
+        warnings.warn(f"lossboard: {what}", stacklevel=stacklevel)
+    except Warning:  # where warnings are made errors, not even this may end a training
+        sys.stderr.write(f"lossboard: {what}\n")
+
+
+@functools.cache
+def __getattr__(name: str) -> Any:
+    """What lossboard_extras has under this name; where it is missing, one warning, and something that does nothing."""
+    if name not in _EXTRAS:
+        raise AttributeError(f"lossboard has no {name!r}")
+    try:
+        return getattr(_extras(_EXTRAS[name]), name)
+    except (ImportError, AttributeError) as error:
+        fetch = f"curl -O {Connection().url}/lossboard_extras.zip"
+        _warn(f"{name} does nothing without lossboard_extras.zip beside lossboard.py; `{fetch}` ({error})", 4)
+        return _Nothing()
+
+
+def _extras(module: str) -> Any:
+    """A module of lossboard_extras: as it is installed, or in lossboard_extras.zip beside this file. ImportError."""
+    sys.path += {str(Path(__file__).with_name("lossboard_extras.zip"))}.difference(sys.path)
+    return importlib.import_module(f"lossboard_extras.{module}")
+
+
+class _Nothing(contextlib.AbstractContextManager["_Nothing"]):
+    """What stands for a part of lossboard_extras where that is missing: whatever is done with it does nothing."""
+
+    def __call__(self, *_: Any, **__: Any) -> _Nothing:
+        return self
+
+    def __getattr__(self, name: str) -> _Nothing:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __iter__(self) -> Iterator[_Nothing]:
+        return iter(())
+
+    def __exit__(self, *_: object) -> None:
+        """An exception goes on."""
 
 
 class _Sender(threading.Thread):
-    """Posts a run's introduction (unless it is empty), the new records of its journal, again until they are
-    acknowledged, and at the end how it ended."""
+    """Posts a run's introduction, the records of its journal until they are acknowledged, and then how it ended."""
 
     def __init__(self, run: Run, connection: Connection, introduction: bytes) -> None:
         super().__init__(name="lossboard-sender", daemon=True)
@@ -393,7 +422,7 @@ class _Segment:
         self.places = iter(range(self.start, self.start + count * self.record, self.record))
         self._count = count
         self._unused: list[int] = []  # places that no record gets any more
-        self._summed = base  # up to before which number checksums were written, or are not needed
+        self.summed = base  # up to before which number checksums were written, or are not needed
 
     @property
     def end(self) -> int:
@@ -407,25 +436,6 @@ class _Segment:
     def close(self) -> None:
         """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
         self._unused.extend(self.places)
-
-    def add_sums(self, begin: int, end: int) -> None:
-        """Write checksums of the records from ``begin`` to before ``end`` beside the file, but of no block in which one
-        is not written yet. OSError."""
-        begin, end = max(begin, self._summed), min(end, self.end)
-        if not self.path or begin >= end:
-            return
-        lines = b"" if self._summed > self.base else bytes(self.buffer[: 8 * self.start])
-        bits = self.buffer.cast("Q")
-        while begin < end:
-            some = min(end - begin, max(1, _SUM_BYTES // (8 * self.record)))
-            cell = self.start + (begin - self.base) * self.record
-            steps = bits[cell : cell + some * self.record : self.record].tolist()
-            crc = zlib.crc32(self.buffer[8 * cell : 8 * (cell + some * self.record)])
-            lines += b"" if 0 in steps else _json([begin - self.base, begin - self.base + some, crc]) + b"\n"
-            begin += some
-        with self.path.with_suffix(".sums").open("ab") as file:
-            file.write(lines)
-        self._summed = begin
 
     def write(self, place: int, step: float, values: Mapping[str, float]) -> None:
         """Write a record; what it lacks is MISSING."""
@@ -459,7 +469,7 @@ class _Journal:
         self.acknowledged_changes = 0  # how many of them the board has
         self.closed = False
         self.folder: Path | None = None  # None if the records are kept in memory only
-        self._lock = threading.RLock()  # of whoever changes the segments
+        self.lock = threading.RLock()  # of whoever changes the segments
         self._held = contextlib.ExitStack()
         self._warn = warn
         self._disk_full_at = -_DISK_RETRY_S
@@ -495,26 +505,17 @@ class _Journal:
 
     def write(self, step: float, values: Mapping[str, float]) -> bool:
         """Write a record the slow way; False if there is no room for it, or the journal is closed."""
-        with self._lock:
+        with self.lock:
             names = tuple(dict.fromkeys([*self.newest.names, *values]))
             if len(names) > _MAX_METRICS:
                 raise ValueError(f"a run has at most {_MAX_METRICS} metrics")
-            while (segment := self._segment_for(names)) is not _NOWHERE:
+            while (segment := self.segment_for(names)) is not _NOWHERE:
                 if (place := next(segment.places, None)) is not None:
                     segment.write(place, step, values)
                     return True
             return False
 
-    def reserve(self, names: tuple[str, ...], count: int) -> memoryview[float]:
-        """The cells of up to ``count`` new records in a row; none if there is no room. The steps are to be written
-        last, and 0 as -0.0."""
-        with self._lock:
-            segment = self._segment_for(names)
-            places = list(islice(segment.places, count))
-            begin = places[0] if places else 0
-            return segment.cells[begin : begin + len(places) * segment.record]
-
-    def _segment_for(self, names: tuple[str, ...]) -> _Segment:
+    def segment_for(self, names: tuple[str, ...]) -> _Segment:
         """With the lock held: a segment with room for these metrics, the newest or a new one; else _NOWHERE."""
         newest = self.newest
         if not self.closed and (newest.names != names or not operator.length_hint(newest.places)):
@@ -583,16 +584,17 @@ class _Journal:
             return
         self._protected_at = now
         seen, self._seen = self._seen, self.newest.taken
-        with contextlib.suppress(OSError):  # records without a checksum are sent all the same, and marked
+        with contextlib.suppress(OSError, ImportError):  # records without a checksum are sent all the same, and marked
             for segment in self.segments:
-                segment.add_sums(self.acknowledged, self._seen if self.closed else seen)
+                _extras("checksums").add_sums(segment, self.acknowledged, self._seen if self.closed else seen)
+        with contextlib.suppress(OSError):
             for path in self.folder.iterdir() if (os.environ.get("LOSSBOARD_SYNC") or "0") != "0" else ():
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())  # also of what was written through a mapping
 
     def seal(self, ending: bytes) -> None:
         """Let nothing more be begun, and keep how the run ended, unless points before that are in memory only."""
-        with self._lock:
+        with self.lock:
             self.closed = True
             self.segment = _NOWHERE
             self.newest.close()
@@ -603,7 +605,7 @@ class _Journal:
     def leave(self, *, remove: bool = False) -> None:
         """Touch the files no more and let go of them, as in a fork, where they are the parent's; or remove them."""
         folder = self.folder
-        self._lock = threading.RLock()  # a thread of the parent's may have held the old one
+        self.lock = threading.RLock()  # a thread of the parent's may have held the old one
         self.closed = True
         self.segment = _NOWHERE
         self.segments = []
@@ -651,6 +653,7 @@ class Connection:
             raise ValueError(f"url: {self.url!r} is no address of a board; send something like http://127.0.0.1:8000")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=_RESPONSE_TIMEOUT_S)  # opened by the first post
+        self.close = self._connection.close
         self._path = parts.path
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
@@ -671,9 +674,6 @@ class Connection:
                 raise
             self.post(path, _json({k: v for k, v in json.loads(content).items() if k not in ("params", "result")}))
             warn(path, f"the board refused a part of this run, and took the rest: {error}")
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def data_folder() -> Path:

@@ -53,7 +53,7 @@ _BODY = {
 async def add_points(run_id: str, request: Request, services: ServicesDep) -> Accepted:
     """Take in a batch of points: on disk before the answer, each record once. An empty batch is a heartbeat.
 
-    As columns in JSON, or in the client's binary form, which the top of /lossboard.py describes.
+    As columns in JSON, or in the client's binary form, which docs/rest.md describes.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     parse = {lossboard.CONTENT_TYPE: _parse_binary, "application/json": _parse_json}.get(kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class WorkerRun(lossboard.Run):
         steps = np.where(table[:, 0] == 0, -0.0, table[:, 0])
         done = 0
         while done < len(table):
-            cells = np.asarray(self.journal.reserve(names, len(table) - done))
+            cells = self._reserve(names, len(table) - done)
             if not len(cells):
                 if self.should_stop:  # the board takes no more of this run
                     return
@@ -50,3 +51,11 @@ class WorkerRun(lossboard.Run):
             done += len(rows)
         while self.journal.unacknowledged > MAX_UNACKNOWLEDGED and not self.should_stop:
             time.sleep(_POLL_S)
+
+    def _reserve(self, names: tuple[str, ...], count: int) -> NDArray[np.float64]:
+        """The cells of up to ``count`` new records in a row; none if there is no room."""
+        with self.journal.lock:
+            segment = self.journal.segment_for(names)
+            places = list(islice(segment.places, count))
+        begin = places[0] if places else 0
+        return np.asarray(segment.cells[begin : begin + len(places) * segment.record])

@@ -21,7 +21,7 @@ import time
 for number in range({count}):
     run.log(loss=number)
 deadline = time.monotonic() + 60
-while run.journal.newest._summed < {count} and time.monotonic() < deadline:
+while run.journal.newest.summed < {count} and time.monotonic() < deadline:
     time.sleep(0.05)
 for number in range({more}):
     run.log(loss=number)
