@@ -139,7 +139,8 @@ def test_no_scale_jumps_while_one_of_many_explodes(page: BoardPage, board: Board
     """With a browser that looks as often as it can: all of it was once at 1e5, and back."""
     body = {"method": "gd", "params": {"epochs": 500, "steps_per_second": 5}, "vary": {"lr": [0.01, 0.2, 0.3, 1]}}
     runs = board.client.post("/api/races", json=body).json()["runs"]
-    wait_for(lambda: all(page.trace("w", run["number"]).get("drawn") for run in runs), "a beginning of each")
+    drawn = [(window, run["number"]) for window in ("Loss", "w") for run in runs]
+    wait_for(lambda: all(page.trace(*one).get("drawn") for one in drawn), "a beginning of each")
     seen: dict[str, list[list[float]]] = {"Loss": [], "w": []}
 
     def goes_on() -> bool:
