@@ -20,6 +20,7 @@ from app.runs.ingest import Ingest
 from app.runs.journals import JournalCollector
 from app.runs.scheduler import Limits, Scheduler
 from app.runs.service import RunService
+from app.runs.table import RunTable
 from app.schemas.responses import VisdomState
 from app.schemas.view import SharedView
 from app.settings import Settings
@@ -57,6 +58,7 @@ class Services:
     store: Store
     streams: EventStreams
     runs: RunService
+    table: RunTable
     control: RunControl
     ingest: Ingest
     view_state: ViewState
@@ -121,9 +123,10 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     journals = JournalCollector(settings.data_dir, settings.url)
     scheduler = _make_scheduler(settings, active, journals)
     runs = RunService(store, active, scheduler, latest)
+    table = RunTable(store, active)
     ingest = Ingest(store, active)
     control = RunControl(store, active, scheduler)
-    services = Services(settings, store, streams, runs, control, ingest, view_state, latest, visdom, publisher)
+    services = Services(settings, store, streams, runs, table, control, ingest, view_state, latest, visdom, publisher)
 
     store.subscribe(_telling(streams))
     view_state.subscribe(lambda _, after: latest.show(after))
@@ -144,6 +147,8 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         store.look_for_damage(),
         journals.watch(),
         ingest.watch_silence(),
+        runs.forget_deleted(),
+        table.load(),
         latest.keep_up(),
         publisher.publish_shared(),
         publisher.publish_selected_run(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,9 +12,12 @@ from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
 from app.api.serializers import run_response
 from app.errors import InvalidError, UnavailableError
 from app.runs.active import EXTERNAL
+from app.runs.best import is_more_better
+from app.runs.service import RESTORABLE_S
 from app.runs.validation import plan_run
-from app.schemas.requests import Ending, RunChange, RunIn
-from app.schemas.responses import Data, Run, RunList, Status
+from app.schemas.requests import Ending, RunChange, RunIds, RunIn
+from app.schemas.responses import Data, Deleted, Metric, Run, RunColumns, RunList, Status
+from app.services import Services
 from app.storage.batch import Floats
 from app.visdom.connection import VisdomError
 from app.visdom.publisher import env_of
@@ -24,6 +28,25 @@ FLOATS = "application/octet-stream"
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
+Search = Annotated[
+    str,
+    Query(
+        max_length=1000,
+        description="Words in name, group, tags or notes; lr<0.1 or optimizer=adam: parameters, metrics, results; "
+        "status:failed, group:, tag:, method:, name:. A minus before a term: those without. All terms must hold.",
+        examples=["lr<0.1 status:failed -tag:old"],
+    ),
+]
+Sort = Annotated[
+    str,
+    Query(
+        max_length=1000,
+        description="Columns with commas between, a minus before those that descend: name, status, method, group, tags,"
+        " number, step, started, duration, pinned, params.NAME, last.NAME, best.NAME, min.NAME, max.NAME, summary.NAME,"
+        " result.NAME.",
+        examples=["-pinned,best.loss"],
+    ),
+]
 GroupQuery = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
@@ -51,12 +74,50 @@ async def list_runs(
     services: ServicesDep,
     status: Status | None = None,
     group: GroupQuery = None,
+    search: Search = "",
+    sort: Sort = "",
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> RunList:
-    """Runs, newest first."""
-    records, total = await services.runs.page(status=status, group=group, limit=limit, offset=offset)
+    """Runs, newest first or in the order of ``sort``; all of them, or those that ``search`` finds."""
+    if search or sort:
+        records, total = await services.table.page(
+            search=search, sort=sort or "-number", status=status, group=group, limit=limit, offset=offset
+        )
+    else:
+        records, total = await services.runs.page(status=status, group=group, limit=limit, offset=offset)
     return RunList(items=[run_response(record) for record in records], total=total)
+
+
+@router.get("/runs/columns")
+async def get_columns(services: ServicesDep) -> RunColumns:
+    """The parameters, metrics, summaries, results, groups and tags that runs have."""
+    found = await services.table.columns()
+    metrics = [Metric(name=name, best="max" if is_more_better(name) else "min") for name in found.metrics]
+    return RunColumns.model_validate(vars(found) | {"metrics": metrics})
+
+
+@router.post("/runs/stop", status_code=202)
+async def stop_runs(wanted: RunIds, services: ServicesDep) -> RunList:
+    """Ask many runs to end; those that were deleted are left out. 404 if one never was: then none is asked."""
+    there = await services.runs.those_left(wanted.ids)
+    records = await asyncio.gather(*map(services.control.stop, there))
+    return RunList(items=[run_response(record) for record in records], total=len(records))
+
+
+@router.post("/runs/delete")
+async def delete_runs(wanted: RunIds, services: ServicesDep) -> Deleted:
+    """Stop and delete many runs; those that were deleted before are left out. 404 if one never was: then none is."""
+    there = await services.runs.those_left(wanted.ids)
+    await asyncio.gather(*(_delete(run_id, services) for run_id in there))
+    return Deleted(ids=there, restorable_s=RESTORABLE_S)
+
+
+@router.post("/runs/restore")
+async def restore_runs(wanted: RunIds, services: ServicesDep) -> RunList:
+    """Have back runs that were deleted less than 10 s ago. 410 if one is forgotten: the others are back."""
+    records = await services.runs.restore(wanted.ids)
+    return RunList(items=[run_response(record) for record in records], total=len(records))
 
 
 @router.get("/runs/{run_id}")
@@ -113,7 +174,11 @@ async def finish_run(run_id: str, ending: Ending, services: ServicesDep) -> Run:
 
 @router.delete("/runs/{run_id}", status_code=204)
 async def delete_run(run_id: str, services: ServicesDep) -> None:
-    """Stop a run, then forget its points and its windows."""
+    """Stop a run and delete it, with its points and its windows. For 10 s it can be restored, then it is forgotten."""
+    await _delete(run_id, services)
+
+
+async def _delete(run_id: str, services: Services) -> None:
     await services.runs.delete(run_id)
     await services.view_state.forget(run_id)
 

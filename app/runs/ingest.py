@@ -10,6 +10,7 @@ from typing import Any
 
 from app.errors import ConflictError, InvalidError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
+from app.runs.best import note_extremes
 from app.runs.control import MAX_CHANGES
 from app.runs.diagnosis import why_of
 from app.runs.names import with_changes
@@ -160,6 +161,7 @@ class Ingest:
             changed = {}
             for filled in appended.filled:
                 note_step(record, float(filled.rows[:, 0].max()))
+                note_extremes(record, filled.names, filled.rows)
             if appended.new is not None and note_points(record, appended.new):
                 await self._store.save_run(record)
         return appended.next_seq

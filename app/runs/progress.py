@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import ValidationError
 
+from app.runs.best import note_extremes
 from app.storage.batch import Batch, Floats, is_missing
 from app.storage.records import RunRecord
 from trainers import METHODS, is_search
@@ -21,6 +22,7 @@ def note_points(record: RunRecord, batch: Batch) -> bool:
     """Note in the record what a run said with these points; True if that is to be stored, as it cannot be read from the
     last points again."""
     note_step(record, float(batch.rows[:, 0].max()))
+    note_extremes(record, batch.names, batch.rows)
     for column, name in enumerate(batch.names, 1):
         value = _last_logged(batch.rows[:, column])
         if value is not None:

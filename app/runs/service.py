@@ -8,13 +8,14 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from app.charts.colours import race_colours
 from app.charts.latest import LatestRuns
 from app.errors import ConflictError, DamagedError, GoneError, NotFoundError, UnavailableError
 from app.runs.active import EXTERNAL, Active, ActiveRuns
+from app.runs.best import note_extremes
 from app.runs.names import default_name
 from app.runs.progress import note_points, note_step
 from app.runs.scheduler import Scheduler
@@ -25,12 +26,29 @@ from app.storage.store import Store
 log = logging.getLogger("lossboard.runs")
 
 INTERRUPTED = "The board ended while this run was under way."
+RESTORABLE_S = 10.0  # that a deleted run can be restored, also by the next board
+LOOK_S = 1.0  # between two looks for runs to forget, while there are any
 
 
 class RunService:
     """All runs: stored before they are started, and read as they are now."""
 
-    def __init__(self, store: Store, active: ActiveRuns, scheduler: Scheduler, latest: LatestRuns) -> None:
+    def __init__(
+        self,
+        store: Store,
+        active: ActiveRuns,
+        scheduler: Scheduler,
+        latest: LatestRuns,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``sleep`` waits so many seconds; ``clock`` tells the seconds since 1970."""
+        self._sleep = sleep
+        self._clock = clock
+        self._deleted = asyncio.Event()  # there may be runs to forget
+        self._deleted.set()
+        self._unforgettable: set[str] = set()  # deleted runs of which damaged pages cannot be freed
         self._store = store
         self._active = active
         self._scheduler = scheduler
@@ -49,6 +67,8 @@ class RunService:
             with contextlib.suppress(DamagedError):  # which its record says from now on
                 if last := await self._store.last_batch(record):
                     note_points(record, last)
+                    for some in (await self._store.read_range(record, enough=1)).records:
+                        note_extremes(record, some.names, some.rows)
                     note_step(record, await self._store.largest_step(record))
             record.status, record.ended_at, record.error = "interrupted", time.time(), INTERRUPTED
         await asyncio.gather(*map(self._save_interrupted, left_behind))
@@ -140,6 +160,14 @@ class RunService:
                 found.append(await self.get(run_id))
         return sorted(found, key=lambda record: record.number)
 
+    async def those_left(self, run_ids: Iterable[str]) -> list[str]:
+        """Those of these runs that were not deleted. NotFoundError for one that there never was."""
+        left = []
+        for run_id in run_ids:
+            with contextlib.suppress(GoneError):
+                left.append((await self.get(run_id)).id)
+        return left
+
     async def edit(self, run_id: str, **noted: Any) -> RunRecord:
         """Change what people call and note of a run: name, group, tags, notes, pinned."""
         if "name" in noted:
@@ -152,19 +180,67 @@ class RunService:
             return record
 
     async def delete(self, run_id: str) -> None:
-        """Stop a run and forget it."""
+        """Stop a run and delete it: nobody finds it any more. It can be restored for ``RESTORABLE_S``."""
+        now = self._clock()
         try:
             async with self._active.lock(run_id):
-                record = await self.get(run_id)
+                deleted = dataclasses.replace(await self.get(run_id), deleted_at=now)
                 if active := self._active.get(run_id):
+                    deleted.status, deleted.ended_at = "stopped", now  # restored, it does not go on
                     with active.being_deleted():  # should it wait in the queue, it is not started now
-                        await self._store.delete_run(record)
+                        await self._store.mark_deleted(deleted)
                     self._active.remove(run_id)
                     await self._scheduler.kill(run_id)
                 else:
-                    await self._store.delete_run(record)
+                    await self._store.mark_deleted(deleted)
         finally:
+            self._deleted.set()
             await self._scheduler.launch()
+
+    async def restore(self, run_ids: Iterable[str]) -> list[RunRecord]:
+        """Have back runs that were deleted less than ``RESTORABLE_S`` ago; those that were not deleted stay as they
+        are. GoneError for the first that is forgotten, when all others are back."""
+        marked = {record.id: record for record in await self._store.marked_deleted() if not self._is_over(record)}
+
+        async def restore_one(run_id: str) -> RunRecord:
+            async with self._active.lock(run_id):
+                return await (self._store.restore_run(marked[run_id]) if run_id in marked else self.get(run_id))
+
+        outcomes = await asyncio.gather(*map(restore_one, run_ids), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, RunRecord)]
+
+    async def forget_deleted(self) -> None:
+        """Forget deleted runs, each when it can no longer be restored; runs for ever."""
+        while True:
+            await self._deleted.wait()
+            self._deleted.clear()
+            try:
+                are_left = await self._forget_those_over()
+            except UnavailableError as error:
+                log.info("deleted runs cannot be forgotten just now: %s", error)
+                are_left = True
+            if are_left:
+                self._deleted.set()
+            await self._sleep(LOOK_S)
+
+    async def _forget_those_over(self) -> bool:
+        """Forget the deleted runs that can no longer be restored; whether there are others."""
+        marked = [record for record in await self._store.marked_deleted() if record.id not in self._unforgettable]
+        over = [record for record in marked if self._is_over(record)]
+        for record in over:
+            try:
+                async with self._active.lock(record.id):
+                    await self._store.delete_run(record)
+            except DamagedError as error:
+                log.warning("what is stored of the deleted run %s stays on disk: %s", record.id, error)
+                self._unforgettable.add(record.id)  # until the database is rebuilt, when the board starts again
+        return len(over) < len(marked)
+
+    def _is_over(self, marked: RunRecord) -> bool:
+        return not 0 <= self._clock() - (marked.deleted_at or 0) < RESTORABLE_S
 
     async def close(self) -> None:
         """The board shuts down: what is under way is interrupted. Again is no error."""

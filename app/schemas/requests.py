@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from app.schemas.limits import (
+    MAX_AT_ONCE,
     MAX_DEPTH,
     MAX_METRICS,
     MAX_NOTES,
@@ -164,6 +165,12 @@ class RunChange(RequestModel):
         if not self.model_fields_set:
             raise ValueError("Nothing is to be changed; send one of name, group, tags, notes, pinned and params")
         return self
+
+
+class RunIds(RequestModel):
+    """Runs that something is to be done to, by id."""
+
+    ids: Annotated[list[RunId], Field(min_length=1, max_length=MAX_AT_ONCE), AfterValidator(_each_once)]
 
 
 class StepIn(RequestModel):

@@ -49,6 +49,10 @@ class Run(ResponseModel):
     started_at: UtcTime | None
     ended_at: UtcTime | None
     last: dict[str, Shown]
+    best: Annotated[
+        dict[str, list[float]],
+        Field(description="Of each metric's finite values so far the smallest and the largest."),
+    ]
     changes: list[dict[str, Any]]
     result: dict[str, Any]
     error: str | None
@@ -85,6 +89,31 @@ class RunList(ResponseModel):
 
     items: list[Run]
     total: int
+
+
+class Metric(ResponseModel):
+    """A metric that runs have logged."""
+
+    name: str
+    best: Annotated[Literal["min", "max"], Field(description="Which of its extremes is the best value, by its name.")]
+
+
+class RunColumns(ResponseModel):
+    """What runs have that they can be sorted by or searched for; what most of them have comes first."""
+
+    params: list[str]
+    metrics: list[Metric]
+    summary: list[str]
+    result: list[str]
+    groups: list[str]
+    tags: list[str]
+
+
+class Deleted(ResponseModel):
+    """The runs that were deleted, by id, and for how long they can be restored."""
+
+    ids: list[str]
+    restorable_s: float
 
 
 class Data(ResponseModel):

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from app.schemas.view import View
 from app.storage import chunks
 from app.storage.copies import open_read_only
+from app.storage.datasets import decode_data
 from app.storage.faults import CorruptError, DatabaseError, damage_found, is_damage
 from app.storage.migrations import SCHEMA_VERSION
 from app.storage.rebuild import INDEXES
 from app.storage.records import COLUMNS, RunRecord
-from app.storage.store import decode_data
 
 MOST_PROBLEMS = 20  # that SQLite is asked for
 

@@ -35,12 +35,15 @@ type Time = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False
 type Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
 type Step = Whole | Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]  # 3, or 2.75
 type Range = Annotated[list[int], Field(min_length=2, max_length=2)]
+type Extremes = Annotated[list[float], Field(min_length=2, max_length=2)]  # the smallest, and the largest
 type Share = Annotated[float, Field(ge=0, le=1)]
 type Asked = Annotated[dict[str, Any], AfterValidator(_checked_asked)]
 type Changes = Annotated[list[dict[str, Any]], AfterValidator(_checked)]
 
 UNREADABLE = "What is stored of it, apart from its points, cannot be read."
 CHANGED = "What is stored of it, apart from its points, is not what was once stored: its checksum is wrong."
+
+DELETED = "deleted"  # in the column status: the run is gone for everyone, and may be restored for a while yet
 
 MAX_RANGES = 1000  # of record numbers: every open page is sent all of them
 
@@ -72,6 +75,7 @@ class RunRecord:
     started_at: Time | None = None
     ended_at: Time | None = None
     last: dict[str, float] = field(default_factory=dict)
+    best: dict[str, Extremes] = field(default_factory=dict)  # of each metric's finite values so far
     changes: Changes = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
@@ -87,6 +91,7 @@ class RunRecord:
     missing: list[Range] = field(default_factory=list)  # [begin, end) of the numbers of records that never came
     unchecked: list[Range] = field(default_factory=list)  # of those that came from a journal without checksums
     damage: str | None = None  # a sentence: what is stored of the run and cannot be read
+    deleted_at: Time | None = None  # it is gone for everyone, and may be restored for a while yet
 
     @property
     def final_loss(self) -> float | None:
@@ -106,7 +111,8 @@ class RunRecord:
     def to_row(self) -> tuple[Any, ...]:
         """What is stored of it in the columns record, crc32, status, run_group and data_hash."""
         text = self.to_json()
-        return text, zlib.crc32(text.encode()), self.status, self.group, self.data_hash
+        status = self.status if self.deleted_at is None else DELETED
+        return text, zlib.crc32(text.encode()), status, self.group, self.data_hash
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> RunRecord:

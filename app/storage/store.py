@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 import logging
@@ -12,18 +11,18 @@ import math
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from app.errors import DamagedError, GoneError, UnavailableError
 from app.events import Subscribers
-from app.storage import chunks
+from app.storage import chunks, deleted
 from app.storage.batch import Batch, Floats, Point
 from app.storage.chunks import RangeOfRecords, Times
 from app.storage.database import Database, Work, is_full
+from app.storage.datasets import decode_data, encode_data, hash_of
+from app.storage.deleted import KEPT, UPDATE, row_of
 from app.storage.faults import CorruptError, damage_found
 from app.storage.rebuild import REBUILD
 from app.storage.records import (
@@ -79,10 +78,10 @@ class Store:
 
     async def add_runs(self, records: Sequence[RunRecord], data: tuple[Floats, Floats] | None = None) -> None:
         """Store new runs on the same data, all of them or none; each gets its number."""
-        blob = b"" if data is None else _blob_of(data)
+        blob = b"" if data is None else encode_data(data)
 
         def work(db: sqlite3.Connection) -> None:
-            data_hash = None if data is None else _hash_of(blob)
+            data_hash = None if data is None else hash_of(blob)
             if data_hash:
                 db.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?)", (data_hash, blob))
             for record in records:
@@ -91,18 +90,18 @@ class Store:
                     (record.id, record.status, record.group),
                 )
                 record.number, record.data_hash = cursor.lastrowid or 0, data_hash
-                db.execute(_UPDATE, _row(record))
+                db.execute(UPDATE, row_of(record))
 
         await self._database.write(work)
         for record in records:
             self._subscribers.notify(RunSaved(record))
 
     async def save_run(self, record: RunRecord) -> None:
-        """Store what changed in a run, as it is now."""
+        """Store what changed in a run, as it is now; nothing, if it was deleted meanwhile."""
         record.damage = record.damage or self._damage.get(record.id)
-        row = _row(record)  # before anyone changes it again
-        await self._database.write(lambda db: db.execute(_UPDATE, row))
-        self._subscribers.notify(RunSaved(record))
+        row = row_of(record)  # before anyone changes it again
+        if await self._database.write(lambda db: db.execute(UPDATE, row).rowcount):
+            self._subscribers.notify(RunSaved(record))
 
     async def settle(self) -> None:
         """Return once everything that was to be written until now can be read."""
@@ -112,7 +111,7 @@ class Store:
         """The run, or None."""
 
         def work(db: sqlite3.Connection) -> RunRecord | None:
-            row = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+            row = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ? AND {KEPT}", (run_id,)).fetchone()  # noqa: S608
             return RunRecord.from_row(row) if row else None
 
         return await self._database.read(work)
@@ -121,7 +120,7 @@ class Store:
         self, *, status: str | None = None, group: str | None = None, limit: int = 100, offset: int = 0
     ) -> tuple[list[RunRecord], int]:
         """Newest first, and how many there are in all."""
-        where, values = ["1"], []
+        where, values = [KEPT], []
         for column, value in (("status", status), ("run_group", group)):
             if value is not None:
                 where.append(f"{column} = ?")
@@ -138,6 +137,15 @@ class Store:
 
         return await self._database.read(work)
 
+    async def runs_after(self, number: int, limit: int) -> list[RunRecord]:
+        """The oldest runs that have a larger number."""
+
+        def work(db: sqlite3.Connection) -> list[RunRecord]:
+            query = f"SELECT {COLUMNS} FROM runs WHERE number > ? AND {KEPT} ORDER BY number LIMIT ?"  # noqa: S608
+            return [RunRecord.from_row(row) for row in db.execute(query, (number, limit))]
+
+        return await self._database.read(work)
+
     async def next_number(self) -> int:
         """The number that the next new run will have."""
 
@@ -151,18 +159,18 @@ class Store:
         """The newest runs that do not wait in the queue, newest first."""
 
         def work(db: sqlite3.Connection) -> list[RunRecord]:
-            query = f"SELECT {COLUMNS} FROM runs WHERE status != 'queued' ORDER BY number DESC LIMIT ?"  # noqa: S608
+            query = f"SELECT {COLUMNS} FROM runs WHERE status != 'queued' AND {KEPT} ORDER BY number DESC LIMIT ?"  # noqa: S608
             return [RunRecord.from_row(row) for row in db.execute(query, (limit,))]
 
         return await self._database.read(work)
 
     async def first_run_on(self, data: tuple[Floats, Floats]) -> RunRecord | None:
         """The oldest run on this data, or None."""
-        blob = _blob_of(data)
+        blob = encode_data(data)
 
         def work(db: sqlite3.Connection) -> RunRecord | None:
-            query = f"SELECT {COLUMNS} FROM runs WHERE data_hash = ? ORDER BY number LIMIT 1"  # noqa: S608
-            row = db.execute(query, (_hash_of(blob),)).fetchone()
+            query = f"SELECT {COLUMNS} FROM runs WHERE data_hash = ? AND {KEPT} ORDER BY number LIMIT 1"  # noqa: S608
+            row = db.execute(query, (hash_of(blob),)).fetchone()
             return RunRecord.from_row(row) if row else None
 
         return await self._database.read(work)
@@ -177,29 +185,37 @@ class Store:
 
         return await self._database.read(work)
 
+    async def mark_deleted(self, record: RunRecord) -> None:
+        """Delete a run for everyone, and keep what is stored of it until it is restored or forgotten. ``record`` says
+        when. UnavailableError, and nothing has happened, where that cannot be stored."""
+        with _in_words_of_deleting():
+            await self._database.write(lambda db: deleted.mark(db, record))
+        self._subscribers.notify(RunDeleted(record))
+
+    async def marked_deleted(self) -> list[RunRecord]:
+        """The runs that are deleted and not forgotten yet."""
+        return await self._database.read(deleted.marked)
+
+    async def restore_run(self, marked: RunRecord) -> RunRecord:
+        """Have back a run that is marked as deleted. GoneError if it is forgotten."""
+        record = dataclasses.replace(marked, deleted_at=None)
+        if not await self._database.write(lambda db: deleted.restore(db, record)):
+            raise GoneError(f"The run {record.id} was deleted.")
+        self._subscribers.notify(RunSaved(record))
+        return record
+
     async def delete_run(self, record: RunRecord) -> None:
         """Forget a run, its points, and its data if no other run has the same; UnavailableError, and nothing of it is
         forgotten, where that cannot be stored. What of them is damaged stays, without a run: to delete it could free
         what belongs to others."""
         sound = await self._sound_tables(record)
-
-        def work(db: sqlite3.Connection, tables: Collection[str]) -> None:
-            db.execute("DELETE FROM runs WHERE number = :number", vars(record))
-            db.execute("INSERT OR IGNORE INTO deleted VALUES (:id)", vars(record))
-            unused = "hash = :data_hash AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = :data_hash)"
-            for table, which in (("points", "run = :number"), ("datasets", unused)):
-                if table in tables:
-                    db.execute(f"DELETE FROM {table} WHERE {which}", vars(record))  # noqa: S608
-
-        try:
-            await self._write_around_damage(lambda db: work(db, sound), lambda db: work(db, ()))
-        except UnavailableError as error:
-            if is_full(error.__cause__):
-                words = "The disk is full, and to delete takes a little room, too. Nothing was deleted; make room,"
-                raise UnavailableError(f"{words} then delete again.") from error
-            raise
+        with _in_words_of_deleting():
+            await self._write_around_damage(
+                lambda db: deleted.forget(db, record, sound), lambda db: deleted.forget(db, record, ())
+            )
         self._damage.pop(record.id, None)
-        self._subscribers.notify(RunDeleted(record))
+        if record.deleted_at is None:  # else it was told when it was marked
+            self._subscribers.notify(RunDeleted(record))
 
     async def was_deleted(self, run_id: str) -> bool:
         """Whether a run of this id was deleted."""
@@ -222,7 +238,7 @@ class Store:
         before = dataclasses.replace(record)  # before anyone changes it again
 
         def work(db: sqlite3.Connection, *, merge: bool = True) -> Appended:
-            row = db.execute("SELECT next_seq FROM runs WHERE number = ?", (record.number,)).fetchone()
+            row = db.execute(f"SELECT next_seq FROM runs WHERE number = ? AND {KEPT}", (record.number,)).fetchone()  # noqa: S608
             if row is None:  # it was deleted while this batch was on its way
                 raise GoneError(f"The run {record.id} was deleted.")
             wanted: int = row[0]
@@ -232,7 +248,7 @@ class Store:
             filled = [found for first, last in before.missing if len(found := batch.between(first, last))]
             changed.update(_ranges(before, wanted, new, filled, unchecked=unchecked))
             if changed:
-                db.execute(_UPDATE, _row(dataclasses.replace(before, **changed)))
+                db.execute(UPDATE, row_of(dataclasses.replace(before, **changed)))
             return _store_records(db, record.number, wanted, new, filled, merge=merge)
 
         async with self._noticing(record, "points"):
@@ -408,7 +424,7 @@ class Store:
             stored = RunRecord.from_row(row) if row else None
             if stored and stored.damage is None:
                 stored.damage = damage
-                db.execute(_UPDATE, _row(stored))
+                db.execute(UPDATE, row_of(stored))
 
         try:
             await self._database.write(_noticing_damage(work))
@@ -417,20 +433,15 @@ class Store:
         self._subscribers.notify(RunSaved(record))
 
 
-def _blob_of(data: tuple[Floats, Floats]) -> bytes:
-    return np.concatenate(data).astype("<f8").tobytes()
-
-
-def _hash_of(blob: bytes) -> str:
-    return hashlib.sha256(blob).hexdigest()
-
-
-def decode_data(data_hash: str | None, blob: bytes) -> tuple[Floats, Floats]:
-    """The x and y in a row of datasets. CorruptError if they are not those that were stored under this hash."""
-    if _hash_of(blob) != data_hash:
-        raise CorruptError("it is not what was stored" if blob else "it is not there")
-    x, y = np.frombuffer(blob, "<f8").reshape(2, -1)
-    return x, y
+@contextlib.contextmanager
+def _in_words_of_deleting() -> Iterator[None]:
+    try:
+        yield
+    except UnavailableError as error:
+        if is_full(error.__cause__):
+            words = "The disk is full, and to delete takes a little room, too. Nothing was deleted; make room,"
+            raise UnavailableError(f"{words} then delete again.") from error
+        raise
 
 
 def _noticing_damage[T](work: Work[T]) -> Work[T]:
@@ -439,9 +450,6 @@ def _noticing_damage[T](work: Work[T]) -> Work[T]:
             return work(db)
 
     return noticing
-
-
-_UPDATE = "UPDATE runs SET record = ?, crc32 = ?, status = ?, run_group = ?, data_hash = ? WHERE number = ?"
 
 
 def _store_records(
@@ -468,7 +476,3 @@ def _ranges(record: RunRecord, wanted: int, new: Batch, filled: Sequence[Batch],
     if len(new) and unchecked:
         noted["unchecked"] = with_range(record.unchecked, new.seq, new.seq + len(new))
     return noted
-
-
-def _row(record: RunRecord) -> tuple[Any, ...]:
-    return *record.to_row(), record.number

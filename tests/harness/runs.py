@@ -15,6 +15,7 @@ from app.runs.control import RunControl
 from app.runs.ingest import Ingest
 from app.runs.scheduler import Limits, Scheduler
 from app.runs.service import RunService
+from app.runs.table import RunTable
 from app.runs.validation import plan_race, plan_run
 from app.schemas.requests import Ending, RaceIn, RunIn
 from app.schemas.responses import Accepted, Status
@@ -86,7 +87,11 @@ class Runs:
         self.scheduler = Scheduler(
             self.active, self.executor, self.journals, limits, url=URL, data_dir=folder, sleep=self.sleep
         )
-        self.service = RunService(self.store, self.active, self.scheduler, self.latest)
+        self.now = 1e9  # seconds since 1970, as the service's clock tells
+        self.service = RunService(
+            self.store, self.active, self.scheduler, self.latest, sleep=self.sleep, clock=lambda: self.now
+        )
+        self.table = RunTable(self.store, self.active, self.sleep)
         self.control = RunControl(self.store, self.active, self.scheduler)
         self.ingest = self.journals.ingest = Ingest(self.store, self.active)
 

@@ -213,6 +213,47 @@ def test_rename_list_filter_and_delete(board: BoardProcess) -> None:
     assert board.client.get("/api/runs/nonesuch").status_code == 404
 
 
+def test_runs_are_searched_sorted_and_have_their_best_values(board: BoardProcess) -> None:
+    ids = []
+    for lr, losses in ((0.1, [3.0, 1.0, 2.0]), (0.2, [4.0, 0.5, "NaN"]), (0.3, [5.0, 4.0, 3.0])):
+        body = {"method": "external", "params": {"lr": lr}, "tags": ["found"]}
+        ids.append(board.client.post("/api/runs", json=body).json()["id"])
+        points = {"seq": 0, "step": [0, 1, 2], "metrics": {"val/loss": losses}}
+        board.client.post(f"/api/runs/{ids[-1]}/points", json=points)
+    page = board.get("/api/runs", search="tag:found lr<0.25", sort="best.val/loss")
+    assert ([run["id"] for run in page["items"]], page["total"]) == ([ids[1], ids[0]], 2)
+    assert page["items"][0]["best"] == {"val/loss": [0.5, 4.0]}
+    columns = board.get("/api/runs/columns")
+    assert "lr" in columns["params"]
+    assert {"name": "val/loss", "best": "min"} in columns["metrics"]
+    for query, words in (
+        ({"search": "state:failed"}, "There is no state: to search by"),
+        ({"sort": "loss"}, "column loss"),
+    ):
+        refused = board.client.get("/api/runs", params=query)
+        assert refused.status_code == 422
+        assert refused.json()["detail"][0]["loc"] == ["query", *query]
+        assert words in refused.json()["detail"][0]["msg"]
+
+
+def test_many_runs_are_stopped_deleted_and_restored_at_once(board: BoardProcess) -> None:
+    ids = [board.client.post("/api/runs", json={"method": "external"}).json()["id"] for _ in range(3)]
+    unknown = {"ids": [*ids, "0" * 32]}
+    assert board.client.post("/api/runs/delete", json=unknown).status_code == 404
+    stopped = board.client.post("/api/runs/stop", json={"ids": ids})
+    assert (stopped.status_code, stopped.json()["total"]) == (202, 3)
+    empty = {"seq": 0, "step": [], "metrics": {}}
+    assert board.client.post(f"/api/runs/{ids[0]}/points", json=empty).json()["control"]["stop"] is True
+    assert board.client.delete(f"/api/runs/{ids[0]}").status_code == 204
+    deleted = board.client.post("/api/runs/delete", json={"ids": ids})
+    assert deleted.json() == {"ids": ids[1:], "restorable_s": 10}
+    assert board.get("/api/runs")["total"] == 0
+    assert board.client.post(f"/api/runs/{ids[1]}/points", json=empty).status_code == 410
+    restored = board.client.post("/api/runs/restore", json={"ids": ids}).json()["items"]
+    assert [(run["id"], run["status"]) for run in restored] == [(run_id, "stopped") for run_id in ids]
+    assert board.get("/api/runs")["total"] == 3
+
+
 def test_what_people_note_of_a_run_is_kept(board: BoardProcess) -> None:
     noted = {"group": "a group of notes", "tags": ["baseline", "中文"], "notes": "lr too high?\nsee #3"}
     made = board.client.post("/api/runs", json={"method": "gd", "params": {"epochs": 1}} | noted).json()

@@ -292,15 +292,6 @@ async def test_an_end_that_meets_a_new_name_is_kept(runs: Runs) -> None:
 # --- deleted ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_run_is_gone_with_its_points(runs: Runs) -> None:
-    run_id = await runs.start()
-    record = await runs.stored(run_id)
-    await runs.service.delete(run_id)
-    with pytest.raises(GoneError):
-        await runs.service.get(run_id)
-    assert await runs.store.count(record) == 0
-
-
 async def test_the_worker_of_a_deleted_run_is_killed_and_that_is_no_failure(runs: Runs) -> None:
     run_id = await runs.start()
     await runs.service.delete(run_id)
