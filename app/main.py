@@ -9,12 +9,12 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-import lossboard
 from app import assets
 from app.api import control, events, lessons, methods, points, races, runs, view
+from app.api.client import add_client
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
@@ -68,11 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (methods, lessons, runs, control, races, points, events, view):
         app.include_router(module.router, prefix="/api")
     add_docs(app)
+    add_client(app)
     app.router.routes.extend(visdom_routes(visdom))
-
-    @app.get("/lossboard.py", include_in_schema=False)
-    def client() -> FileResponse:
-        return FileResponse(lossboard.__file__, media_type="text/x-python")
 
     app.mount("/", Page(directory=assets.STATIC, html=True))
     return app

@@ -1,1 +1,5 @@
-"""What lossboard.py imports on first use: the parts of the client that are larger than a file to be copied."""
+"""What Lossboard's client can do beyond reporting points: each module is imported when it is first used.
+
+Needs ``lossboard.py`` and the standard library only, in Python 3.9 or newer. A running board hands the package out as
+``/lossboard_extras.zip``, which is found when it lies beside ``lossboard.py``.
+"""

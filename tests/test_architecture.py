@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [*ROOT.glob("*.py"), *(path for top in ("app", "trainers") for path in (ROOT / top).rglob("*.py"))]
+PACKAGES = ("app", "trainers", "lossboard_extras")
+SOURCES = [*ROOT.glob("*.py"), *(path for top in PACKAGES for path in (ROOT / top).rglob("*.py"))]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -70,6 +71,8 @@ def test_trainers_import_nothing_of_ours_but_themselves() -> None:
 
 def test_the_client_needs_the_standard_library_only() -> None:
     assert imports_of(ROOT / "lossboard.py") <= sys.stdlib_module_names | {"__future__"}
+    for path in (ROOT / "lossboard_extras").rglob("*.py"):
+        assert imports_of(path) <= sys.stdlib_module_names | {"lossboard", "lossboard_extras"}, path
 
 
 def test_the_app_imports_neither_torch_nor_visdom() -> None:

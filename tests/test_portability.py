@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [ROOT / "lossboard.py", *(path for top in ("app", "trainers") for path in sorted((ROOT / top).rglob("*.py")))]
+PACKAGES = ("app", "trainers", "lossboard_extras")
+SOURCES = [ROOT / "lossboard.py", *(path for top in PACKAGES for path in sorted((ROOT / top).rglob("*.py")))]
 POSIX_ONLY = {
     "crypt",
     "curses",
@@ -30,7 +31,7 @@ POSIX_ONLY = {
 PROGRAM = """
 import asyncio, os, signal, sys
 import app.cli
-for name in [name for name in sys.modules if name.partition(".")[0] in ("app", "trainers", "lossboard")]:
+for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
     del sys.modules[name]
 for name in POSIX_ONLY:
     sys.modules[name] = None
@@ -88,6 +89,7 @@ def test_everything_is_imported_without_what_windows_lacks() -> None:
     modules = [
         name for name in names if name != "app.visdom.server_process"
     ]  # a program of its own, with libraries of its own
-    program = f"POSIX_ONLY = {POSIX_ONLY!r}; MISSING = {MISSING!r}; MODULES = {modules!r}\n{PROGRAM}"
+    ours = f"OURS = {(*PACKAGES, 'lossboard')!r}"
+    program = f"{ours}; POSIX_ONLY = {POSIX_ONLY!r}; MISSING = {MISSING!r}; MODULES = {modules!r}\n{PROGRAM}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr

@@ -25,6 +25,7 @@ from app import assets
 from app.cli import log
 from app.cli.data import backup, check, restore
 from app.cli.data import give_up as _give_up
+from app.cli.watch import watch
 from app.main import create_app
 from app.middleware.host_check import is_loopback
 from app.runs import journals
@@ -136,7 +137,7 @@ def sync(
         raise typer.Exit(1)
 
 
-for _command in (check, backup, restore):
+for _command in (check, backup, restore, watch):
     commands.command()(_command)
 
 

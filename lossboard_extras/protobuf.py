@@ -1,0 +1,38 @@
+"""Reads protobuf messages without their description: numbers of fields, and what these hold."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+# What reading a message raises if it is none, or if its fields are not what they should be.
+MALFORMED = (ValueError, IndexError, TypeError, AttributeError, struct.error)
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, an int64, and the place behind it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value - (1 << 64) if value >> 63 else value, at
+        shift += 7
+
+
+def fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """The number and the content of each field of a message: an int, or bytes where it is no varint. One of
+    ``MALFORMED`` if it is no message."""
+    at = 0
+    while at < len(message):
+        key, at = varint(message, at)
+        kind = key & 7
+        size = {1: 8, 5: 4}.get(kind, -1)
+        if kind in (0, 2):
+            size, at = varint(message, at)
+        if key < 8 or (kind and not 0 <= size <= len(message) - at):
+            raise ValueError("no protobuf message")
+        yield key >> 3, message[at : at + size] if kind else size
+        at += size if kind else 0
