@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from app import assets
-from app.api import control, events, lessons, methods, points, races, runs, view
+from app.api import control, events, lessons, media, methods, points, races, runs, view
 from app.api.client import add_client
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(HostCheck, settings=settings)
     add_error_handlers(app)
-    for module in (methods, lessons, runs, control, races, points, events, view):
+    for module in (methods, lessons, runs, control, races, points, media, events, view):
         app.include_router(module.router, prefix="/api")
     add_docs(app)
     add_client(app)

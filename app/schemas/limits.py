@@ -10,5 +10,6 @@ MAX_PARAMS = 100_000  # characters of JSON: a run is sent whole, again and again
 MAX_DEPTH = 20  # of JSON within JSON; beyond some 250 it could not be written any more
 MAX_RESULTS = 1000  # entries of a result, and of a summary
 MAX_AT_ONCE = 1000  # runs that one request stops, deletes or restores
+MAX_TIME = 253_402_300_799  # seconds since 1970: until the year 9999
 MAX_TAGS = 50  # of one run
 MAX_NOTES = 10_000  # characters

@@ -18,9 +18,10 @@ from app.schemas.limits import (
     MAX_RESULTS,
     MAX_SMOOTHING,
     MAX_TAGS,
+    MAX_TIME,
     MAX_WHOLE,
 )
-from app.schemas.responses import Bounds, NotFinite
+from app.schemas.responses import Bounds, MediaKind, NotFinite
 from app.schemas.view import Added, Axes, Hidden, RunId, Step, StepRange, XAxis
 from trainers import METHODS
 from trainers.params import MAX_STEPS
@@ -57,6 +58,11 @@ def _check_text(text: str) -> None:
         raise PydanticCustomError("text", "Text should be Unicode; half of a surrogate pair is no character") from None
 
 
+def _text(text: str) -> str:
+    _check_text(text)
+    return text
+
+
 def _scalar(value: object) -> object:
     """One value of a result."""
     if isinstance(value, str) and len(value) <= 2000:
@@ -87,7 +93,8 @@ type Notes = Annotated[str, Field(max_length=MAX_NOTES)]
 type Live = Annotated[dict[Name, Annotated[Bounds, AfterValidator(_in_order)]], Field(max_length=MAX_RESULTS)]
 type DataNumber = Annotated[float, Field(strict=True, ge=-1e100, le=1e100, allow_inf_nan=False)]
 type Coordinates = Annotated[list[DataNumber], Field(min_length=1, max_length=1_000_000, fail_fast=True)]
-# No `type` for these two: they are to stand in the API's description in full, where one body has two content types.
+LoggedStep = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]
+# No `type` for these: they are to stand in the API's description in full, where one body has two content types.
 Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float | NotFinite)]
 Column = Annotated[list[Number | None], Field(fail_fast=True)]
 type Scalar = Annotated[
@@ -191,7 +198,7 @@ def _bounded(params: dict[str, Any]) -> dict[str, Any]:
 class ChangeIn(RequestModel):
     """Parameters that were changed while the run went on, and the step from which they hold."""
 
-    step: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]
+    step: LoggedStep
     params: Annotated[dict[str, Number | None], AfterValidator(_bounded), Field(min_length=1)]
     number: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True)] | None = Field(
         default=None,
@@ -238,7 +245,7 @@ class PointsIn(RequestModel):
 
     seq: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="The number of the first record.")]
     step: Annotated[
-        list[Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_WHOLE, le=MAX_WHOLE)]],
+        list[LoggedStep],
         Field(fail_fast=True),
     ]
     metrics: Annotated[dict[Name, Column], Field(max_length=MAX_METRICS)]
@@ -255,6 +262,17 @@ class PointsIn(RequestModel):
                     " send columns of equal length"
                 )
         return self
+
+
+class MediumIn(RequestModel):
+    """What is said of a text, an image, a histogram or a sound, before its content."""
+
+    session: Annotated[str, Field(pattern="^[0-9a-f]{1,32}$", description="Names the process that sends it.")]
+    number: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="Among those of the session, from 0.")]
+    name: Annotated[Name, AfterValidator(_text)]
+    kind: MediaKind
+    step: LoggedStep
+    time: Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, description="When, in seconds since 1970.")]
 
 
 class Ending(RequestModel):

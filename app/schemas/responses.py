@@ -11,6 +11,7 @@ from trainers.method import Kind
 from trainers.theory.stability import ZoneName
 
 type Status = Literal["queued", "running", "paused", "finished", "stopped", "diverged", "failed", "interrupted"]
+MediaKind = Literal["text", "image", "histogram", "audio"]
 LossOf = Literal["sample", "batch", "update", "sum", "point"]
 # No `type` for it: it is to stand in the API's description in full, where one body has two content types.
 NotFinite = Literal["NaN", "Infinity", "-Infinity"]
@@ -152,6 +153,38 @@ class Points(ResponseModel):
     metrics: dict[str, list[Shown | None]]
     total: int
     downsampled: bool
+
+
+class MediumAccepted(ResponseModel):
+    """The number of the next one wanted of this session."""
+
+    accepted: int
+
+
+class NameOfMedia(ResponseModel):
+    """A name under which a run has logged media: how many were logged, and how many of those are kept."""
+
+    name: str
+    kind: MediaKind
+    logged: int
+    kept: int
+
+
+class MediumOut(ResponseModel):
+    """A text, an image, a histogram or a sound; GET /api/runs/{id}/media/{number} has its content."""
+
+    number: int
+    kind: MediaKind
+    step: float
+    logged_at: UtcTime
+    size: Annotated[int, Field(description="Bytes of its content.")]
+
+
+class MediaList(ResponseModel):
+    """What a run has logged besides numbers."""
+
+    names: list[NameOfMedia]
+    items: list[MediumOut]
 
 
 class Race(ResponseModel):

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.schemas.view import View
-from app.storage import chunks
+from app.storage import chunks, media
 from app.storage.copies import open_read_only
 from app.storage.datasets import decode_data
 from app.storage.faults import CorruptError, DatabaseError, damage_found, is_damage
@@ -134,6 +134,7 @@ class _Check:
                 *row, next_seq = self._db.execute(query, (number,)).fetchone()
                 record = RunRecord.from_row(row)
                 yield from self._what_belongs_to(record, next_seq)
+                yield from self._media(record)
         except CorruptError as error:
             name = f"Run {record.name} ({record.id})" if record else f"Run {number}"
             yield Finding(f"{name} cannot be read: {error}.", _or(DELETE, REPAIR, RESTORE))
@@ -165,6 +166,15 @@ class _Check:
         if next_seq < end:
             what = f"{name} has {end} records, and record {next_seq} is said to be the next."
             yield Finding(what, _or(DELETE, REPAIR, RESTORE))
+
+    def _media(self, record: RunRecord) -> Iterator[Finding]:
+        for number in self._list("SELECT number FROM media WHERE run = ? ORDER BY number", record.number):
+            try:
+                with damage_found():
+                    media.check(self._db.execute("SELECT * FROM media WHERE number = ?", (number,)).fetchone())
+            except CorruptError as error:
+                what = f"Run {record.name} ({record.id}) has media that cannot be read: {error}."
+                yield Finding(what, _or(DELETE, REPAIR, RESTORE))
 
     def _orphans(self) -> Iterator[Finding]:
         lost = self._list("SELECT DISTINCT run FROM points WHERE run NOT IN (SELECT number FROM runs)")

@@ -39,10 +39,11 @@ def restore(db: sqlite3.Connection, record: RunRecord) -> bool:
 
 
 def forget(db: sqlite3.Connection, record: RunRecord, tables: Collection[str]) -> None:
-    """Delete a run's row for good, and what is its own in those of the tables points and datasets that are named."""
+    """Delete a run's row for good, and what is its own in those of the tables points, media and datasets
+    that are named."""
     db.execute("DELETE FROM runs WHERE number = :number", vars(record))
     db.execute("INSERT OR IGNORE INTO deleted VALUES (:id)", vars(record))
     unused = "hash = :data_hash AND NOT EXISTS (SELECT 1 FROM runs WHERE data_hash = :data_hash)"
-    for table, which in (("points", "run = :number"), ("datasets", unused)):
+    for table, which in (("points", "run = :number"), ("media", "run = :number"), ("datasets", unused)):
         if table in tables:
             db.execute(f"DELETE FROM {table} WHERE {which}", vars(record))  # noqa: S608

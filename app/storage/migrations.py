@@ -7,11 +7,11 @@ import itertools
 import sqlite3
 from pathlib import Path
 
-from app.storage import chunks
+from app.storage import chunks, media
 from app.storage.copies import copy_database
 from app.storage.faults import DatabaseError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = f"""
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their making; never used twice
@@ -30,6 +30,7 @@ CREATE TABLE datasets (hash TEXT PRIMARY KEY, xy BLOB NOT NULL);  -- all x, then
 CREATE TABLE deleted (id TEXT PRIMARY KEY);
 CREATE TABLE board (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 {chunks.TABLE}
+{media.TABLE}
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 _CHANGES = {  # by the version from which they lead to today's
@@ -41,11 +42,17 @@ INSERT INTO points SELECT run, first, length(rows) / (8 * (1 + json_array_length
     json_array(json_array(first, received_at)), NULL, rows, NULL FROM old_points;
 DROP TABLE old_points;
 ALTER TABLE runs ADD COLUMN crc32 INTEGER;
+{media.TABLE}
 PRAGMA user_version = {SCHEMA_VERSION};
 """,  # noqa: S608  (no value comes from outside)
     2: f"""
 ALTER TABLE points ADD COLUMN crc32 INTEGER;
 ALTER TABLE runs ADD COLUMN crc32 INTEGER;
+{media.TABLE}
+PRAGMA user_version = {SCHEMA_VERSION};
+""",
+    3: f"""
+{media.TABLE}
 PRAGMA user_version = {SCHEMA_VERSION};
 """,
 }

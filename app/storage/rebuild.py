@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.storage import chunks
+from app.storage import chunks, media
 from app.storage.copies import decode, put_in_place, remove
 from app.storage.faults import CorruptError, DatabaseError, damage_found
 from app.storage.migrations import SCHEMA
@@ -35,6 +35,7 @@ INDEXES = {  # of each table, the index by name, and its first column
     "deleted": {"sqlite_autoindex_deleted_1": "id"},
     "board": {"sqlite_autoindex_board_1": "key"},
     "points": {"sqlite_autoindex_points_1": "run"},
+    "media": {"media_by_run": "run", "media_by_name": "run"},
 }
 FOUND_EARLIER = ("Its points cannot be read", "Its data cannot be read")  # what a new look may tell otherwise
 
@@ -117,6 +118,7 @@ class _Rebuilding:
         self._copy_settings()
         self._copy_datasets()
         ends = self._copy_points()
+        self._copy_media()
         self._copy_runs(ends)
 
     def _copy_names(self, table: str, column: str) -> None:
@@ -156,6 +158,16 @@ class _Rebuilding:
                     self._unreadable.setdefault(run, []).append(str(error))
         return ends
 
+    def _copy_media(self) -> None:
+        for row in self._rows("media", "*"):
+            try:
+                with damage_found():
+                    media.check(row)
+                    self._target.execute(f"INSERT INTO media VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            except CorruptError as error:
+                if isinstance(row[1], int):
+                    self._unreadable.setdefault(row[1], []).append(str(error))
+
     def _copy_runs(self, ends: dict[int, int]) -> None:
         rows = {row[0]: row for row in self._rows("runs", f"{COLUMNS}, next_seq")}
         known = {column: dict(self._index(index, "runs", column)) for index, column in INDEXES["runs"].items()}
@@ -172,7 +184,8 @@ class _Rebuilding:
                 used.add(row[1])
                 self._add_run(RunRecord.from_row(row), ends.get(number, 0), next_seq)
         (last,) = self._target.execute("SELECT max(coalesce(max(number), 0), ?) FROM runs", (max(ends, default=0),))
-        self._target.execute("DELETE FROM points WHERE run NOT IN (SELECT number FROM runs)")
+        for table in ("points", "media"):
+            self._target.execute(f"DELETE FROM {table} WHERE run NOT IN (SELECT number FROM runs)")  # noqa: S608
         self._target.execute(
             "DELETE FROM datasets WHERE hash NOT IN (SELECT data_hash FROM runs WHERE data_hash IS NOT NULL)"
         )
@@ -194,7 +207,7 @@ class _Rebuilding:
             record.missing = sorted([*record.missing, *map(list, lacking)])
             damage.append("Records that cannot be read are lost: " + ", ".join(_words(*gap) for gap in lacking) + ".")
         elif number in self._unreadable:
-            damage.append(f"Some of its points are lost ({self._unreadable[number][0]}).")
+            damage.append(f"Some of its points or media are lost ({self._unreadable[number][0]}).")
         if (
             record.data_hash
             and not self._target.execute("SELECT 1 FROM datasets WHERE hash = ?", (record.data_hash,)).fetchone()

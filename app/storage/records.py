@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import pydantic_core
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from app.schemas.limits import MAX_WHOLE
+from app.schemas.limits import MAX_TIME, MAX_WHOLE
 from app.schemas.responses import Bounds, Status
 from app.storage.batch import Batch
 from app.storage.faults import CorruptError, damage_found
@@ -31,7 +31,7 @@ def _checked_asked(asked: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
-type Time = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]  # until the year 9999
+type Time = Annotated[float, Field(ge=0, le=MAX_TIME, allow_inf_nan=False)]
 type Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
 type Step = Whole | Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]  # 3, or 2.75
 type Range = Annotated[list[int], Field(min_length=2, max_length=2)]
@@ -165,13 +165,20 @@ class PointsAdded:
 
 
 @dataclass(frozen=True)
+class MediaAdded:
+    """A run has a new text, image, histogram or sound."""
+
+    run: RunRecord
+
+
+@dataclass(frozen=True)
 class RunDeleted:
     """A run was deleted, with its points."""
 
     run: RunRecord
 
 
-type RunEvent = RunSaved | PointsAdded | RunDeleted
+type RunEvent = RunSaved | PointsAdded | MediaAdded | RunDeleted
 
 _FIELDS = [one.name for one in dataclasses.fields(RunRecord)]
 # What a record that lacks one of the fields without a default is read with.

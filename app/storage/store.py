@@ -24,6 +24,7 @@ from app.storage.database import Database, Work, is_full
 from app.storage.datasets import decode_data, encode_data, hash_of
 from app.storage.deleted import KEPT, UPDATE, row_of
 from app.storage.faults import CorruptError, damage_found
+from app.storage.media_store import MediaStore
 from app.storage.rebuild import REBUILD
 from app.storage.records import (
     COLUMNS,
@@ -71,6 +72,7 @@ class Store:
         self._damage: dict[str, str] = {}  # found since the start, by run id
         self._subscribers = Subscribers[RunEvent]()
         self.subscribe = self._subscribers.subscribe
+        self.media = MediaStore(database, self._subscribers.notify)
 
     async def add_run(self, record: RunRecord, data: tuple[Floats, Floats] | None = None) -> None:
         """Store a new run and the x and y it runs on (once, whoever else uses them); the record gets its number."""
@@ -379,6 +381,9 @@ class Store:
         with contextlib.suppress(DamagedError):
             await self.check_points(record)
             sound.add("points")
+        with contextlib.suppress(DamagedError):
+            await self.media.check(record)
+            sound.add("media")
         with contextlib.suppress(DamagedError):
             if record.data_hash:
                 await self.get_data(record)

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.storage.batch import Batch
 from app.storage.database import Database
+from app.storage.media import Sent
 from app.storage.records import RunRecord
 from app.storage.store import Store
 
@@ -48,6 +49,9 @@ async def fill(path: Path) -> None:
         if number == 3:
             run.status = "running"
             await store.save_run(run)
+        if number == 4:
+            for place in range(3):
+                await store.media.add(run, Sent("a" * 32, place, "note", "text", float(place), 5.0, b"x" * 2000))
     gone = record_of(99)
     await store.add_run(gone)
     await store.append(gone, points_of(99, 0, 400))

@@ -23,7 +23,8 @@ def make_older(path: Path) -> None:
     """Make a database what the Lossboard before checksums would have made of it."""
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
-            "PRAGMA journal_mode = DELETE; ALTER TABLE points DROP COLUMN crc32; ALTER TABLE runs DROP COLUMN crc32;"
+            "PRAGMA journal_mode = DELETE; DROP TABLE media;"
+            "ALTER TABLE points DROP COLUMN crc32; ALTER TABLE runs DROP COLUMN crc32;"
             "UPDATE points SET extremes = substr(extremes, 1, length(extremes) - 4); PRAGMA user_version = 2"
         )
 
@@ -53,7 +54,8 @@ async def test_a_database_of_the_first_format_is_taken_over(tmp_path: Path) -> N
     rows = np.array([[0, 1.5], [1, 2.5]])
     with closing(sqlite3.connect(path)) as old:
         old.executescript(
-            "DROP TABLE points; CREATE TABLE points (run INTEGER NOT NULL, first INTEGER NOT NULL, names TEXT NOT NULL,"
+            "DROP TABLE media; DROP TABLE points;"
+            " CREATE TABLE points (run INTEGER NOT NULL, first INTEGER NOT NULL, names TEXT NOT NULL,"
             " received_at REAL NOT NULL, rows BLOB NOT NULL, PRIMARY KEY (run, first));"
             " ALTER TABLE runs DROP COLUMN crc32; PRAGMA user_version = 1"
         )
@@ -116,3 +118,11 @@ def test_without_room_for_a_copy_nothing_is_changed(copied: Path, monkeypatch: p
     assert "--data-dir" in str(refused.value)
     assert version_of(copied) == 2
     assert [path.name for path in copied.parent.iterdir()] == ["db"]
+
+
+async def test_a_database_without_media_is_taken_over(tmp_path: Path, copied: Path) -> None:
+    with closing(sqlite3.connect(copied)) as db:
+        db.executescript("PRAGMA journal_mode = DELETE; DROP TABLE media; PRAGMA user_version = 3")
+    await check_everything(copied)
+    assert version_of(copied) == migrations.SCHEMA_VERSION
+    assert version_of(tmp_path / "db.version-3") == 3
