@@ -119,6 +119,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         is_up=lambda: visdom.state == "up",
         find=active.find,
         state_changed=streams.state_changed,
+        proxied=visdom.proxied,
     )
     journals = JournalCollector(settings.data_dir, settings.url)
     scheduler = _make_scheduler(settings, active, journals)

@@ -4,24 +4,30 @@ those of other runs once."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import itertools
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.charts.cache import ChartCache
+from app.charts.colours import hex_of
 from app.charts.latest import LatestRuns
 from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state, state_at
 from app.charts.view_state import ViewState
 from app.errors import DamagedError, GoneError, NotFoundError, UnavailableError
 from app.schemas.view import View
-from app.storage.records import RunRecord
+from app.storage.media import CONTENT_TYPES, Medium
+from app.storage.records import MediaAdded, RunEvent, RunRecord
 from app.storage.store import Store
 from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.windows.layout import Window, drawable
+from app.visdom.windows.media import MAX_WINDOWS as MAX_MEDIA
+from app.visdom.windows.media import media_windows
 from app.visdom.windows.race import WINS, race_windows
 from app.visdom.windows.shared import shared_windows, without_legend_clicks
 from app.visdom.windows.single_run import windows_at
@@ -58,14 +64,17 @@ class Publisher:
         is_up: Callable[[], bool],
         find: Callable[[str], Awaitable[RunRecord | None]] | None = None,
         state_changed: Callable[[], None] = lambda: None,
+        *,
+        proxied: bool = True,
     ) -> None:
         """``find`` gives a run as it is now; without it, as it is stored. ``state_changed`` is called when ``state``
-        has changed; it must not block."""
+        has changed; it must not block. ``proxied``: Visdom's pages are shown under our own address."""
         self._store = store
         self._connection = connection
         self._latest = latest
         self._view_state = view_state
         self._is_up = is_up
+        self._proxied = proxied
         self._find = find or store.get_run
         self.state: RunState | None = None
         self._state_changed = state_changed
@@ -83,6 +92,7 @@ class Publisher:
         latest.charts.subscribe(lambda _: self._shared_outdated.set())
         self._single_runs.subscribe(self._chart_changed)
         view_state.subscribe(self._view_changed)
+        store.subscribe(self._follow)
 
     def visdom_is_new(self) -> None:
         """Visdom was started: it has no windows."""
@@ -209,6 +219,11 @@ class Publisher:
         if run_id != self._view_state.get().run or run_id not in self._single_runs:
             self._outdated.add(run_id)
 
+    def _follow(self, event: RunEvent) -> None:
+        match event:
+            case MediaAdded(run) if run.id in self._single_runs:
+                self._chart_changed(run.id)
+
     def _view_changed(self, before: View, after: View) -> None:
         if (before.run, before.at, before.sample) != (after.run, after.at, after.sample):
             self._selected_outdated.set()
@@ -241,12 +256,34 @@ class Publisher:
         view = self._view_state.get()
         selected = chart.run.id == view.run
         chosen = selected and view.at is not None
-        windows = windows_at(chart, state, view.sample if selected else 0, view.axes, chosen=chosen)
+        media = await self._media_of(chart.run, view.at if selected else None)
+        windows = windows_at(chart, state, view.sample if selected else 0, view.axes, chosen=chosen, media=media)
         env = env_of(chart.run.id)
         if env not in self._emptied:
             await self._connection.close_windows(env, windows[-1].win)
             self._emptied.add(env)
         await self._publish(env, windows)
+
+    async def _media_of(self, run: RunRecord, step: float | None) -> list[Window]:
+        """The windows of a run's media as they were at a step, None for the newest."""
+        found = await self._store.media.at(run, math.inf if step is None else step)
+        shown = [(medium, await self._shown_by(run, medium)) for medium in found[:MAX_MEDIA]]
+        return media_windows(shown, [medium.name for medium in found[MAX_MEDIA:]], hex_of(run))
+
+    async def _shown_by(self, run: RunRecord, medium: Medium) -> str | bytes | None:
+        """What a window shows it by: its content, or of an image or a sound the address; None if it cannot be read. A
+        Visdom under an address of its own, whose pages get nothing from ours, is given all of it."""
+        by_address = medium.kind in ("image", "audio")
+        if by_address and self._proxied:
+            return f"/api/runs/{run.id}/media/{medium.number}"
+        try:
+            _, content = await self._store.media.content(run, medium.number)
+        except (DamagedError, NotFoundError) as error:  # thinned out in the meantime
+            log.info("the %s %r of run %s is not shown: %s", medium.kind, medium.name, run.id, error)
+            return None
+        if not by_address:
+            return content
+        return f"data:{CONTENT_TYPES[medium.kind]};base64,{base64.b64encode(content).decode()}"
 
     async def _publish(self, env: str, windows: list[Window]) -> None:
         """Send those windows that are not shown as they are: all at once, but new ones in their order. The last one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -46,13 +47,15 @@ def windows_at(
     axes: Axes | None = None,
     *,
     chosen: bool = False,
+    media: Sequence[Window] = (),
 ) -> list[Window]:
     """The windows of a run's own env in a state of it, None for the newest; its picture is the first.
 
     Visdom shows windows in the order in which they were made, so that each of them is there from the beginning.
 
     `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. `chosen`: a person
-    has chosen the state's position, which then is within every scale.
+    has chosen the state's position, which then is within every scale. `media` are the windows of what it has logged
+    besides numbers.
     """
     state = state or newest_state(chart)
     windows = [_graph(chart, state, sample)]
@@ -73,7 +76,7 @@ def windows_at(
     texts = [_text("about", chart.run.name, tables.about(chart))]
     if samples := tables.samples(chart, state):
         texts.insert(0, _text("samples", *samples))
-    return plots + texts
+    return [*plots, *media, *texts]
 
 
 def _groups(chart: RunChart) -> dict[str, list[str]]:

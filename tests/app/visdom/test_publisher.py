@@ -19,6 +19,7 @@ from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
 from app.schemas.view import Axes, View
 from app.storage.batch import Batch
+from app.storage.media import Sent
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom import publisher
@@ -430,3 +431,23 @@ async def test_a_deleted_or_damaged_run_has_no_state(tmp_path: Path) -> None:
         await stage.store.delete_run(run)
         await until(lambda: stage.publisher.state is None)
         await until(lambda: (env_of(run.id), "about") not in stage.visdom.windows)
+
+
+# --- media ------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_media_of_the_selected_run_are_shown_as_they_were_at_its_step(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add(points=5)
+        await stage.view_state.change(View(run=run.id))
+
+        def content() -> str | None:
+            window = stage.visdom.windows.get((env_of(run.id), "media-note"))
+            return window["data"][0]["content"] if window else None
+
+        for step in (0, 3):
+            note = Sent("a" * 32, step // 3, "note", "text", step, 5.0, f"of {step}".encode())
+            await stage.store.media.add(run, note)
+        await until(lambda: content() == "<pre>of 3</pre>")
+        await stage.view_state.change(View(run=run.id, at=2))
+        await until(lambda: content() == "<pre>of 0</pre>")
