@@ -1,0 +1,157 @@
+"""What a script has as an image, a histogram or a sound, in the form in which it is stored: PNG, JSON, WAV."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import math
+import os
+import struct
+import wave
+import zlib
+from pathlib import Path
+from typing import Any
+
+PNG = b"\x89PNG\r\n\x1a\n"
+MAX_BINS = 1000
+
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by the number of channels: grey, RGB, RGBA
+
+
+def png_of(image: Any) -> bytes:
+    """An image as PNG. ValueError or TypeError says what is wrong with it.
+
+    image: a path or the bytes of a PNG; a PIL image; or an array or tensor of shape (height, width), (height, width,
+        channels) or (channels, height, width) with 1, 3 or 4 channels, of uint8, of truth values, or of floats from 0
+        to 1. Where both may be meant, torch's tensors have the channels first, and others last. Several of them,
+        (images, ...), become one image, in a grid.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        image = Path(image).read_bytes()
+    if isinstance(image, (bytes, bytearray)):
+        if not image.startswith(PNG):
+            raise ValueError("an image in bytes, or in a file, is to be a PNG")
+        return bytes(image)
+    if hasattr(image, "save") and hasattr(image, "getbands"):  # PIL's
+        file = io.BytesIO()
+        image.save(file, format="PNG")
+        return file.getvalue()
+    array = array_of(image)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    elif array.ndim == 4:
+        array = _grid(_channels_last(array, is_tensor=hasattr(image, "detach")))
+    elif array.ndim == 3:
+        array = _channels_last(array[None], is_tensor=hasattr(image, "detach"))[0]
+    return _png_of_pixels(array)
+
+
+def png_of_figure(figure: Any) -> bytes:
+    """A figure of matplotlib as PNG. TypeError if it is none."""
+    figure = getattr(figure, "figure", None) or figure  # of axes
+    if not hasattr(figure, "savefig"):
+        raise TypeError(f"a figure is to be one of matplotlib; this is a {type(figure).__name__}")
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def histogram_of(values: Any, bins: int = 64) -> bytes:
+    """How often values lie in each of ``bins`` bins of equal width from the smallest to the largest, as JSON. What is
+    not finite is left out. ValueError if nothing is left."""
+    if not 1 <= bins <= MAX_BINS:
+        raise ValueError(f"bins are 1 to {MAX_BINS}, not {bins}")
+    numpy = importlib.import_module("numpy")
+    finite = array_of(values).astype("float64").ravel()
+    finite = finite[numpy.isfinite(finite)]
+    if not len(finite):
+        raise ValueError("there is no finite value in it")
+    counts, edges = numpy.histogram(finite, bins)
+    return histogram_json(edges.tolist(), counts.tolist())
+
+
+def histogram_json(edges: list[float], counts: list[float]) -> bytes:
+    """Bins that were counted elsewhere, as JSON; ``edges`` ascend, and are one more than ``counts``."""
+    return json.dumps({"edges": edges, "counts": counts}).encode()
+
+
+def wav_of(samples: Any, rate: int = 44_100) -> bytes:
+    """A sound as WAV, 16 bits. ValueError if it has no such shape.
+
+    samples: the bytes of a WAV; or an array or tensor of shape (samples,) or (samples, channels) with 1 or 2 channels,
+        of floats from -1 to 1 or of int16
+    rate: samples a second
+    """
+    if isinstance(samples, (bytes, bytearray)):
+        if samples[:4] != b"RIFF":
+            raise ValueError("a sound in bytes is to be a WAV")
+        return bytes(samples)
+    array = array_of(samples)
+    if array.ndim == 2 and array.shape[1] > 2 >= array.shape[0]:
+        array = array.T
+    channels = 1 if array.ndim == 1 else array.shape[1] if array.ndim == 2 else 0
+    if channels not in (1, 2) or not array.size:
+        raise ValueError(f"a sound has the shape (samples,) or (samples, 1 or 2 channels), not {array.shape}")
+    if array.dtype.kind == "f":
+        array = _without_nan(array).clip(-1, 1) * 32767
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(channels)
+        sound.setsampwidth(2)
+        sound.setframerate(int(rate))
+        sound.writeframes(array.astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def array_of(value: Any) -> Any:
+    """An array of numpy with these numbers, also of a tensor that is on a device or has a gradient. TypeError if they
+    are none."""
+    for step in ("detach", "cpu"):
+        value = getattr(value, step, lambda value=value: value)()
+    if "bfloat16" in str(getattr(value, "dtype", "")):  # which numpy does not know
+        value = value.float()
+    array = importlib.import_module("numpy").asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"numbers are wanted, not {array.dtype}")
+    return array
+
+
+def _channels_last(images: Any, *, is_tensor: bool) -> Any:
+    """Images, of shape (images, ...), with the channels as the last dimension."""
+    is_first, is_last = images.shape[1] in _COLOUR_TYPES, images.shape[3] in _COLOUR_TYPES
+    return images.transpose(0, 2, 3, 1) if is_first and (is_tensor or not is_last) else images
+
+
+def _png_of_pixels(array: Any) -> bytes:
+    if array.ndim != 3 or array.shape[2] not in _COLOUR_TYPES or not array.size:
+        raise ValueError(f"an image has the shape (height, width), and 1, 3 or 4 channels, not {array.shape}")
+    if array.dtype.kind == "f":
+        array = _without_nan(array).clip(0, 1) * 255 + 0.5
+    elif array.dtype.kind == "b":
+        array = array * 255
+    pixels = array.clip(0, 255).astype("uint8")
+    height, width, channels = pixels.shape
+    lines = b"".join(b"\0" + line.tobytes() for line in pixels)  # each without a filter
+    head = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
+    return PNG + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(lines)) + _chunk(b"IEND", b"")
+
+
+def _grid(images: Any) -> Any:
+    """Images, of shape (images, height, width, channels), beside and below each other."""
+    numpy = importlib.import_module("numpy")
+    count, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns) if count else 0
+    grid = numpy.zeros((rows * columns, height, width, channels), images.dtype)
+    grid[:count] = images
+    grid = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, channels)
+
+
+def _without_nan(array: Any) -> Any:
+    return importlib.import_module("numpy").nan_to_num(array.astype("float64"))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
