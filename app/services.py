@@ -16,6 +16,7 @@ from app.errors import UnavailableError
 from app.events import EventStreams
 from app.runs.active import ActiveRuns
 from app.runs.control import RunControl
+from app.runs.control_watch import ControlWatch
 from app.runs.ingest import Ingest
 from app.runs.journals import JournalCollector
 from app.runs.scheduler import Limits, Scheduler
@@ -60,6 +61,7 @@ class Services:
     runs: RunService
     table: RunTable
     control: RunControl
+    control_watch: ControlWatch
     ingest: Ingest
     view_state: ViewState
     latest: LatestRuns
@@ -89,6 +91,7 @@ class Services:
 
     def _let_go(self) -> None:
         self.streams.close()
+        self.control_watch.close()
         self._letting_go = asyncio.create_task(self.runs.close())
 
 
@@ -127,7 +130,21 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
     table = RunTable(store, active)
     ingest = Ingest(store, active)
     control = RunControl(store, active, scheduler)
-    services = Services(settings, store, streams, runs, table, control, ingest, view_state, latest, visdom, publisher)
+    control_watch = ControlWatch(store, active)
+    services = Services(
+        settings,
+        store,
+        streams,
+        runs,
+        table,
+        control,
+        control_watch,
+        ingest,
+        view_state,
+        latest,
+        visdom,
+        publisher,
+    )
 
     store.subscribe(_telling(streams))
     view_state.subscribe(lambda _, after: latest.show(after))

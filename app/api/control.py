@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from app.api.deps import REFUSED, ServicesDep
 from app.api.serializers import run_response
 from app.schemas.requests import StepIn
-from app.schemas.responses import Run
+from app.schemas.responses import ControlVersion, Run
 
 router = APIRouter(tags=["control"], responses=REFUSED)
+
+MAX_WAIT_S = 60.0
+
+Known = Annotated[str, Query(max_length=20, description="The version in the last answer.")]
+Wait = Annotated[float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)]
+
+
+@router.get("/runs/{run_id}/control")
+async def get_control(run_id: str, services: ServicesDep, known: Known = "", wait_s: Wait = 0.0) -> ControlVersion:
+    """What is asked of a run. While that is still the ``known`` version, the answer waits for as long as ``wait_s``
+    seconds, and comes as soon as something else is asked. The responses to points say the same."""
+    return await services.control_watch.wait(run_id, known, wait_s)
 
 
 @router.post("/runs/{run_id}/pause", status_code=202)

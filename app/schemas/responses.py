@@ -136,6 +136,13 @@ class Control(ResponseModel):
     )
 
 
+class ControlVersion(ResponseModel):
+    """What the board asks of the run, and a name for just that."""
+
+    version: str
+    control: Control
+
+
 class Accepted(ResponseModel):
     """The next sequence number wanted, and what the board asks of the run."""
 

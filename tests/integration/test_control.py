@@ -291,3 +291,15 @@ def test_a_pause_counts_from_where_it_is_seen() -> None:
     assert run.steps_left(103) == 0
     run.control = {"pause": False}
     assert run.steps_left(103) > 1e9
+
+
+def test_what_is_asked_of_a_script_is_told_to_who_waits_for_it(board: BoardProcess) -> None:
+    body = {"method": "external", "params": {"lr": 0.1}}
+    run_id = board.client.post("/api/runs", json=body).json()["id"]
+    now = board.get(f"/api/runs/{run_id}/control")
+    assert now["control"]["params"] == {}
+    assert board.get(f"/api/runs/{run_id}/control", known=now["version"]) == now
+    board.client.patch(f"/api/runs/{run_id}", json={"params": {"lr": 0.5}})
+    told = board.get(f"/api/runs/{run_id}/control", known=now["version"], wait_s=60)
+    assert told["control"]["params"] == {"lr": 0.5}
+    assert board.client.get(f"/api/runs/{run_id}/control", params={"wait_s": 61}).status_code == 422
