@@ -8,12 +8,13 @@
   const { react } = plotly;
 
   /**
-   * @param {HTMLElement} plot
+   * @param {HTMLElement | string} plot or its id
    * @param {object[]} data
-   * @param {{ margin?: object, meta?: object, font?: object }} layout
+   * @param {{ margin?: object, meta?: { place?: number }, font?: object }} layout
    * @param {object} config
    */
   plotly.react = (plot, data, layout, config) => {
+    putInPlace(plot, layout.meta?.place);
     const say = (/** @type {unknown} */ error) => {
       plotly.purge(plot);
       return react(plot, [{ type: "scatter", x: [], y: [] }], words(layout, error), config);
@@ -26,6 +27,21 @@
       tellPage();
     }
   };
+
+  /**
+   * Put a window where the board wants it: Visdom's page has windows in the order in which they were made.
+   *
+   * @param {HTMLElement | string} plot or its id
+   * @param {number | undefined} place from 0
+   */
+  function putInPlace(plot, place) {
+    const element = typeof plot === "string" ? document.getElementById(plot) : plot;
+    const item = element?.closest(".react-grid-item");
+    if (item instanceof HTMLElement && place !== undefined) {
+      item.style.order = String(place);
+      item.dataset.place = String(place);
+    }
+  }
 
   /** Tell the page around this one that a window is drawn, in the same task: what it says of it changes with it. */
   function tellPage() {

@@ -92,7 +92,11 @@ export interface View {
   hidden: string[];
   /** The ids of runs that they show besides the latest. */
   added: string[];
-  /** The ids of the runs that they show, oldest first: what the board makes of the two above. */
+  /** The ids of the only runs that they show, less the hidden ones; empty: the latest. */
+  chosen: string[];
+  /** Which metrics have a window, by the windows' titles. */
+  metrics: { pinned: string[]; hidden: string[]; order: string[] };
+  /** The ids of the runs that they show, oldest first: what the board makes of the three above. */
   shown: string[];
 }
 

@@ -89,7 +89,7 @@ export function isShown({ view }, { id, status }) {
  * @param {Run} run
  */
 export function isShownAlone({ view }, { id }) {
-  return Boolean(view?.hidden.length && view.shown.length === 1 && view.shown[0] === id);
+  return Boolean((view?.hidden.length || view?.chosen.length) && view.shown.length === 1 && view.shown[0] === id);
 }
 
 /**
@@ -99,8 +99,11 @@ export function isShownAlone({ view }, { id }) {
  * @param {boolean} isWanted
  */
 export function showInShared(run, isWanted) {
-  const { hidden = [], added = [], shown = [] } = state.view ?? {};
+  const { hidden = [], added = [], chosen = [], shown = [] } = state.view ?? {};
   const [others, shownOthers] = [without(hidden, run), without(shown, run)];
+  if (chosen.length && isWanted) {
+    return changeView({ hidden: others, chosen: [...without(chosen, run), run] }, [...shownOthers, run]);
+  }
   return isWanted
     ? changeView({ hidden: others, added: [...without(added, run), run] }, [...shownOthers, run])
     : changeView({ hidden: latest([...others, run]), added: without(added, run) }, shownOthers);
@@ -112,15 +115,18 @@ export function showInShared(run, isWanted) {
  * @param {string} run its id
  */
 export function showAlone(run) {
-  const { hidden = [], added = [], shown = [] } = state.view ?? {};
+  const { hidden = [], added = [], chosen = [], shown = [] } = state.view ?? {};
+  if (chosen.length) {
+    return changeView({ hidden: without(hidden, run), chosen: [run] }, [run]);
+  }
   const others = new Set([...hidden, ...shown]);
   others.delete(run);
   return changeView({ hidden: latest([...others]), added: [...without(added, run), run] }, [run]);
 }
 
-/** Hide no run any more. */
+/** Hide no run any more, and let go of those that were chosen. */
 export function hideNone() {
-  return changeView({ hidden: [] });
+  return changeView(state.view?.chosen.length ? { hidden: [], chosen: [] } : { hidden: [] });
 }
 
 /**

@@ -13,7 +13,7 @@ let offered = ""; // the titles of the windows of which it is told
 /** @type {WeakMap<any, Map<string, boolean>>} */
 const known = new WeakMap(); // by plot: which curves there were when a person zoomed, and whether they ended in the zoom
 
-/** The steps between which a person has zoomed in Loss or w, whose axis is of steps; null where there is no zoom. */
+/** The steps between which a person has zoomed in a metric, whose axis is of steps; null where there is no zoom. */
 export function zoomedRange() {
   for (const plot of linePlots()) {
     const layout = Object.values(plot._fullLayout);
@@ -27,7 +27,7 @@ export function zoomedRange() {
   return null;
 }
 
-/** Let Plotly choose the axes of Loss and w again. */
+/** Let Plotly choose the axes of all metrics again. */
 export function leaveZooms() {
   linePlots().forEach(leaveZoom);
 }
@@ -47,12 +47,12 @@ function leaveZoom(plot) {
 }
 
 /**
- * The plots of Loss and w, which have steps along them.
+ * The shared plots of metrics, which have steps along them.
  *
  * @returns {any[]}
  */
 function linePlots() {
-  return plots().slice(0, 2);
+  return plots().filter(({ layout }) => layout?.meta?.metric !== undefined);
 }
 
 /**

@@ -24,11 +24,12 @@ async def get_view(services: ServicesDep) -> SharedView:
 
 @router.patch("/board")
 async def change_view(change: ViewChange, services: ServicesDep) -> SharedView:
-    """Change some axes, or another part; what is not named stays as it is. Of ``hidden`` and ``added``, runs that were
-    deleted drop out, and of ``added`` those that are shown anyway."""
+    """Change some axes, or another part; what is not named stays as it is. Of ``hidden``, ``added`` and ``chosen``,
+    runs that were deleted drop out, and of ``added`` those that are shown anyway."""
     if change.run:
         await services.runs.get(change.run)  # or refuse it
-    hidden, added = [await _existing(runs, services) for runs in (change.hidden, change.added)]
+    lists = (change.hidden, change.added, change.chosen)
+    hidden, added, chosen = [await _existing(runs, services) for runs in lists]
     now = services.view_state.get()
     axes = now.axes.model_copy(update=change.axes.model_dump(exclude_unset=True))
     parts = {name: getattr(change, name) for name in change.model_fields_set}
@@ -38,8 +39,10 @@ async def change_view(change: ViewChange, services: ServicesDep) -> SharedView:
         parts["hidden"] = hidden
     if "added" in parts:
         parts["added"] = [run_id for run_id in added if run_id not in services.latest.by_default]
+    if "chosen" in parts:
+        parts["chosen"] = chosen
     await services.view_state.change(now.model_copy(update={**parts, "axes": axes}))
-    if {"hidden", "added"} & parts.keys():
+    if {"hidden", "added", "chosen", "metrics"} & parts.keys():
         with suppress(UnavailableError):  # they are shown as soon as they can be read
             await services.latest.load()
     return services.shared_view
@@ -56,7 +59,7 @@ async def _existing(run_ids: list[str], services: Services) -> list[str]:
     now = services.view_state.get()
     found = []
     for run_id in dict.fromkeys(run_ids):
-        if run_id not in (*now.hidden, *now.added):
+        if run_id not in (*now.hidden, *now.added, *now.chosen):
             try:
                 await services.runs.get(run_id)
             except GoneError:

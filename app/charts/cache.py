@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from app.charts.run_chart import RunChart, draw, prepare
 from app.errors import DamagedError, GoneError, UnavailableError
 from app.events import Subscribers
 from app.schemas.view import StepRange
+from app.storage.batch import Batch
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
 from app.storage.store import Store
 
 log = logging.getLogger("lossboard.charts")
 
 RETRY_S = 1.0  # after the store could not be read
+
+type Kept = Callable[[RunRecord, Iterable[str]], frozenset[str] | None]
+"""Of which metrics of a run, that has logged these, the curves are kept: as keys (see metric_names); None for all."""
+
+
+def everything(*_: object) -> None:
+    """Of every run the curves of all metrics are kept."""
 
 
 class ChartCache:
@@ -26,15 +34,15 @@ class ChartCache:
     def __init__(
         self,
         store: Store,
-        names: frozenset[str] | None = None,
+        kept: Kept = everything,
         most: int | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``names``: the metrics to keep, None for all. ``most``: charts kept; the one opened longest ago goes.
-        ``sleep`` waits so many seconds."""
+        """``kept`` is asked again when a run has logged another metric, and by ``keep``. ``most``: charts kept; the one
+        opened longest ago goes. ``sleep`` waits so many seconds."""
         self.step_range: StepRange | None = None
         self._store = store
-        self._names = names
+        self._kept = kept
         self._most = most
         self._sleep = sleep
         self._charts: dict[str, RunChart] = {}  # in the order in which they were opened last
@@ -64,19 +72,32 @@ class ChartCache:
             if chart is not None:
                 self._charts[run.id] = chart
                 return chart
-            chart = RunChart(run, self._names, detail=self.step_range)
-            self._charts[run.id] = chart  # already now: it is told how the run goes on while it is prepared
+            # already now: it is told how the run goes on while it is prepared
+            self._charts[run.id] = RunChart(run, detail=self.step_range)
             try:
+                names = await self._store.metric_names(run)
+                chart = self._charts[run.id] = self._begun(run, names)
                 await prepare(chart, self._store)
+                self._must_be_kept(run)
             except BaseException:
                 self.drop(run.id)
                 raise
-            if run.id not in self._charts:
-                raise GoneError(f"The run {run.id} was deleted.")
             for oldest in list(self._charts)[: -self._most] if self._most else ():
                 self.drop(oldest)
             self._subscribers.notify(run.id)
             return chart
+
+    def _begun(self, run: RunRecord, names: Iterable[str]) -> RunChart:
+        """A new chart of a run that has logged these metrics. GoneError if it was deleted meanwhile."""
+        self._must_be_kept(run)
+        now = self._charts[run.id].run
+        chart = RunChart(now, self._kept(now, names), detail=self.step_range)
+        chart.logged.update(dict.fromkeys(names))
+        return chart
+
+    def _must_be_kept(self, run: RunRecord) -> None:
+        if run.id not in self._charts:
+            raise GoneError(f"The run {run.id} was deleted.")
 
     def drop(self, run_id: str) -> None:
         """Keep this chart no longer; it is no error if there is none."""
@@ -91,6 +112,17 @@ class ChartCache:
             for old in self.all():
                 await self._redraw(old)
 
+    async def keep(self) -> None:
+        """Keep those curves that are wanted now: others go, and what lacks is read from the store."""
+        async with self._opening:
+            for chart in self.all():
+                wanted = self._kept(chart.run, chart.logged)
+                if chart.lacks(wanted):
+                    await self._redraw(chart)
+                elif chart.kept != wanted:
+                    chart.keep_only(wanted)
+                    self._subscribers.notify(chart.run.id)
+
     def _follow(self, event: RunEvent) -> None:
         match event:
             case RunSaved(run):
@@ -100,7 +132,7 @@ class ChartCache:
             case PointsAdded(run, batch, fills_gap):
                 if chart := self._charts.get(run.id):
                     chart.run = run
-                    if fills_gap:
+                    if not self._makes_room(chart, batch) or fills_gap:
                         self._filled.add(run.id)
                         self._catch_up_soon(run.id)
                     elif not chart.append(batch):
@@ -109,17 +141,30 @@ class ChartCache:
             case RunDeleted(run):
                 self.drop(run.id)
 
+    def _makes_room(self, chart: RunChart, batch: Batch) -> bool:
+        """Before a batch with other metrics is drawn: let the chart keep those that are wanted. False where the earlier
+        points of one are to be read first."""
+        names = {**chart.logged, **dict.fromkeys(batch.names)}
+        if len(names) == len(chart.logged):
+            return True
+        wanted = self._kept(chart.run, names)
+        has_all = not chart.lacks(wanted)
+        if has_all:
+            chart.keep_only(wanted)
+        chart.logged = names
+        return has_all
+
     async def _redraw(self, old: RunChart) -> None:
         """With ``_opening`` held: draw the chart of a run anew, from what is stored."""
         run_id = old.run.id
         try:
-            new = await draw(self._store, old.run, self._names, self.step_range)
+            new = await draw(self._store, old.run, self._kept(old.run, old.logged), self.step_range)
             if new.next_seq < old.next_seq:  # points came in the meantime
                 await new.catch_up(self._store)
         except (GoneError, DamagedError):  # deleted in the meantime, or no longer readable
             self.drop(run_id)
             return
-        new.run = old.run
+        new.run, new.logged = old.run, {**old.logged, **new.logged}
         if run_id in self._charts:
             self._charts[run_id] = new
             self._subscribers.notify(run_id)

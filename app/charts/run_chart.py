@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.charts.divergence import COST_FACTOR, Divergence, Reach, costs_of, reach_of_descent, reach_of_script
+from app.charts.metric_names import key_of
 from app.charts.trajectory import Trajectory
 from app.errors import DamagedError
 from app.schemas.view import StepRange
@@ -40,7 +41,7 @@ class RunChart:
     ``surface`` for those with w and b, whose path over it is the ``trajectory``."""
 
     run: RunRecord
-    names: frozenset[str] | None = None  # metrics to keep; None for all
+    kept: frozenset[str] | None = None  # keys of the metrics whose curves are kept (see metric_names); None for all
     parabola: Parabola | None = None
     surface: CostSurface | None = None
     data: tuple[Floats, Floats] | None = None  # x and y, the first of them, to be shown one by one
@@ -52,8 +53,25 @@ class RunChart:
     trajectory: Trajectory = field(default_factory=Trajectory)
     divergence: Divergence = field(default_factory=Divergence)  # of a descent
     times: Times = field(default_factory=list)
+    logged: dict[str, None] = field(default_factory=dict)  # every metric of the run, in the order of appearance
     newest: Point | None = None  # the last record in the chart
     next_seq: int = 0  # the number of the first record that is not in the chart
+
+    def __post_init__(self) -> None:
+        self.logged = dict.fromkeys(self.run.last)
+
+    def keeps(self, name: str) -> bool:
+        """Whether the curve of a metric is kept."""
+        return self.kept is None or key_of(name) in self.kept
+
+    def lacks(self, wanted: frozenset[str] | None) -> bool:
+        """Whether curves of metrics with these keys, None for all, have to be read from the store."""
+        return any(not self.keeps(name) and (wanted is None or key_of(name) in wanted) for name in self.logged)
+
+    def keep_only(self, wanted: frozenset[str] | None) -> None:
+        """Keep the curves of metrics with these keys from now on, and no others; None for all."""
+        self.kept = wanted
+        self.curves = {name: curve for name, curve in self.curves.items() if self.keeps(name)}
 
     def append(self, batch: Batch) -> bool:
         """Draw the records of a batch that came in just now. False if some before it are missing."""
@@ -227,13 +245,14 @@ class RunChart:
             return
         self.newest = new.point(len(new) - 1)
         rows = new.rows
+        self.logged.update(dict.fromkeys(new.names))
         if self.is_descent:
             self._follow_costs(new.names, rows)
         for column, name in enumerate(new.names, 1):
-            if self.names is None or name in self.names:
+            if self.keeps(name):
                 kept = rows[self._drawn(name, rows[:, 0])]
                 self.curves.setdefault(name, Curve()).append(kept[:, 0], kept[:, column])
-        if self.surface and self.names is None and {"w", "b"} <= set(new.names):
+        if self.surface and self.kept is None and {"w", "b"} <= set(new.names):
             self.trajectory.append(rows[:, [0, 1 + new.names.index("w"), 1 + new.names.index("b")]])
 
     def _follow_costs(self, names: tuple[str, ...], rows: Floats) -> None:
@@ -259,10 +278,10 @@ class RunChart:
 
 
 async def draw(
-    store: Store, run: RunRecord, names: frozenset[str] | None = None, detail: StepRange | None = None
+    store: Store, run: RunRecord, kept: frozenset[str] | None = None, detail: StepRange | None = None
 ) -> RunChart:
     """The chart of a stored run. GoneError if it is deleted meanwhile."""
-    drawn = RunChart(run, names, detail=detail)
+    drawn = RunChart(run, kept, detail=detail)
     await prepare(drawn, store)
     return drawn
 

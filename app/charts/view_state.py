@@ -35,7 +35,7 @@ class ViewState:
             log.warning("the stored view cannot be used; it has its defaults again")
             stored = {}
         self._view = self._stored = _valid(stored)
-        named = {self._view.run, *self._view.hidden, *self._view.added} - {None}
+        named = {self._view.run, *self._view.hidden, *self._view.added, *self._view.chosen} - {None}
         for run_id in [run_id for run_id in named if run_id and not await self._store.get_run(run_id)]:
             self._view = self._stored = _without(self._view, run_id)  # it was deleted and the view not stored any more
 
@@ -73,6 +73,7 @@ def _without(view: View, run_id: str) -> View:
     parts: dict[str, Any] = {
         "hidden": [hidden for hidden in view.hidden if hidden != run_id],
         "added": [added for added in view.added if added != run_id],
+        "chosen": [chosen for chosen in view.chosen if chosen != run_id],
     }
     if view.run == run_id:
         parts |= {"run": None, "at": None}

@@ -22,7 +22,7 @@ from app.schemas.limits import (
     MAX_WHOLE,
 )
 from app.schemas.responses import Bounds, MediaKind, NotFinite
-from app.schemas.view import Added, Axes, Hidden, RunId, Step, StepRange, XAxis
+from app.schemas.view import Added, Axes, Chosen, Hidden, MetricsView, RunId, Step, StepRange, XAxis
 from trainers import METHODS
 from trainers.params import MAX_STEPS
 
@@ -238,6 +238,8 @@ class ViewChange(RequestModel):
     sample: Annotated[int, Field(ge=0, lt=100, strict=True)] = 0
     hidden: Hidden = []
     added: Added = []
+    chosen: Chosen = []
+    metrics: MetricsView = MetricsView()
 
 
 class PointsIn(RequestModel):

@@ -7,7 +7,15 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.schemas.limits import MAX_ADDED, MAX_HIDDEN, MAX_SMOOTHING, MAX_WHOLE
+from app.schemas.limits import (
+    MAX_ADDED,
+    MAX_CHOSEN,
+    MAX_HIDDEN,
+    MAX_METRICS,
+    MAX_PINNED,
+    MAX_SMOOTHING,
+    MAX_WHOLE,
+)
 
 type Scale = Literal["linear", "log"]
 type XAxis = Literal["step", "epoch", "time"]
@@ -29,8 +37,24 @@ def _few_added(runs: list[str]) -> list[str]:
     return runs
 
 
+def _few_chosen(runs: list[str]) -> list[str]:
+    if len(runs) > MAX_CHOSEN:
+        raise PydanticCustomError("too_many", f"At most {MAX_CHOSEN} runs can be chosen; choose fewer of them")
+    return runs
+
+
+def _few_pinned(titles: list[str]) -> list[str]:
+    if len(titles) > MAX_PINNED:
+        raise PydanticCustomError("too_many", f"At most {MAX_PINNED} metrics can be pinned; unpin one of them first")
+    return titles
+
+
 type Hidden = Annotated[list[RunId], AfterValidator(_few_hidden)]
 type Added = Annotated[list[RunId], AfterValidator(_few_added)]
+type Chosen = Annotated[list[RunId], AfterValidator(_few_chosen)]
+type Title = Annotated[str, Field(min_length=1, max_length=200)]
+type Titles = Annotated[list[Title], Field(max_length=MAX_METRICS)]
+type Pinned = Annotated[list[Title], AfterValidator(_few_pinned)]
 
 
 class Axes(BaseModel):
@@ -42,6 +66,16 @@ class Axes(BaseModel):
     loss: Annotated[Scale, Field(description="The vertical axis of Loss.")] = "linear"
     w: Annotated[Scale, Field(description="The vertical axis of w.")] = "linear"
     cost: Annotated[Scale, Field(description="The vertical axis of Cost curve.")] = "linear"
+
+
+class MetricsView(BaseModel):
+    """Which metrics have a window, each named by the window's title, in any case."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pinned: Annotated[Pinned, Field(description="Shown before the others, and always.")] = []
+    hidden: Annotated[Titles, Field(description="Not shown unless they are pinned.")] = []
+    order: Annotated[Titles, Field(description="Those that come first, in this order.")] = []
 
 
 class StepRange(BaseModel):
@@ -77,6 +111,11 @@ class View(BaseModel):
     ] = 0
     hidden: Annotated[Hidden, Field(description="Runs, by id, that the shared windows do not show.")] = []
     added: Annotated[Added, Field(description="Runs, by id, that they show besides those that they show anyway.")] = []
+    chosen: Annotated[
+        Chosen,
+        Field(description="The only runs, by id, that they show, less those that are hidden; empty: the latest."),
+    ] = []
+    metrics: MetricsView = MetricsView()
 
 
 class SharedView(View):

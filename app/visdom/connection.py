@@ -1,6 +1,7 @@
 """A Visdom server: whether it is up, and the one place that posts to it and checks its responses."""
 
 import asyncio
+import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -157,6 +158,12 @@ class VisdomConnection:
         """Close all windows of an env if it has the one named `win`. Raises VisdomError."""
         if await self.post("/win_exists", encode({"eid": env, "win": win})) == "true":
             await self.post("/close", encode({"eid": env, "win": None}))
+
+    async def window_names(self, env: str) -> list[str]:
+        """The windows of an env; none if there is no such env. Raises VisdomError."""
+        if env not in json.loads(await self.post("/env_state", b"{}")):
+            return []
+        return list(json.loads(await self.post("/win_data", encode({"eid": env, "win": None}))))
 
     async def delete_env(self, env: str) -> None:
         """Delete an env and its windows, if there is one; "main" always stays. Raises VisdomError."""

@@ -10,12 +10,14 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from app.charts.cache import ChartCache
 from app.charts.colours import hex_of
 from app.charts.latest import LatestRuns
+from app.charts.metric_choice import choose
 from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state, state_at
 from app.charts.view_state import ViewState
@@ -28,9 +30,10 @@ from app.visdom.connection import VisdomConnection, VisdomError, encode
 from app.visdom.windows.layout import Window, drawable
 from app.visdom.windows.media import MAX_WINDOWS as MAX_MEDIA
 from app.visdom.windows.media import media_windows
-from app.visdom.windows.race import WINS, race_windows
-from app.visdom.windows.shared import shared_windows, without_legend_clicks
+from app.visdom.windows.race import race_windows
+from app.visdom.windows.shared import in_place, shared_windows, without_legend_clicks
 from app.visdom.windows.single_run import windows_at
+from trainers import METHODS
 
 log = logging.getLogger("lossboard.publisher")
 
@@ -78,27 +81,29 @@ class Publisher:
         self._find = find or store.get_run
         self.state: RunState | None = None
         self._state_changed = state_changed
-        self._single_runs = ChartCache(store, most=MAX_SINGLE_RUN_ENVS)
+        self._single_runs = ChartCache(store, self._kept_of_single_run, most=MAX_SINGLE_RUN_ENVS)
         self._shared_outdated = asyncio.Event()
         self._shared_outdated.set()
         self._outdated: set[str] = set()  # runs whose own windows are
         self._selected_outdated = asyncio.Event()
         self._selected_outdated.set()
+        self._chose_metrics = True  # whether the charts of single runs have the metrics that the view asks for
         self._drawing = asyncio.Lock()  # held while a run's own windows are drawn and sent
         self._sent: dict[tuple[str, str], bytes] = {}  # by env and window, a digest of what Visdom shows
         self._emptied: set[str] = set()  # envs without windows of an earlier board, which have an order of their own
+        self._knows_shared = False  # which windows the shared env has
         self._failed: set[str] = set()  # envs of which a window could not be drawn
         self._versions = itertools.count(1)
         latest.charts.subscribe(lambda _: self._shared_outdated.set())
         self._single_runs.subscribe(self._chart_changed)
+        latest.subscribe(self._shared_outdated.set)
         view_state.subscribe(self._view_changed)
         store.subscribe(self._follow)
 
     def visdom_is_new(self) -> None:
         """Visdom was started: it has no windows."""
         self._sent.clear()
-        for win in WINS:  # those that were there before us may be of an earlier board
-            self._sent[SHARED_ENV, win] = b""
+        self._knows_shared = False
         self._outdated |= {chart.run.id for chart in self._single_runs.all()}
         self._shared_outdated.set()
         self._selected_outdated.set()
@@ -142,20 +147,35 @@ class Publisher:
             self._note_failure(SHARED_ENV)
 
     async def _publish_shared(self) -> None:
+        if not self._knows_shared:
+            await self._look_for_windows()
         charts = self._latest.charts.all()
-        await self._publish(SHARED_ENV, shared_windows(charts, self._view_state.get()))
-        races = [without_legend_clicks(window) for window in race_windows(charts)]
-        await self._close_all_but(races)
-        await self._publish(SHARED_ENV, races)
+        failed = partial(self._note_failure, SHARED_ENV)
+        windows = shared_windows(charts, self._view_state.get(), self._latest.metrics, failed)
+        try:
+            races = [without_legend_clicks(window) for window in race_windows(charts)]
+        except Exception:
+            failed()
+            races = []
+        windows += [in_place(window, place) for place, window in enumerate(races, len(windows))]
+        await self._close_all_but(SHARED_ENV, windows)
+        await self._publish(SHARED_ENV, windows)
 
-    async def _close_all_but(self, races: list[Window]) -> None:
-        """Close the windows of a race that are shown no longer, with time for pages before and after: Visdom's page
+    async def _look_for_windows(self) -> None:
+        """Take note of windows in a Visdom that is new to us: they may be of an earlier board."""
+        for win in await self._connection.window_names(SHARED_ENV):
+            self._sent.setdefault((SHARED_ENV, win), b"")
+        self._knows_shared = True
+
+    async def _close_all_but(self, env: str, windows: list[Window]) -> None:
+        """Close the windows of an env that are shown no longer, with time for pages before and after: Visdom's page
         places a new window among those that it had a tenth of a second ago, and loses it if one of them is gone."""
-        unwanted = [win for win in WINS if (SHARED_ENV, win) in self._sent and win not in {one.win for one in races}]
-        pause_s = PAGE_SETTLES_S if any(self._sent[SHARED_ENV, win] for win in unwanted) else 0.0
+        wanted = {window.win for window in windows}
+        unwanted = [win for sent_env, win in self._sent if sent_env == env and win not in wanted]
+        pause_s = PAGE_SETTLES_S if any(self._sent[env, win] for win in unwanted) else 0.0
         await asyncio.sleep(pause_s)
         for win in unwanted:
-            await self._close(SHARED_ENV, win)
+            await self._close(env, win)
         await asyncio.sleep(pause_s)
 
     async def _try_selected(self) -> None:
@@ -165,6 +185,7 @@ class Publisher:
             return
         async with self._drawing:
             try:
+                await self._choose_metrics()
                 chart = await self._open(run_id)
                 state = await self._state_of(chart)
                 if self._is_up():
@@ -185,6 +206,7 @@ class Publisher:
         env = env_of(run_id)
         async with self._drawing:
             try:
+                await self._choose_metrics()
                 chart = self._single_runs.get(run_id)
                 if chart is None:
                     await self._delete(env)
@@ -229,10 +251,27 @@ class Publisher:
             self._selected_outdated.set()
         if before.run and before.run != after.run and before.run in self._single_runs:
             self._outdated.add(before.run)
-        if before.axes != after.axes:
+        if before.metrics != after.metrics:
+            self._chose_metrics = False
+        if (before.axes, before.metrics) != (after.axes, after.metrics):
             self._outdated |= {chart.run.id for chart in self._single_runs.all()}
             self._selected_outdated.set()
         self._shared_outdated.set()
+
+    def _kept_of_single_run(self, run: RunRecord, names: Iterable[str]) -> frozenset[str] | None:
+        """Of a script the curves of those metrics that have a window; of a built-in method, which has few, all."""
+        if run.method in METHODS:
+            return None
+        return frozenset(choose([(run.method, names)], self._view_state.get().metrics).shown)
+
+    async def _choose_metrics(self) -> None:
+        if not self._chose_metrics:
+            self._chose_metrics = True
+            try:
+                await self._single_runs.keep()
+            except UnavailableError:
+                self._chose_metrics = False
+                raise
 
     def _note_failure(self, env: str) -> None:
         """What cannot be drawn must not end the other windows. It is logged once, and tried at the next change."""
@@ -257,11 +296,15 @@ class Publisher:
         selected = chart.run.id == view.run
         chosen = selected and view.at is not None
         media = await self._media_of(chart.run, view.at if selected else None)
-        windows = windows_at(chart, state, view.sample if selected else 0, view.axes, chosen=chosen, media=media)
         env = env_of(chart.run.id)
+        failed = partial(self._note_failure, env)
+        windows = windows_at(
+            chart, state, view.sample if selected else 0, view, chosen=chosen, media=media, failed=failed
+        )
         if env not in self._emptied:
             await self._connection.close_windows(env, windows[-1].win)
             self._emptied.add(env)
+        await self._close_all_but(env, windows)
         await self._publish(env, windows)
 
     async def _media_of(self, run: RunRecord, step: float | None) -> list[Window]:

@@ -45,6 +45,9 @@ class FakeVisdom:
         if (env, win) in self.windows:
             await self.post("/close", encode({"eid": env, "win": None}))
 
+    async def window_names(self, env: str) -> list[str]:
+        return [win for shown_env, win in self.windows if shown_env == env]
+
     async def delete_env(self, env: str) -> None:
         await self.post("/delete_env", encode({"eid": env}))
 

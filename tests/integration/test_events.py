@@ -114,7 +114,9 @@ def test_the_chosen_run_and_step_belong_to_the_board(board: BoardProcess) -> Non
 def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None:
     patch = {"x": "time", "smoothing": 100, "detail": {"from_step": 10, "to_step": 20}}
     axes = board.get("/api/board")["axes"]
-    rest = {"axes": axes, "run": None, "at": None, "sample": 0, "hidden": [], "added": [], "shown": []}
+    lists: dict[str, Any] = {name: [] for name in ("hidden", "added", "chosen", "shown")}
+    metrics = {"pinned": [], "hidden": [], "order": []}
+    rest = {"axes": axes, "run": None, "at": None, "sample": 0, "metrics": metrics, **lists}
     assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
     for wrong, field in (
         ({"x": "mood"}, "x"),
@@ -161,6 +163,20 @@ def test_runs_are_hidden_and_added_for_everyone(board: BoardProcess) -> None:
     assert board.client.patch("/api/board", json={"x": "step"}).json() == view
 
 
+def test_chosen_runs_and_windows_of_metrics_are_everyones(board: BoardProcess) -> None:
+    one, two, _ = (board.wait_until(board.run(epochs=3)["id"])["id"] for _ in range(3))
+    view = board.client.patch("/api/board", json={"chosen": [two, one, two]}).json()
+    assert (view["chosen"], view["shown"]) == ([two, one], [one, two])
+    metrics = {"pinned": ["grad"], "hidden": ["w"], "order": []}
+    assert board.client.patch("/api/board", json={"metrics": metrics}).json()["metrics"] == metrics
+    assert board.get("/api/board")["metrics"] == metrics
+    many = {"pinned": [f"m{number}" for number in range(25)]}
+    answer = board.client.patch("/api/board", json={"metrics": many})
+    assert answer.json()["detail"][0]["msg"].startswith("At most 24 metrics can be pinned")
+    board.client.patch("/api/board", json={"chosen": [], "metrics": {}})
+    assert len(board.get("/api/board")["shown"]) == 3
+
+
 def test_of_hidden_and_added_runs_deleted_ones_drop_out_and_unknown_ones_are_refused(board: BoardProcess) -> None:
     one, two, three = (board.wait_until(board.run(epochs=3)["id"])["id"] for _ in range(3))
     script = board.client.post("/api/runs", json={"method": "external", "name": "mine"}).json()["id"]
@@ -172,11 +188,15 @@ def test_of_hidden_and_added_runs_deleted_ones_drop_out_and_unknown_ones_are_ref
     assert (view["hidden"], view["added"], view["run"]) == ([script], [three], None)
     view = board.client.patch("/api/board", json={"hidden": [one], "added": [two, three]}).json()
     assert (view["hidden"], view["added"]) == ([], [three])
-    for field in ("hidden", "added"):
+    for field in ("hidden", "added", "chosen"):
         answer = board.client.patch("/api/board", json={field: ["0" * 32]})
         assert (answer.status_code, "no run" in answer.text) == (404, True), answer.text
         assert board.client.patch("/api/board", json={field: ["x"]}).status_code == 422
-    for field, words in (("hidden", "At most 1000 runs can be hidden"), ("added", "At most 50 runs can be added")):
+    for field, words in (
+        ("hidden", "At most 1000 runs can be hidden"),
+        ("added", "At most 50 runs can be added"),
+        ("chosen", "At most 50 runs can be chosen"),
+    ):
         answer = board.client.patch("/api/board", json={field: [f"{number:032x}" for number in range(1001)]})
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["msg"].startswith(words)

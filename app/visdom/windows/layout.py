@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,7 @@ def make_layout(x_title: str, y_title: str, axes: AxesStyle) -> Layout:
     if axes.x == "log":
         on_x |= {**powers, "title": {"text": f"{x_title} (log scale)", "standoff": 4}, "dtick": 1}
     if axes.y == "log":
-        on_y |= {**powers, "title": {"text": f"{y_title} (log scale)", "standoff": 8}}
+        on_y |= {**powers, "title": {"text": f"{y_title} (log scale)".strip(), "standoff": 8}}
     return {
         axes.x_key: on_x,
         axes.y_key: on_y,
@@ -174,6 +175,19 @@ def empty_plot(layout: Layout, text: str) -> tuple[list[Trace], Layout]:
         if "axis" in name
     }
     return [{"type": "scatter", "x": [], "y": []}], {**layout, **hidden, "annotations": [note]}
+
+
+def attempted(win: str, title: str, draw: Callable[[], Window], failed: Callable[[], None] | None) -> Window:
+    """What `draw` returns. If it raises and there is a `failed`, that is called while the exception is handled, and the
+    window says that it cannot be drawn: no window ends another."""
+    try:
+        return draw()
+    except Exception as error:
+        if failed is None:
+            raise
+        failed()
+        text = f"This window cannot be drawn:<br>{as_text(str(error) or type(error).__name__)}"
+        return Window(win, title, *empty_plot(make_layout("", "", LINEAR), text))
 
 
 def padded(low: float, high: float) -> tuple[float, float]:

@@ -15,7 +15,6 @@ from trainers.numbers import short
 
 WIN = "race"
 COSTS_WIN = "race-costs"
-WINS = (WIN, COSTS_WIN)
 
 
 def race_windows(charts: list[RunChart]) -> list[Window]:

@@ -101,10 +101,15 @@ def _x_options(end: float, options: PlotOptions) -> dict[str, float]:
     return {"clipmax": end, "include": end}
 
 
+def charts_of(shown: Shown) -> list[RunChart]:
+    """The charts of the traces, each once."""
+    return list({id(chart): chart for chart, _ in shown}.values())
+
+
 def exit_text(leaving: Exit, shown: Shown, options: PlotOptions) -> str:
     """What the label says of a curve that leaves."""
     chart, metric = shown[leaving.index]
-    charts = [one for one, _ in shown]
+    charts = charts_of(shown)
     at = short(leaving.position, 4)
     step = f"{step_title(charts).removesuffix('s')} {counted(leaving.position)}"
     where = {"step": step, "epoch": f"epoch {at}", "time": f"{at} s"}
@@ -113,11 +118,18 @@ def exit_text(leaving: Exit, shown: Shown, options: PlotOptions) -> str:
 
 def leaver(chart: RunChart, metric: str, shown: Shown) -> str:
     """A curve by what tells it from the others that are shown."""
-    if sum(one is chart for one, _ in shown) > 1:
-        return metric
+    of_run = sum(one is chart for one, _ in shown)
+    if of_run == 1:
+        return _run_text(chart, [one for one, _ in shown])
+    charts = charts_of(shown)
+    return metric if len(charts) == 1 else f"{_run_text(chart, charts)} {metric}"
+
+
+def _run_text(chart: RunChart, charts: Sequence[RunChart]) -> str:
+    """A run by what tells it from the others."""
     if varied := chart.run.varied:
         return ", ".join(f"{name} {_value_text(value)}" for name, value in varied.items())
-    rates = [one.run.params.get("lr") for one, _ in shown]
+    rates = [one.run.params.get("lr") for one in charts]
     lr = chart.run.params.get("lr")
     if isinstance(lr, int | float) and rates.count(lr) == 1:
         return f"lr {short(lr)}"

@@ -3,30 +3,56 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
+from app.charts.metric_choice import MetricChoice, choose
 from app.charts.run_chart import RunChart
 from app.schemas.view import View
-from app.visdom.windows.cost import shared_cost_window
-from app.visdom.windows.curves import MAX_LEGEND_RUNS, NOTE_COLUMNS, NOTE_ROW_HEIGHT, PLOT_TOP, metric_window
-from app.visdom.windows.layout import Window, empty_plot, trace_name
-from trainers import is_search
+from app.visdom.windows import cost
+from app.visdom.windows.curves import NOTE_COLUMNS, NOTE_ROW_HEIGHT, PLOT_TOP
+from app.visdom.windows.layout import Window, attempted, empty_plot
+from app.visdom.windows.metrics import Legend, metric_window, win_of
+from trainers import METHODS, is_search
 
 ALL_HIDDEN = "All runs are hidden: the eye in a run's row<br>shows it again."
+FIRST = {"loss": "loss"}  # before anything is logged
 
 
-def shared_windows(charts: list[RunChart], view: View) -> list[Window]:
-    """The windows of the shared env: loss, w and the cost curve. Searches are in the last only."""
+def shared_windows(
+    charts: list[RunChart],
+    view: View,
+    choice: MetricChoice | None = None,
+    failed: Callable[[], None] | None = None,
+) -> list[Window]:
+    """The windows of the shared env in order: of each chosen metric, and the cost curve. Searches are in that only.
+
+    `choice` is that of these runs and this view; without it, it is made. `failed` is called in the place of an
+    exception, and the window that cannot be drawn says so.
+    """
     descents = [chart for chart in charts if not is_search(chart.run.method)]
-    w = metric_window("w", "w", descents, "w", view, legend=False)
+    if choice is None:
+        choice = choose([(chart.run.method, chart.logged) for chart in charts], view.metrics)
+    titles = choice.shown or (FIRST if descents else {**FIRST, "w": "w"})
+    legend = Legend()
     windows = [
-        metric_window("loss", "Loss", descents, "loss", view, legend=True),
-        _with_legend(w, [chart for chart in descents if not _has_points(chart, "loss")]),
-        _with_note(shared_cost_window(charts, view.axes.cost), charts),
+        attempted(win_of(key), title, partial(metric_window, key, title, descents, view, legend), failed)
+        for key, title in titles.items()
     ]
+    if choice.crowded_out:
+        windows[-1] = _with_note(windows[-1], f"{choice.crowded_out:,} more metrics are logged and not shown")
+    if not charts or any(chart.run.method in METHODS for chart in charts):
+        windows.append(attempted(cost.WIN, cost.TITLE, partial(_cost_window, charts, view), failed))
     if not charts and view.hidden:
         windows = [Window(one.win, one.title, *empty_plot(one.layout, ALL_HIDDEN)) for one in windows]
-    return [without_legend_clicks(window) for window in windows]
+    return [without_legend_clicks(in_place(window, place)) for place, window in enumerate(windows)]
+
+
+def in_place(window: Window, place: int) -> Window:
+    """The same window with its place, from 0, on a page (static/plot_guard.js); a text is after all that have one."""
+    meta = {**window.layout.get("meta", {}), "place": place}
+    return replace(window, layout={**window.layout, "meta": meta}) if window.layout else window
 
 
 def without_legend_clicks(window: Window) -> Window:
@@ -37,22 +63,20 @@ def without_legend_clicks(window: Window) -> Window:
     return replace(window, layout={**window.layout, "legend": legend})
 
 
-def _with_legend(window: Window, charts: list[RunChart]) -> Window:
-    """The same window with a legend of these runs, which no other window's legend has."""
-    names = {trace_name(chart) for chart in charts if _has_points(chart, "w")}
-    if not 0 < len(names) <= MAX_LEGEND_RUNS:
-        return window
-    traces = [{**trace, "showlegend": trace["name"] in names} for trace in window.data]
-    return replace(window, data=traces, layout={**window.layout, "showlegend": True})
-
-
-def _with_note(window: Window, charts: list[RunChart]) -> Window:
+def _cost_window(charts: list[RunChart], view: View) -> Window:
     """The cost curve with a note of the runs that are on other data than its parabola, and so not on it."""
+    window = cost.shared_cost_window(charts, view.axes.cost)
     on_curve = [chart for chart in charts if chart.parabola]
     elsewhere = [chart for chart in on_curve if chart.run.data_hash != on_curve[-1].run.data_hash]
     if not elsewhere:
         return window
-    text = f"not on this curve, as on other data: {', '.join(f'#{chart.run.number}' for chart in elsewhere)}"
+    return _with_note(
+        window, f"not on this curve, as on other data: {', '.join(f'#{chart.run.number}' for chart in elsewhere)}"
+    )
+
+
+def _with_note(window: Window, text: str) -> Window:
+    """The same window with a note above what it shows, in place of others that lie there."""
     lines = textwrap.wrap(text, NOTE_COLUMNS)
     place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 1, "xanchor": "center", "yanchor": "top"}
     note = {**place, "text": "<br>".join(lines), "showarrow": False, "font": {"size": 11}}
@@ -60,7 +84,3 @@ def _with_note(window: Window, charts: list[RunChart]) -> Window:
     axis = {**window.layout[key], "domain": [0, PLOT_TOP - NOTE_ROW_HEIGHT * len(lines)]}  # below the note
     notes = [*window.layout.get("annotations", []), note]
     return replace(window, layout={**window.layout, key: axis, "annotations": notes})
-
-
-def _has_points(chart: RunChart, metric: str) -> bool:
-    return metric in chart.curves and chart.curves[metric].total > 0

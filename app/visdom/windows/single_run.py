@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from app.charts.colours import others
+from app.charts.metric_choice import choose
+from app.charts.metric_names import key_of
 from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state
-from app.schemas.view import Axes
+from app.schemas.view import Axes, View
 from app.visdom.windows import tables
 from app.visdom.windows.annotations import plot_marks
 from app.visdom.windows.contours import contours_window
@@ -22,12 +26,15 @@ from app.visdom.windows.layout import (
     MAX_POINTS,
     AxesStyle,
     Layout,
+    Trace,
     Window,
     as_text,
+    attempted,
     colour_of,
     empty_plot,
     make_layout,
 )
+from app.visdom.windows.metrics import styles
 from app.visdom.windows.x_axis import PlotOptions, x_title, x_values
 from trainers import is_search
 from trainers.numbers import counted
@@ -44,48 +51,60 @@ def windows_at(
     chart: RunChart,
     state: RunState | None = None,
     sample: int = 0,
-    axes: Axes | None = None,
+    view: View | None = None,
     *,
     chosen: bool = False,
     media: Sequence[Window] = (),
+    failed: Callable[[], None] | None = None,
 ) -> list[Window]:
     """The windows of a run's own env in a state of it, None for the newest; its picture is the first.
 
-    Visdom shows windows in the order in which they were made, so that each of them is there from the beginning.
+    Of a built-in method each of them is there from the beginning; of a script's metrics the first that the view wants
+    are.
 
-    `sample`, from 0, is the one whose computational graph is drawn; `axes` are those of the view. `chosen`: a person
-    has chosen the state's position, which then is within every scale. `media` are the windows of what it has logged
-    besides numbers.
+    `sample`, from 0, is the one whose computational graph is drawn; `view` says which metrics and axes are shown.
+    `chosen`: a person has chosen the state's position, which then is within every scale. `failed` is called in the
+    place of an exception, and the plot of metrics that cannot be drawn says so. `media` are the windows of what it has
+    logged besides numbers.
     """
+    view = view or View()
     state = state or newest_state(chart)
     windows = [_graph(chart, state, sample)]
     if chart.parabola:
         windows.append(run_cost_window(chart, chart.parabola, state, chosen=chosen))
     elif chart.surface:
         windows.append(contours_window(chart, chart.surface, state, chosen=chosen))
+    not_shown: list[str] = []
     if not is_search(chart.run.method):
-        groups = list(_groups(chart).items())[:MAX_PLOTS]
+        groups, not_shown = _groups(chart, view)
         selected_step = state.step if chosen else None
-        windows += [
-            _metrics(chart, _options(title, axes or Axes(), selected_step), _fewer(names), state.position)
-            for title, names in groups
-        ]
+        for title, names in groups.items():
+            options = _options(title, view.axes, selected_step)
+            plot = partial(_metrics, chart, options, _fewer(names), state.position)
+            windows.append(attempted(_win_of(title), title, plot, failed))
     plots = [window for window in windows if window]
-    for window in plots:
-        window.layout["meta"] = {"run": state.run, "position": state.position}  # by which the page knows what they show
-    texts = [_text("about", chart.run.name, tables.about(chart))]
+    for place, window in enumerate(plots):  # by which the page knows what they show, and puts them in order
+        window.layout["meta"] = {"run": state.run, "position": state.position, "place": place}
+    texts = [_text("about", chart.run.name, tables.about(chart, not_shown))]
     if samples := tables.samples(chart, state):
         texts.insert(0, _text("samples", *samples))
     return [*plots, *media, *texts]
 
 
-def _groups(chart: RunChart) -> dict[str, list[str]]:
-    """The metrics of each plot, by its title: those of the method, also before it has any values, and all others."""
+def _groups(chart: RunChart, view: View) -> tuple[dict[str, list[str]], list[str]]:
+    """The metrics of each plot, by its title, and the titles of the plots that are not shown. Of a built-in method
+    those of the method, also before it has any values, and all others; of a script those that are chosen."""
+    if chart.method is None:
+        choice = choose([(chart.run.method, chart.logged)], view.metrics)
+        by_key: dict[str, list[str]] = {key: [] for key in choice.shown}
+        for name in chart.logged:
+            by_key.get(key_of(name), []).append(name)
+        return {choice.shown[key]: names for key, names in by_key.items()}, list(choice.rest.values())
     known = chart.method.metrics(chart.params) if chart.method and chart.params else ()
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys([*known, *chart.curves]):
         groups.setdefault(_group_of(name), []).append(name)
-    return groups
+    return dict(list(groups.items())[:MAX_PLOTS]), list(groups)[MAX_PLOTS:]
 
 
 def _graph(chart: RunChart, state: RunState, sample: int) -> Window | None:
@@ -129,18 +148,19 @@ def _options(title: str, axes: Axes, selected_step: float | None) -> PlotOptions
 def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: float | None) -> Window:
     """Some metrics over the positions; a line marks the one that is shown."""
     title = options.metric
-    win = f"metric-{html.escape(title)}"
+    win = _win_of(title)
     layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
     logged, names = names, [name for name in names if name in chart.curves and chart.curves[name].total]
     if not names:
-        text = no_finite_value([chart], logged) or "Waiting for a first step…"
+        text = no_finite_value([chart.curves[name] for name in logged if name in chart.curves])
+        text = text or ("Waiting for a first step…" if all(map(chart.keeps, logged)) else "Reading its points…")
         return Window(win, title, *empty_plot(layout, text))
     budget = max(2, MAX_POINTS // len(names))
-    traces, colours = [], [colour_of(chart), *others(colour_of(chart))]
-    for index, name in enumerate(names):
-        trace = curve_trace(chart, name, budget, options)
-        line = {"color": colours[index % len(colours)], "width": 2 if index == 0 else 1.5}
-        traces.append({**trace, "name": as_text(name), "line": line})
+    lines = _lines(chart, names)
+    traces: list[Trace] = [
+        {**curve_trace(chart, name, budget, options), "name": as_text(name), "line": line}
+        for name, line in zip(names, lines, strict=True)
+    ]
     layout["showlegend"] = len(names) > 1
     exits = limited_scale(traces, layout, [(chart, name) for name in names], options)
     with_changes = title in WITH_CHANGE_MARKS
@@ -149,6 +169,23 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: 
     layout["annotations"] += marks.labels
     layout["shapes"] = [*marks.shapes, *_marker(chart, options, position)]
     return Window(win, title, traces, layout)
+
+
+def _win_of(title: str) -> str:
+    return f"metric-{html.escape(title)}"
+
+
+def _lines(chart: RunChart, names: list[str]) -> list[dict[str, Any]]:
+    """The lines of some metrics in one plot: in the run's colour and others, or, of a script, with a dash for each
+    stage, and in other colours only where two have the same."""
+    colours = [colour_of(chart), *others(colour_of(chart))]
+    if chart.method is not None:
+        return [{"color": colours[index % len(colours)], "width": 1.5 if index else 2} for index in range(len(names))]
+    dashes = list(styles(names).values())
+    return [
+        {"color": colours[dashes[:index].count(dash) % len(colours)], "width": 2, "dash": dash}
+        for index, dash in enumerate(dashes)
+    ]
 
 
 def _marker(chart: RunChart, options: PlotOptions, position: float | None) -> list[Layout]:

@@ -18,15 +18,27 @@ MAX_SAMPLES = 100
 MAX_METRICS = 12
 
 
-def about(chart: RunChart) -> str:
-    """Status, parameters, last values, result and error as an HTML table, and the reason of a bad learning rate."""
+def about(chart: RunChart, not_shown: list[str]) -> str:
+    """Status, parameters, last values, result and error as an HTML table, the reason of a bad learning rate, and which
+    metrics are not shown."""
     run = chart.run
     facts: dict[str, Any] = {"status": run.status, "method": run.method, **_last_step(chart)}
     facts |= _titled(run, run.params) | _last_values(chart) | _titled(run, run.result)
     if run.error:
         facts["error"] = run.error
     why = f"<p>{html.escape(run.why)}</p>" if run.why else ""
-    return _table([(name, value) for name, value in facts.items() if value is not None], headed=True) + why
+    return (
+        _table([(name, value) for name, value in facts.items() if value is not None], headed=True)
+        + why
+        + _not_shown(not_shown)
+    )
+
+
+def _not_shown(titles: list[str]) -> str:
+    if not titles:
+        return ""
+    named = ", ".join(titles[:MAX_METRICS]) + (", …" if len(titles) > MAX_METRICS else "")
+    return f"<p>{html.escape(f'{len(titles):,} more metrics are not shown: {named}')}</p>"
 
 
 def _last_step(chart: RunChart) -> dict[str, Any]:

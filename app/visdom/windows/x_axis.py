@@ -23,7 +23,6 @@ class PlotOptions:
     axes: AxesStyle
     x_axis: XAxis = "step"
     smoothing: int = 0
-    legend: bool = False
     selected_step: float | None = None  # is always within the scale
 
 

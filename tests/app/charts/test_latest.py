@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from app.charts.latest import LatestRuns
-from app.schemas.view import StepRange, View
+from app.charts.metric_choice import MAX_WINDOWS
+from app.schemas.view import MetricsView, StepRange, View
 from app.storage.batch import Batch
 from app.storage.database import Database
 from app.storage.records import RunRecord
@@ -214,3 +215,79 @@ async def test_points_and_states_that_come_while_charts_are_drawn_are_in_them(ga
     chart = latest.charts.all()[-1]
     await until(lambda: chart.curves["loss"].total == 2)  # it may have to catch up
     assert (chart.next_seq, chart.curves["loss"].total, chart.run.name) == (2, 2, "renamed")
+
+
+async def logging(store: Store, number: int, *names: str, **record: Any) -> RunRecord:
+    """A script's run with a point that has these metrics."""
+    one = run(number, **record)
+    await store.add_run(one)
+    await store.append(one, Batch(0, names, np.array([[0.0, *range(len(names))]])))
+    return one
+
+
+async def test_scripts_go_with_those_that_log_one_of_the_same_metrics(store: Store) -> None:
+    latest = LatestRuns(store, 8)
+    for number, names in enumerate([("loss", "epoch"), ("return", "epoch"), ("val_loss", "lr"), ("lr",)], 1):
+        await logging(store, number, *names)
+    seen = []
+    for number in (4, 3, 2):
+        await latest.load()
+        seen.append(numbers(latest))
+        await store.delete_run(run(number))
+    assert seen == [[3, 4], [1, 3], [2]]
+    await store.add_run(run(5))  # has logged nothing yet
+    await latest.load()
+    assert numbers(latest) == [1, 5]
+
+
+async def test_scripts_of_a_group_go_with_that_group(store: Store) -> None:
+    latest = LatestRuns(store, 8)
+    for number, group in enumerate([None, "a", "b", "a"], 1):
+        await logging(store, number, "loss", group=group)
+    await latest.load()
+    assert numbers(latest) == [2, 4]
+
+
+async def test_chosen_runs_are_shown_and_no_others_until_they_are_let_go(store: Store) -> None:
+    runs = [await logging(store, number, "loss") for number in range(1, 5)]
+    latest = LatestRuns(store, 2)
+    ids = [one.id for one in runs]
+    latest.show(View(chosen=[ids[0], ids[3], ids[1]], hidden=[ids[3]], added=[ids[2]]))
+    await latest.load()
+    assert numbers(latest) == [1, 2]
+    await logging(store, 5, "loss")
+    await latest.load()
+    assert numbers(latest) == [1, 2]
+    latest.show(View())
+    await latest.load()
+    assert numbers(latest) == [4, 5]
+
+
+async def test_curves_are_kept_of_metrics_with_a_window_and_others_are_read_when_asked_for(store: Store) -> None:
+    many = [f"m{number}" for number in range(100)]
+    latest = LatestRuns(store, 8)
+    for number in (1, 2):
+        await logging(store, number, *many)
+    await latest.load()
+    first = many[:MAX_WINDOWS]
+    assert [list(chart.curves) for chart in latest.charts.all()] == [first, first]
+    latest.show(View(metrics=MetricsView(pinned=["m99"])))
+    await latest.load()
+    assert list(latest.metrics.shown) == ["m99", *first[:-1]]
+    for chart in latest.charts.all():
+        assert set(chart.curves) == {"m99", *first[:-1]}
+        assert chart.curves["m99"].last == (0, 99)
+
+
+async def test_a_metric_that_is_logged_later_gets_its_window_and_all_its_points(store: Store) -> None:
+    one = await logging(store, 1, "loss")
+    latest = LatestRuns(store, 8)
+    await latest.load()
+    following = asyncio.create_task(latest.keep_up())
+    for seq, names in enumerate([("acc", "val_loss"), ("acc", "val_loss"), ("acc", "epoch")], 1):
+        await store.append(one, Batch(seq, names, np.array([[float(seq), 1.0, 2.0]])))
+    await until(lambda: list(latest.metrics.shown) == ["loss", "acc", "epoch"])
+    await until(lambda: latest.charts.all()[0].keeps("acc"))
+    totals = {name: curve.total for name, curve in latest.charts.all()[0].curves.items()}
+    assert totals == {"loss": 1, "acc": 3, "val_loss": 2, "epoch": 1}
+    following.cancel()

@@ -32,6 +32,7 @@ async def stored(view: View, store: Store) -> ViewState:
         (View(run=GONE, at=3, sample=2), View(sample=2)),
         (View(run=KEPT, at=3, hidden=[GONE]), View(run=KEPT, at=3)),
         (View(hidden=[GONE, KEPT], added=[KEPT, GONE]), View(hidden=[KEPT], added=[KEPT])),
+        (View(chosen=[GONE, KEPT]), View(chosen=[KEPT])),
     ],
 )
 async def test_a_deleted_run_is_named_no_more(store: Store, view: View, left: View) -> None:
@@ -47,7 +48,7 @@ async def test_a_deleted_run_is_named_no_more(store: Store, view: View, left: Vi
 
 
 async def test_a_run_that_was_deleted_before_the_board_ended_is_not_named_by_the_next(store: Store) -> None:
-    await stored(View(run=GONE, hidden=[GONE, KEPT], added=[GONE]), store)
+    await stored(View(run=GONE, hidden=[GONE, KEPT], added=[GONE], chosen=[GONE]), store)
     again = ViewState(store)
     await again.load()
     assert again.get() == View(hidden=[KEPT])

@@ -19,14 +19,18 @@ from app.charts.run_chart import RunChart
 from app.charts.view_state import ViewState
 from app.schemas.view import Axes, View
 from app.storage.batch import Batch
+from app.storage.downsampling import Curve
 from app.storage.media import Sent
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom import publisher
 from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, PAGE_SETTLES_S, Publisher, env_of
+from app.visdom.windows import metrics
+from app.visdom.windows.curves import add_note
 from app.visdom.windows.layout import Window
-from app.visdom.windows.race import WINS
+from app.visdom.windows.race import COSTS_WIN, WIN
 from app.visdom.windows.single_run import windows_at
+from app.visdom.windows.x_axis import PlotOptions
 from tests.harness.boards import PATIENCE
 from tests.harness.fake_visdom import FakeVisdom
 from tests.harness.gated_database import GatedDatabase
@@ -36,6 +40,9 @@ from trainers.numbers import short
 from trainers.problem import make_data
 
 pytestmark = pytest.mark.anyio
+
+
+WINS = (WIN, COSTS_WIN)
 
 
 class Stage:
@@ -83,11 +90,9 @@ class Stage:
         window = self.visdom.windows.get((env, win))
         return window["data"][0]["x"] if window else []
 
-    def rests(self) -> bool:
-        """Whether the windows that are sent after Loss have been, too: w, which waits for a w, and cost."""
-        w = self.visdom.windows.get(("lossboard", "w"))
-        waits = w is not None and w["layout"]["annotations"][0]["text"].startswith("Waiting")
-        return waits and ("lossboard", "cost") in self.visdom.windows
+    def shared(self) -> set[str]:
+        """The shared windows that a browser would show."""
+        return {win for env, win in self.visdom.windows if env == "lossboard"}
 
 
 @asynccontextmanager
@@ -116,10 +121,12 @@ def anyio_backend() -> str:
 async def test_only_windows_that_changed_are_sent(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
-        await until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
+        await stage.store.append(run, Batch(3, ("acc",), np.array([[3.0, 0.5]])))
+        await stage.latest.load()
+        await until(lambda: stage.shown() == [0, 1, 2] and stage.shown("metric-acc") == [3])
         stage.visdom.posts.clear()
-        await stage.feed(run, 3, 2)
-        await until(lambda: stage.shown() == [0, 1, 2, 3, 4])
+        await stage.feed(run, 4, 2)
+        await until(lambda: stage.shown() == [0, 1, 2, 4, 5])
         assert {body["win"] for _, body in stage.visdom.posts} == {"loss"}
         stage.visdom.posts.clear()
         await stage.change_nothing()
@@ -127,12 +134,29 @@ async def test_only_windows_that_changed_are_sent(tmp_path: Path) -> None:
         assert stage.visdom.posts == []
 
 
+async def test_w_and_the_cost_curve_go_where_no_shown_run_has_them(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        stage.latest.show(stage.view_state.get())
+        await until(lambda: stage.shared() == {"loss", "w", "cost"})  # which say what to do
+        run = await stage.add(points=0)
+        await stage.store.append(run, Batch(0, ("train_loss", "val/acc"), np.array([[0.0, 1.0, 0.5]])))
+        await stage.latest.load()
+        await until(lambda: stage.shared() == {"loss", "metric-acc"})
+        assert stage.shown() == [0]
+
+
+async def test_windows_of_an_earlier_board_are_closed(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        stage.visdom.windows["lossboard", "metric-old"] = {}
+        await until(lambda: stage.shared() == {"loss", "w", "cost"})
+
+
 async def test_a_races_windows_are_closed_apart_from_all_that_is_sent(tmp_path: Path) -> None:
     """Visdom's page would lose a window that is new at about the time at which another is closed."""
     async with publishing(tmp_path) as stage:
         await stage.add(1, group="race", varied={"method": "gd"})
         await until(lambda: {("lossboard", win) for win in WINS} <= stage.visdom.windows.keys())
-        await stage.add(2)
+        await stage.add(2, colour=2)
         await until(lambda: not {("lossboard", win) for win in WINS} & stage.visdom.windows.keys())
         await stage.add(3, group="other", varied={"method": "gd"})
         await until(lambda: {("lossboard", win) for win in WINS} <= stage.visdom.windows.keys())
@@ -156,7 +180,7 @@ async def test_a_new_visdom_gets_every_window_again(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         run = await stage.add()
         await stage.publisher.open_single_run(run)
-        await until(lambda: stage.shown() == [0, 1, 2] and stage.rests())
+        await until(lambda: stage.shown() == [0, 1, 2] and stage.shared() == {"loss"})
         stage.visdom.windows.clear()
         stage.is_up = False
         await stage.change_nothing()
@@ -164,7 +188,7 @@ async def test_a_new_visdom_gets_every_window_again(tmp_path: Path) -> None:
         assert not stage.visdom.windows
         stage.is_up = True
         stage.publisher.visdom_is_new()
-        await until(lambda: {win for _, win in stage.visdom.windows} >= {"loss", "w", "cost", "about"})
+        await until(lambda: {win for _, win in stage.visdom.windows} >= {"loss", "about"})
 
 
 async def test_a_slow_visdom_is_asked_less_often(tmp_path: Path) -> None:
@@ -288,13 +312,21 @@ async def test_what_cannot_be_drawn_does_not_end_the_other_windows(
         def fail(*_: Any) -> list[Window]:
             raise ZeroDivisionError
 
+        def fail_for_acc(layout: dict[str, Any], options: PlotOptions, curves: list[Curve]) -> None:
+            add_note(layout, options, curves) if options.metric != "acc" else fail()
+
+        await stage.store.append(other, Batch(3, ("acc",), np.array([[3.0, 0.5]])))
+        await stage.latest.load()
         monkeypatch.setattr(publisher, "windows_at", fail_for_the_first)
         monkeypatch.setattr(publisher, "race_windows", fail)
+        monkeypatch.setattr(metrics, "add_note", fail_for_acc)
         for seq in (3, 4):
             await stage.feed(run, seq, 1)
-            await stage.feed(other, seq, 1)
+            await stage.feed(other, seq + 1, 1)
             await until(lambda seq=seq: stage.shown()[-1:] == [seq])
-            await until(lambda seq=seq: stage.shown("metric-loss", env_of(other.id))[-1:] == [seq])
+            await until(lambda seq=seq: stage.shown("metric-loss", env_of(other.id))[-1:] == [seq + 1])
+        said = stage.visdom.windows["lossboard", "metric-acc"]["layout"]["annotations"][0]["text"]
+        assert said == "This window cannot be drawn:<br>ZeroDivisionError"
         assert caplog.text.count("cannot be drawn") == 2  # one line for each env, however often it is tried
 
 

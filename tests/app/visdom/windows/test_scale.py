@@ -90,7 +90,11 @@ def check_growth(pictures: Iterator[list[Window]]) -> dict[str, Range]:
 def alone(one: Growing, axes: Axes) -> Iterator[list[Window]]:
     for _ in one.rows:
         one.grow()
-        yield [window for window in windows_at(one.chart, None, 0, axes) if window.win not in ("samples", "graph")]
+        yield [
+            window
+            for window in windows_at(one.chart, None, 0, View(axes=axes))
+            if window.win not in ("samples", "graph")
+        ]
 
 
 def together(runs: list[Growing], axes: Axes) -> Iterator[list[Window]]:

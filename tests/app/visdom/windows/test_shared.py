@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.charts.latest import SHARED_METRICS
+from app.charts.metric_choice import MAX_WINDOWS
 from app.charts.run_chart import RunChart, parabola_of
 from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
@@ -51,12 +52,10 @@ def test_before_any_run_the_three_windows_are_there_and_say_what_to_do() -> None
         json.dumps([window.data, window.layout], allow_nan=False)
 
 
-@pytest.mark.parametrize(
-    ("method", "words"), [("torch", "w and b"), ("backprop", "w and b"), ("external", "Start a run")]
-)
-def test_runs_without_a_cost_curve_say_where_their_cost_is(method: str, words: str) -> None:
+@pytest.mark.parametrize("method", ["torch", "backprop"])
+def test_runs_without_a_cost_curve_say_where_their_cost_is(method: str) -> None:
     cost = by_name(shared_windows([drawn(1, [1.0], [1.0], method=method)], View()))["cost"]
-    assert words in cost.layout["annotations"][0]["text"]
+    assert "w and b" in cost.layout["annotations"][0]["text"]
 
 
 def test_a_path_lies_on_the_parabola_and_begins_at_w0() -> None:
@@ -177,11 +176,10 @@ def test_nothing_that_json_lacks_reaches_visdom() -> None:
         json.dumps([window.data, window.layout], allow_nan=False)
 
 
-def script(steps: list[float], **metrics: list[float]) -> RunChart:
+def script(steps: list[float], number: int = 5, **metrics: list[float]) -> RunChart:
     """A script's run with these points."""
-    run = RunRecord("5" * 32, "script", "external", {}, "running", 0.0, 5)
-    run.last = {name: values[-1] for name, values in metrics.items()}
-    one = RunChart(run, SHARED_METRICS)
+    run = RunRecord(f"{number:032x}", "script", "external", {}, "running", 0.0, number)
+    one = RunChart(run)
     one.append(Batch(0, tuple(metrics), np.column_stack([steps, *metrics.values()])))
     return one
 
@@ -190,20 +188,14 @@ def text_of(window: Window) -> str:
     return str(window.layout["annotations"][0]["text"]).replace(" <br>", " ")
 
 
-def test_a_window_without_points_says_what_there_is() -> None:
-    other = script([0, 1], train_loss=[1.0, 0.5], val=[1.0, 0.5])
+def test_a_window_without_points_says_why() -> None:
     nothing = script([0.0] * 20, loss=[math.nan] * 20)
-    one = script([0], loss=[math.inf])
-    many = script([0], **{f"metric_{number}": [1.0] for number in range(9)})
-    said = [text_of(shared_windows([chart], View())[0]) for chart in (other, nothing, one, many)]
-    assert said == [
-        "train_loss, val are logged; Loss shows metrics named loss",
-        "20 values, all NaN or infinite",
-        "1 value, NaN or infinite",
-        "metric_0, metric_1, metric_2, metric_3, metric_4, metric_5 and 3 more are logged; Loss shows metrics named"
-        " loss",
-    ]
-    assert text_of(shared_windows([script([0], loss=[1.0])], View())[1]) == "loss is logged; w shows metrics named w"
+    one = script([0], **{"val/accuracy": [math.inf]})
+    said = [text_of(shared_windows([chart], View())[0]) for chart in (nothing, one)]
+    assert said == ["20 values, all NaN or infinite", "1 value, NaN or infinite"]
+    unread = script([0], loss=[1.0])
+    unread.kept, unread.curves = frozenset(), {}
+    assert text_of(shared_windows([unread], View())[0]) == "Reading its points…"
     waiting = RunChart(RunRecord("6" * 32, "script", "external", {}, "running", 0.0, 6))
     assert text_of(shared_windows([waiting], View())[0]) == "Waiting for a first step…"
 
@@ -243,7 +235,7 @@ def test_a_view_of_nearly_no_width_is_as_wide_as_one_of_none(w0: float) -> None:
 def test_stored_text_is_no_markup() -> None:
     one = drawn(1, [1.0], [1.0])
     one.run.name = one.run.error = "<img src=x onerror=alert(1)>"
-    one.names = None
+    one.kept = None
     one.append(Batch(1, ("<b>metric</b>",), np.array([[1.0, 2.0]])))
     for window in [*shared_windows([one], View()), *windows_at(one)]:
         text = json.dumps([window.win, window.data, window.layout])  # Visdom's page shows the title as text
@@ -254,7 +246,7 @@ def test_stored_text_is_no_markup() -> None:
 def test_stored_text_is_no_formula() -> None:
     one = drawn(1, [1.0], [1.0])
     one.run.name, one.run.changes = "$x^2$", [{"step": 0, "params": {"$a$": 1}}]
-    one.names = None
+    one.kept = None
     one.append(Batch(1, ("$metric$",), np.array([[1.0, 2.0]])))
     for window in [*shared_windows([one], View()), *windows_at(one)]:
         if window.win != "about":  # a text, in which a dollar is a dollar
@@ -365,3 +357,69 @@ def test_a_detail_has_axes_of_its_own_and_only_its_points() -> None:
     assert "xaxis3" in loss.layout
     nothing = by_name(shared_windows([drawn(2, [], [])], View(detail=one.detail)))["loss"]
     assert "from step 1 to 2" in nothing.layout["annotations"][0]["text"]
+
+
+def test_every_metric_has_a_window_and_stages_are_dashes_in_the_runs_colour() -> None:
+    one = script([0, 1], 1, **{"train/loss": [2.0, 1.0], "val_loss": [2.5, 1.5], "acc": [0.1, 0.2]})
+    two = script([0, 1], 2, loss=[3.0, 2.0])
+    two.run.colour = 1
+    windows = shared_windows([one, two], View())
+    assert [(window.win, window.title) for window in windows] == [("loss", "Loss"), ("metric-acc", "acc")]
+    assert [window.layout["meta"]["place"] for window in windows] == [0, 1]
+    *curves, train, val = windows[0].data
+    assert [(curve["name"], curve["line"].get("dash")) for curve in curves] == [
+        ("script #1", None),
+        ("script #1 val_loss", "dash"),
+        ("script #2", None),
+    ]
+    assert curves[0]["line"]["color"] == curves[1]["line"]["color"] != curves[2]["line"]["color"]
+    assert [(stage["name"], stage["line"]["dash"], stage["x"]) for stage in (train, val)] == [
+        ("train", "solid", [None]),
+        ("val", "dash", [None]),
+    ]
+    assert [curve.get("showlegend", True) for curve in curves] == [True, False, True]
+    assert not windows[1].layout["showlegend"]  # Loss has told of its only run
+
+
+def test_built_in_runs_and_scripts_share_the_window_of_losses() -> None:
+    windows = by_name(shared_windows([script([0, 1], 1, val_loss=[2.0, 1.0]), drawn(2, [1.0], [4.0])], View()))
+    assert [trace["name"] for trace in windows["loss"].data] == ["script #1", "run 2 #2", "val"]
+    assert list(windows) == ["loss", "w", "cost"]
+
+
+def test_metrics_without_a_window_are_counted() -> None:
+    windows = shared_windows([script([0], **{f"m{number}": [1.0] for number in range(40)})], View())
+    assert len(windows) == MAX_WINDOWS
+    assert [note["text"] for note in windows[-1].layout["annotations"]] == ["28 more metrics are logged and not shown"]
+
+
+def test_a_window_that_cannot_be_drawn_says_so_and_the_others_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = script([0, 1], loss=[2.0, 1.0], acc=[0.1, 0.2])
+    monkeypatch.setattr(one.curves["loss"], "points", lambda *_, **__: 1 / 0)
+    failures: list[None] = []
+    loss, acc = shared_windows([one], View(), failed=lambda: failures.append(None))
+    assert text_of(loss) == "This window cannot be drawn:<br>division by zero"
+    assert acc.data[0]["y"] == [0.1, 0.2]
+    assert len(failures) == 1
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize(
+    "values", [[math.nan] * 3, [math.inf, -math.inf], [1.0], [1e-310, 2e-310], [1e300, -1e300], [0.0], [5e-324, 1e308]]
+)
+def test_whatever_a_metric_is_it_is_drawn_or_said(values: list[float], scale: Any) -> None:
+    one = script(list(range(len(values))), odd=values, loss=values)
+    for window in [*shared_windows([one], View(axes=Axes(loss=scale))), *windows_at(one)]:
+        if window.layout:
+            drawn_or_said = drawable(window.data, window.layout)
+            json.dumps([drawn_or_said, window.layout], allow_nan=False)
+            assert drawn_or_said[0]["x"] or "NaN or infinite" in text_of(window)
+
+
+def test_own_windows_of_a_script_are_of_its_first_metrics_and_name_the_others() -> None:
+    one = script([0, 1], **{f"m{number}": [1.0, 2.0] for number in range(20)}, loss=[1.0, 2.0], val_loss=[3.0, 4.0])
+    windows = windows_at(one)
+    assert [window.title for window in windows] == ["loss", *(f"m{number}" for number in range(11)), "script"]
+    assert [trace["line"].get("dash") for trace in windows[0].data] == ["solid", "dash"]
+    assert len({trace["line"]["color"] for trace in windows[0].data}) == 1
+    assert "9 more metrics are not shown: m11, m12" in windows[-1].data[0]["content"]

@@ -14,7 +14,7 @@ import torch
 
 from app.charts.run_chart import RunChart
 from app.charts.run_state import newest_state, state_at
-from app.schemas.view import Axes
+from app.schemas.view import Axes, View
 from app.storage.batch import Point
 from app.visdom.windows.graph import MAX_UNITS
 from app.visdom.windows.layout import Trace, Window
@@ -266,7 +266,7 @@ def test_an_explosion_is_shown_as_far_as_the_chosen_step_and_labelled_where_it_l
 def test_they_have_the_boards_scales() -> None:
     one, points = trained("gd", lr=0.3, epochs=60)
     state = after(one, points, 31)
-    windows = windows_at(one, state, axes=Axes(step="log", loss="log", cost="log"), chosen=True)
+    windows = windows_at(one, state, view=View(axes=Axes(step="log", loss="log", cost="log")), chosen=True)
     loss, w, grad = (window(windows, f"metric-{name}").layout for name in ("loss", "w", "gradient"))
     assert (loss["xaxis2"]["type"], loss["yaxis2"]["type"], loss["annotations"]) == ("log", "log", [])
     assert "autorangeoptions" not in loss["xaxis2"]  # all of the straight line
