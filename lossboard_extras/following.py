@@ -194,11 +194,15 @@ def follow(watch: Watch, say: Say, stop: threading.Event) -> None:
             stop.wait(0 if more else max(LOOK_S, REST * (time.monotonic() - looked_at)))
 
 
-def bring_all(watch: Watch) -> None:
-    """Post all that there is, and say of each run that it has ended. One of AWAY if the board takes nothing now."""
-    watch.walk()
-    while any(not run.over for run in watch.runs.values()):
-        if not watch.look(ends=True):
+def bring_all(watch: Watch) -> Iterator[Followed]:
+    """Post all that there is, say of each run that it has ended, and give it then. One of AWAY if the board takes
+    nothing now."""
+    left = list(watch.runs.values())
+    while left:
+        more = watch.look(ends=True)
+        yield from (run for run in left if run.over)
+        left = [run for run in left if not run.over]
+        if left and not more:
             time.sleep(LOOK_S)
 
 

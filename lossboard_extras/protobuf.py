@@ -1,4 +1,4 @@
-"""Reads protobuf messages without their description: numbers of fields, and what these hold."""
+"""Reads and writes protobuf messages without their description: numbers of fields, and what these hold."""
 
 from __future__ import annotations
 
@@ -36,3 +36,20 @@ def fields(message: bytes) -> Iterator[tuple[int, Any]]:
             raise ValueError("no protobuf message")
         yield key >> 3, message[at : at + size] if kind else size
         at += size if kind else 0
+
+
+def field(number: int, content: int | bytes) -> bytes:
+    """A field with an int64, or with bytes: a text, or another message."""
+    if isinstance(content, int):
+        return _varint_of(number << 3) + _varint_of(content)
+    return _varint_of(number << 3 | 2) + _varint_of(len(content)) + content
+
+
+def _varint_of(number: int) -> bytes:
+    number &= (1 << 64) - 1  # a negative one as an int64
+    parts = bytearray()
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)

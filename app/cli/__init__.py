@@ -25,7 +25,8 @@ from app import assets
 from app.cli import log
 from app.cli.data import backup, check, restore
 from app.cli.data import give_up as _give_up
-from app.cli.watch import watch
+from app.cli.runs import export, ls, rm, show
+from app.cli.watch import import_, watch
 from app.main import create_app
 from app.middleware.host_check import is_loopback
 from app.runs import journals
@@ -137,8 +138,9 @@ def sync(
         raise typer.Exit(1)
 
 
-for _command in (check, backup, restore, watch):
+for _command in (ls, show, rm, export, watch, check, backup, restore):
     commands.command()(_command)
+commands.command("import")(import_)
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:

@@ -93,7 +93,9 @@ def test_each_folder_with_event_files_is_a_run(root: Path, fake: FakeConnection)
     write(root / FILE, *losses(2))
     write(root / "a" / "events.out.tfevents.0", *losses(3))
     (root / "empty").mkdir()
-    bring_all(Watch(root, fake, "sweep", print))
+    watch = Watch(root, fake, "sweep", print)
+    watch.walk()
+    assert [run.name for run in bring_all(watch)] == ["a", "logs", "b/train"]
     assert list(fake.named.items()) == [("a", [3]), ("logs", [2]), ("b/train", [1])]  # the oldest first
     for about in fake.runs.values():
         assert (about["method"], about["group"], about["live"], about["status"]) == (

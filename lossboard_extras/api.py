@@ -1,0 +1,80 @@
+"""The board's REST API, for what reads runs back."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import lossboard
+
+PAGE = 1000  # runs that one response may have
+TIMEOUT_S = 60.0
+
+
+class Api:
+    """The API of the board at ``url``, which is found as lossboard.run() finds it. ValueError if it is no address.
+
+    Its methods raise OSError or http.client.HTTPException if no board answers, lossboard.RefusedError if it refuses.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = lossboard.Connection(url).url
+        parts = urllib.parse.urlsplit(self.url)
+        login, at, host = parts.netloc.rpartition("@")
+        self._root = parts._replace(netloc=host).geturl()
+        secret = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
+        self._headers = {"Authorization": f"Basic {secret}"} if at else {}
+        # The board is asked as the client does it: without a proxy.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON at a path; of the query, what is not None."""
+        given = urllib.parse.urlencode({name: value for name, value in query.items() if value is not None})
+        with self._open("GET", f"{path}?{given}") as response:
+            return json.loads(response.read())
+
+    def delete(self, path: str) -> None:
+        """Delete what is at a path."""
+        with self._open("DELETE", path):
+            pass
+
+    def lines(self, path: str) -> Iterator[str]:
+        """The lines of a text at a path, as they come."""
+        with self._open("GET", path) as response:
+            for line in response:
+                yield line.decode()
+
+    def runs(self, **query: Any) -> Iterator[dict[str, Any]]:
+        """Runs as GET /api/runs gives them, newest first, page after page."""
+        offset = 0
+        while items := self.get("/api/runs", **query, limit=PAGE, offset=offset)["items"]:
+            yield from items
+            offset += len(items)
+
+    def find(self, text: str) -> dict[str, Any]:
+        """The run with this id, number, name or beginning of an id. LookupError if there is none, or several."""
+        same: list[dict[str, Any]] = []
+        for run in self.runs():
+            if text in (run["id"], str(run["number"])):
+                return run
+            if text == run["name"] or (len(text) >= 4 and run["id"].startswith(text)):
+                same.append(run)
+        if len(same) == 1:
+            return same[0]
+        which = ", ".join(f"{run['id'][:8]} (number {run['number']})" for run in same[:10])
+        raise LookupError(f"{text!r} is {len(same)} runs: {which}; send an id" if same else f"there is no run {text!r}")
+
+    def _open(self, method: str, path: str) -> http.client.HTTPResponse:
+        request = urllib.request.Request(self._root + path, headers=self._headers, method=method)  # noqa: S310
+        try:
+            response: http.client.HTTPResponse = self._opener.open(request, timeout=TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise lossboard.RefusedError(error.code, error.read().decode(errors="replace")) from None
+        return response
