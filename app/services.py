@@ -79,7 +79,13 @@ class Services:
     @property
     def shared_view(self) -> SharedView:
         """The view as clients are told of it."""
-        return SharedView(**self.view_state.get().model_dump(), shown=self.latest.shown)
+        metrics = self.latest.metrics
+        return SharedView(
+            **self.view_state.get().model_dump(),
+            shown=self.latest.shown,
+            windows=len(metrics.shown),
+            more_metrics=len(metrics.rest),
+        )
 
     def windows_url(self, env: str) -> str:
         """Where a browser finds an env: under our own address, or at a Visdom that cannot be shown there."""

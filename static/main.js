@@ -8,6 +8,7 @@ import { find } from "./dom.js";
 import { renderMethods } from "./form.js";
 import { loadLessons } from "./lessons.js";
 import { showError } from "./messages.js";
+import { renderMetricPanel } from "./metric_panel.js";
 import { renderMethodChoices } from "./race_form.js";
 import { renderRanking } from "./ranking.js";
 import { renderRunList } from "./run_list.js";
@@ -36,6 +37,7 @@ subscribe(
   renderViewControls,
   renderSelectedRun,
   renderVisdomFrame,
+  renderMetricPanel,
   renderSourceCode,
 );
 

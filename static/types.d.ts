@@ -79,7 +79,8 @@ export interface Data {
 /** What the windows show, for everyone. */
 export interface View {
   axes: Record<string, "linear" | "log">;
-  x: "step" | "epoch" | "time";
+  /** What runs along the curves: "step", "epoch", "time", or "metric:" and a metric's name. */
+  x: string;
   smoothing: number;
   /** The range of steps that is shown; null: all. */
   detail: { from_step: number; to_step: number } | null;
@@ -98,6 +99,9 @@ export interface View {
   metrics: { pinned: string[]; hidden: string[]; order: string[] };
   /** The ids of the runs that they show, oldest first: what the board makes of the three above. */
   shown: string[];
+  /** How many metrics have a shared window, and how many others the shown runs have logged. */
+  windows: number;
+  more_metrics: number;
 }
 
 /** A run at the position that its windows show. */

@@ -37,7 +37,7 @@ export function receiveView(view) {
  * Change the view for everyone. The response is the whole view; if others may have changed it since, it is fetched
  * again.
  *
- * @param {Partial<Omit<View, "axes" | "shown">> & { axes?: Partial<View["axes"]> }} change
+ * @param {Partial<Omit<View, "axes" | "shown" | "windows" | "more_metrics">> & { axes?: Partial<View["axes"]> }} change
  * @param {string[]} [shown] the runs that will then be shown, as far as this page can know
  */
 export function changeView(change, shown = state.view?.shown) {

@@ -35,7 +35,7 @@ axes.addEventListener("change", ({ target }) => {
   const { name, checked } = /** @type {HTMLInputElement} */ (target);
   changeView({ axes: { [name]: checked ? "log" : "linear" } });
 });
-along.addEventListener("change", () => changeView({ x: /** @type {View["x"]} */ (along.value) }));
+along.addEventListener("change", () => changeView({ x: along.value }));
 smoothing.addEventListener("change", () => changeView({ smoothing: Number(smoothing.value) }));
 range.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -72,6 +72,9 @@ export function renderViewControls({ view, selected }) {
   shown = view;
   for (const box of boxes) {
     box.checked = view.axes[box.name] === "log";
+  }
+  if (![...along.options].some(({ value }) => value === view.x)) {
+    along.add(new Option(view.x.replace(/^metric:/, ""), view.x));
   }
   along.value = view.x;
   if (![...smoothing.options].some(({ value }) => Number(value) === view.smoothing)) {

@@ -7,10 +7,11 @@ from contextlib import suppress
 from fastapi import APIRouter
 
 from app.api.deps import REFUSED, JsonRoute, ServicesDep
+from app.charts.metric_choice import choose
 from app.errors import GoneError, UnavailableError
 from app.schemas.requests import ViewChange
 from app.schemas.responses import VisdomState
-from app.schemas.view import SharedView
+from app.schemas.view import MetricWindows, RunId, SharedView
 from app.services import Services
 
 router = APIRouter(tags=["view"], responses=REFUSED, route_class=JsonRoute)
@@ -42,10 +43,20 @@ async def change_view(change: ViewChange, services: ServicesDep) -> SharedView:
     if "chosen" in parts:
         parts["chosen"] = chosen
     await services.view_state.change(now.model_copy(update={**parts, "axes": axes}))
-    if {"hidden", "added", "chosen", "metrics"} & parts.keys():
+    if {"hidden", "added", "chosen", "metrics", "x"} & parts.keys():
         with suppress(UnavailableError):  # they are shown as soon as they can be read
             await services.latest.load()
     return services.shared_view
+
+
+@router.get("/board/metrics")
+async def get_metrics(services: ServicesDep, run: RunId | None = None) -> MetricWindows:
+    """The metrics that have a window, and the others: of all shown runs, or of one run in its own windows."""
+    choice = services.latest.metrics
+    if run is not None:
+        record = await services.runs.get(run)
+        choice = choose([(record.method, record.last)], services.view_state.get().metrics)
+    return MetricWindows(shown=list(choice.shown.values()), others=list(choice.rest.values()))
 
 
 @router.get("/visdom")

@@ -14,7 +14,7 @@ from app.charts.metric_names import key_of
 from app.errors import DamagedError, GoneError, UnavailableError
 from app.events import Subscribers
 from app.schemas.limits import MAX_RACE
-from app.schemas.view import View
+from app.schemas.view import OF_METRIC, View
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunRecord, RunSaved
 from app.storage.store import Store
 
@@ -186,7 +186,8 @@ class LatestRuns:
             self._subscribers.notify()
 
     def _kept(self, *_: object) -> frozenset[str]:
-        return SHARED_METRICS | self.metrics.shown.keys()
+        along = {key_of(self._view.x.removeprefix(OF_METRIC))} if self._view.x.startswith(OF_METRIC) else set()
+        return SHARED_METRICS | self.metrics.shown.keys() | along
 
     def _follow(self, event: RunEvent) -> None:
         match event:
@@ -204,7 +205,7 @@ class LatestRuns:
 
 def _what_is_shown(view: View) -> tuple[object, ...]:
     """The parts of a view that say of which runs, metrics and steps there are charts."""
-    return view.detail, view.hidden, view.added, view.chosen, view.metrics
+    return view.detail, view.hidden, view.added, view.chosen, view.metrics, view.x
 
 
 def _keys(names: Iterable[str]) -> frozenset[str]:

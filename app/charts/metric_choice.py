@@ -40,8 +40,9 @@ class _Candidate:
 
 
 def choose(runs: Iterable[Logged], view: MetricsView) -> MetricChoice:
-    """The windows for these runs, the newest last: those that the view pins, then the first MAX_WINDOWS of the others,
-    losses before what most of the runs have logged, and that as it was logged.
+    """The windows for these runs, the newest last: those that the view pins, and of the others the first, up to
+    MAX_WINDOWS in all. In the view's order, then the pinned ones, losses, what most of the runs have logged, and the
+    others as they were logged.
 
     Of built-in methods only BUILT_IN are chosen unless they are pinned. Searches are on the cost curve, and nowhere
     else."""
@@ -50,14 +51,13 @@ def choose(runs: Iterable[Logged], view: MetricsView) -> MetricChoice:
         [title.casefold() for title in titles] for titles in (view.pinned, view.hidden, view.order)
     )
     places = {key: place for place, key in reversed(list(enumerate(order)))}
-    in_order = sorted(found, key=lambda key: (key not in pinned, places.get(key, len(order)), *_rank(key, found[key])))
-    shown = [key for key in in_order if key in pinned]
-    room = max(0, MAX_WINDOWS - len(shown))
-    unhidden = [key for key in in_order if key not in (*pinned, *hidden) and not found[key].on_demand]
-    shown += unhidden[:room]
-    titles = {key: found[key].title for key in in_order}
-    rest = {key: title for key, title in titles.items() if key not in shown}
-    return MetricChoice({key: titles[key] for key in shown}, rest, max(0, len(unhidden) - room))
+    in_order = sorted(found, key=lambda key: (places.get(key, len(order)), key not in pinned, *_rank(key, found[key])))
+    fixed, unwanted = set(pinned) & found.keys(), {*pinned, *hidden}
+    room = max(0, MAX_WINDOWS - len(fixed))
+    others = [key for key in in_order if key not in unwanted and not found[key].on_demand]
+    wanted = fixed.union(others[:room])
+    shown, rest = ({key: found[key].title for key in in_order if (key in wanted) is has} for has in (True, False))
+    return MetricChoice(shown, rest, max(0, len(others) - room))
 
 
 def is_loss(key: str) -> bool:

@@ -231,13 +231,22 @@ class RunChart:
         """In which epoch these steps are, if that is known: from the method, or from a metric named epoch."""
         if self.updates_per_epoch:
             return steps / self.updates_per_epoch
-        curve = self.curves.get("epoch")
+        return self.interpolated("epoch", steps)
+
+    def metric_like(self, name: str) -> str | None:
+        """The metric of this name that has values here, or else the first that shares a window with it."""
+        alike = [one for one, curve in self.curves.items() if curve.total and key_of(one) == key_of(name)]
+        return name if name in alike else next(iter(alike), None)
+
+    def interpolated(self, metric: str, steps: Floats) -> Floats | None:
+        """The values of a metric at these steps, in proportion between known ones; None if it has none."""
+        curve = self.curves.get(metric)
         if curve is None or not curve.total:
             return None
-        known, epochs = curve.points(2000)
+        known, values = curve.points(2000)
         order = np.argsort(known, kind="stable")
-        order = order[np.isfinite(epochs[order])]
-        return np.interp(steps, known[order], epochs[order])
+        order = order[np.isfinite(values[order])]
+        return np.interp(steps, known[order], values[order])
 
     def _draw(self, new: Batch) -> None:
         self.next_seq = new.seq + len(new)

@@ -18,9 +18,21 @@ from app.schemas.limits import (
 )
 
 type Scale = Literal["linear", "log"]
-type XAxis = Literal["step", "epoch", "time"]
+AXES_ALONG = ("step", "epoch", "time")
+OF_METRIC = "metric:"  # before the name of a metric that runs along
 type Step = Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]
 type RunId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+def _along(value: str) -> str:
+    if value not in AXES_ALONG and not (value.startswith(OF_METRIC) and 0 < len(value) - len(OF_METRIC) <= 200):
+        raise PydanticCustomError(
+            "along", "It is step, epoch, time or metric:NAME with the name of a metric; send one of these"
+        )
+    return value
+
+
+type XAxis = Annotated[str, AfterValidator(_along)]
 
 
 def _few_hidden(runs: list[str]) -> list[str]:
@@ -99,7 +111,7 @@ class View(BaseModel):
     """What the shared windows show."""
 
     axes: Axes = Axes()
-    x: Annotated[XAxis, Field(description="What runs along Loss and w: steps, epochs or seconds.")] = "step"
+    x: Annotated[XAxis, Field(description="What runs along the metrics: step, epoch, time, or metric:NAME.")] = "step"
     smoothing: Annotated[
         int, Field(ge=0, le=MAX_SMOOTHING, description="Steps of the exponential average that is drawn; 0: none.")
     ] = 0
@@ -122,6 +134,15 @@ class SharedView(View):
     """The view, and what follows from it and from the runs that there are."""
 
     shown: Annotated[list[str], Field(description="The runs, by id, that the shared windows show, oldest first.")]
+    windows: Annotated[int, Field(description="How many metrics have a shared window.")]
+    more_metrics: Annotated[int, Field(description="How many other metrics the shown runs have logged.")]
+
+
+class MetricWindows(BaseModel):
+    """The metrics of some runs, by the titles of their windows, in order."""
+
+    shown: Annotated[list[str], Field(description="Those that have a window.")]
+    others: Annotated[list[str], Field(description="Those that have none now.")]
 
 
 class Viewers(BaseModel):

@@ -253,7 +253,7 @@ class Publisher:
             self._outdated.add(before.run)
         if before.metrics != after.metrics:
             self._chose_metrics = False
-        if (before.axes, before.metrics) != (after.axes, after.metrics):
+        if _what_single_runs_show(before) != _what_single_runs_show(after):
             self._outdated |= {chart.run.id for chart in self._single_runs.all()}
             self._selected_outdated.set()
         self._shared_outdated.set()
@@ -375,6 +375,10 @@ async def _whenever(outdated: asyncio.Event, interval_s: float, publish: Callabl
         spent = time.monotonic() - began
         # Where sending takes long, Visdom is given as long again to rest.
         await asyncio.sleep(max(interval_s - spent, min(spent, MAX_REST_S), 0.01))
+
+
+def _what_single_runs_show(view: View) -> tuple[object, ...]:
+    return view.axes, view.metrics, view.smoothing
 
 
 def _pane(env: str, window: Window) -> dict[str, Any]:

@@ -116,7 +116,16 @@ def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None
     axes = board.get("/api/board")["axes"]
     lists: dict[str, Any] = {name: [] for name in ("hidden", "added", "chosen", "shown")}
     metrics = {"pinned": [], "hidden": [], "order": []}
-    rest = {"axes": axes, "run": None, "at": None, "sample": 0, "metrics": metrics, **lists}
+    rest = {
+        "axes": axes,
+        "run": None,
+        "at": None,
+        "sample": 0,
+        "metrics": metrics,
+        **lists,
+        "windows": 0,
+        "more_metrics": 0,
+    }
     assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
     for wrong, field in (
         ({"x": "mood"}, "x"),
@@ -173,6 +182,16 @@ def test_chosen_runs_and_windows_of_metrics_are_everyones(board: BoardProcess) -
     many = {"pinned": [f"m{number}" for number in range(25)]}
     answer = board.client.patch("/api/board", json={"metrics": many})
     assert answer.json()["detail"][0]["msg"].startswith("At most 24 metrics can be pinned")
+    answer = board.client.patch("/api/board", json={"x": "metric:"})
+    assert answer.json()["detail"][0]["msg"].startswith("It is step, epoch, time or metric:NAME")
+    assert board.client.patch("/api/board", json={"x": "metric:grad"}).json()["x"] == "metric:grad"
+    assert board.get("/api/board/metrics") == {"shown": ["grad", "loss"], "others": ["w"]}
+    assert (board.get("/api/board")["windows"], board.get("/api/board")["more_metrics"]) == (2, 1)
+    script = board.client.post("/api/runs", json={"method": "external", "name": "mine"}).json()["id"]
+    points = {"seq": 0, "step": [0], "metrics": {"val_acc": [1], "grad": [2], "w": [3]}}
+    board.client.post(f"/api/runs/{script}/points", json=points)
+    assert board.get("/api/board/metrics", run=script) == {"shown": ["grad", "acc"], "others": ["w"]}
+    board.client.delete(f"/api/runs/{script}")
     board.client.patch("/api/board", json={"chosen": [], "metrics": {}})
     assert len(board.get("/api/board")["shown"]) == 3
 

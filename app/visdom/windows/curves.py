@@ -14,6 +14,7 @@ from app.visdom.windows.annotations import EdgeLabel
 from app.visdom.windows.layout import (
     Layout,
     Trace,
+    as_text,
     colour_of,
     trace_name,
 )
@@ -95,12 +96,15 @@ def smoothed(trace: Trace, chart: RunChart, metric: str, budget: int, options: P
     return {**trace, "mode": "lines", "x": places, "y": ys}
 
 
-def add_note(layout: Layout, options: PlotOptions, curves: list[Curve]) -> None:
-    """Write above the curves, in small letters, what is done to them or cannot be seen of them. Changes the layout.
+def add_note(layout: Layout, options: PlotOptions, curves: list[Curve], values: str = "") -> None:
+    """Write above the curves, in small letters, what is done to them or cannot be seen of them, and first their
+    `values` at the step that is shown. Changes the layout.
 
     The vertical axis ends below the note: the margin above belongs to the window's title and plotly's buttons.
     """
-    notes = [f"exponential average over {options.smoothing:,} steps"] if options.smoothing else []
+    notes = [values] if values else []
+    if options.smoothing:
+        notes.append(f"exponential average over {options.smoothing:,} steps")
     not_positive = sum(curve.not_positive for curve in curves)
     if not_positive and options.axes.y == "log":
         notes.append(f"{not_positive:,} not above 0, not shown")
@@ -110,4 +114,4 @@ def add_note(layout: Layout, options: PlotOptions, curves: list[Curve]) -> None:
     layout[options.axes.y_key]["domain"] = [0, PLOT_TOP - NOTE_ROW_HEIGHT * len(rows)]
     place: Layout = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top"}
     small: Layout = {"align": "right", "showarrow": False, "font": {"size": 11}, "borderpad": 0}
-    layout["annotations"] = [{**place, **small, "text": "<br>".join(rows)}] if rows else []
+    layout["annotations"] = [{**place, **small, "text": "<br>".join(map(as_text, rows))}] if rows else []

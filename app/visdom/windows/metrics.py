@@ -32,7 +32,7 @@ from app.visdom.windows.layout import (
     trace_name,
 )
 from app.visdom.windows.scale import Shown, charts_of
-from app.visdom.windows.x_axis import TITLES, PlotOptions, x_hover, x_title
+from app.visdom.windows.x_axis import PlotOptions, x_hover, x_title
 from trainers.numbers import short
 
 MAX_LEGEND_RUNS = 12  # a legend of more would fill the window; the ranking names them
@@ -61,12 +61,13 @@ def metric_window(key: str, title: str, charts: list[RunChart], view: View, lege
     axes = AxesStyle(view.axes.step, _scale(key, view.axes), view.detail is not None)
     options = PlotOptions(key, axes, view.x, view.smoothing)
     y_title = title if key in OF_METHODS else ""  # the window's title says it, and has more room
-    shown = [(chart, name) for chart in charts for name in _metrics(chart, key)]
+    along = [chart for chart in charts if options.along is None or chart.metric_like(options.along)]
+    shown = [(chart, name) for chart in along for name in _metrics(chart, key)]
     if shown:
         traces, layout = _traces_and_layout(options, y_title, shown, legend)
     else:
-        text = _why_empty(key, title, charts, view)
-        traces, layout = empty_plot(make_layout(TITLES[options.x_axis], y_title, axes), text)
+        text = _why_empty(key, title, charts, view) if along or not charts else _why_nothing_along(options.along or "")
+        traces, layout = empty_plot(make_layout(x_title(options, charts), y_title, axes), text)
     return Window(win_of(key), "Loss" if key == "loss" else title, traces, {**layout, "meta": {"metric": key}})
 
 
@@ -105,6 +106,10 @@ def _why_empty(key: str, title: str, charts: list[RunChart], view: View) -> str:
     if view.detail:
         return f"No run has a point from step {short(view.detail.from_step)} to {short(view.detail.to_step)}."
     return "Waiting for a first step…"
+
+
+def _why_nothing_along(metric: str) -> str:
+    return f"No run has logged {as_text(metric)},<br>which is to run along."
 
 
 def _traces_and_layout(options: PlotOptions, y_title: str, shown: Shown, legend: Legend) -> tuple[list[Trace], Layout]:

@@ -113,7 +113,8 @@ def exit_text(leaving: Exit, shown: Shown, options: PlotOptions) -> str:
     at = short(leaving.position, 4)
     step = f"{step_title(charts).removesuffix('s')} {counted(leaving.position)}"
     where = {"step": step, "epoch": f"epoch {at}", "time": f"{at} s"}
-    return f"{leaver(chart, metric, shown)} leaves here: {where[options.x_axis]}"
+    place = where[options.x_axis] if options.along is None else f"{options.along} {at}"
+    return f"{leaver(chart, metric, shown)} leaves here: {place}"
 
 
 def leaver(chart: RunChart, metric: str, shown: Shown) -> str:
@@ -189,7 +190,7 @@ def _exit(index: int, trace: Trace, limits: Limits, options: PlotOptions) -> Exi
     x = _crossing(
         places[np.isfinite(places)], ys[nearby][np.isfinite(places)], limits.high if at_top else low, options.axes.y
     )
-    return Exit(index, x, at_top, float(xs[-1]) - (log and options.x_axis != "time"))
+    return Exit(index, x, at_top, float(xs[-1]) - (log and options.is_counted))
 
 
 def _crossing(xs: Floats, ys: Floats, edge: float, scale: Scale) -> float:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from app.charts.colours import others
-from app.charts.metric_choice import choose
+from app.charts.metric_choice import choose, is_loss
 from app.charts.metric_names import key_of
 from app.charts.run_chart import RunChart
 from app.charts.run_state import RunState, newest_state
-from app.schemas.view import Axes, View
+from app.schemas.view import View
 from app.visdom.windows import tables
 from app.visdom.windows.annotations import plot_marks
 from app.visdom.windows.contours import contours_window
 from app.visdom.windows.cost import run_cost_window
-from app.visdom.windows.curves import add_note, curve_trace, limited_scale, no_finite_value, x_end
+from app.visdom.windows.curves import add_note, curve_trace, limited_scale, no_finite_value, raw_trace, smoothed, x_end
 from app.visdom.windows.graph import MAX_UNITS, graph_window, unit_of
 from app.visdom.windows.layout import (
     CURVE,
@@ -37,7 +37,7 @@ from app.visdom.windows.layout import (
 from app.visdom.windows.metrics import styles
 from app.visdom.windows.x_axis import PlotOptions, x_title, x_values
 from trainers import is_search
-from trainers.numbers import counted
+from trainers.numbers import counted, short
 from trainers.problem import Data
 
 MAX_PLOTS = 12
@@ -79,8 +79,8 @@ def windows_at(
         groups, not_shown = _groups(chart, view)
         selected_step = state.step if chosen else None
         for title, names in groups.items():
-            options = _options(title, view.axes, selected_step)
-            plot = partial(_metrics, chart, options, _fewer(names), state.position)
+            options = _options(title, view, selected_step)
+            plot = partial(_metrics, chart, options, _fewer(names), state)
             windows.append(attempted(_win_of(title), title, plot, failed))
     plots = [window for window in windows if window]
     for place, window in enumerate(plots):  # by which the page knows what they show, and puts them in order
@@ -138,15 +138,15 @@ def _group_of(name: str) -> str:
     return "layers" if name.partition("_")[0] in _LAYER_PREFIXES else name
 
 
-def _options(title: str, axes: Axes, selected_step: float | None) -> PlotOptions:
-    """How a group of metrics is drawn: loss and w on the view's scales, the others, which may be negative, linear."""
-    scales = {"loss": axes.loss, "w": axes.w}
-    style = AxesStyle(axes.step, scales.get(title, "linear"))
-    return PlotOptions(title, style, selected_step=selected_step)
+def _options(title: str, view: View, selected_step: float | None) -> PlotOptions:
+    """How a group of metrics is drawn: losses and w on the view's scales, the others, which may be negative, linear."""
+    scale = view.axes.loss if is_loss(title.casefold()) else view.axes.w if title == "w" else "linear"
+    style = AxesStyle(view.axes.step, scale)
+    return PlotOptions(title, style, smoothing=view.smoothing, selected_step=selected_step)
 
 
-def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: float | None) -> Window:
-    """Some metrics over the positions; a line marks the one that is shown."""
+def _metrics(chart: RunChart, options: PlotOptions, names: list[str], state: RunState) -> Window:
+    """Some metrics over the positions; a line marks the one of the state, of which a script's values are told."""
     title = options.metric
     win = _win_of(title)
     layout = make_layout(x_title(options, [chart]), as_text(title), options.axes)
@@ -155,7 +155,7 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: 
         text = no_finite_value([chart.curves[name] for name in logged if name in chart.curves])
         text = text or ("Waiting for a first step…" if all(map(chart.keeps, logged)) else "Reading its points…")
         return Window(win, title, *empty_plot(layout, text))
-    budget = max(2, MAX_POINTS // len(names))
+    budget = max(2, MAX_POINTS // len(names) // (2 if options.smoothing else 1))
     lines = _lines(chart, names)
     traces: list[Trace] = [
         {**curve_trace(chart, name, budget, options), "name": as_text(name), "line": line}
@@ -165,10 +165,37 @@ def _metrics(chart: RunChart, options: PlotOptions, names: list[str], position: 
     exits = limited_scale(traces, layout, [(chart, name) for name in names], options)
     with_changes = title in WITH_CHANGE_MARKS
     marks = plot_marks([chart], options, exits, end=x_end(layout, options), with_changes=with_changes)
-    add_note(layout, options, [chart.curves[name] for name in names])
+    values = "" if chart.method else _values_text(chart, names, state)
+    add_note(layout, options, [chart.curves[name] for name in names], values)
     layout["annotations"] += marks.labels
-    layout["shapes"] = [*marks.shapes, *_marker(chart, options, position)]
+    layout["shapes"] = [*marks.shapes, *_marker(chart, options, state.position)]
+    if options.smoothing:
+        traces = [raw_trace(trace) for trace in traces] + [
+            smoothed(trace, chart, name, budget, options) for trace, name in zip(traces, names, strict=True)
+        ]
     return Window(win, title, traces, layout)
+
+
+def _values_text(chart: RunChart, names: list[str], state: RunState) -> str:
+    """The values of some metrics at the step of a state; of one that was not logged there the last before, and where
+    that was."""
+    told = []
+    for name in names:
+        if name in state.values:
+            text = short(state.values[name])
+        elif before := _last_before(chart, name, state.step):
+            text = f"{short(before[1])} at step {counted(before[0])}"
+        else:
+            continue
+        told.append(text if len(names) == 1 else f"{name} {text}")
+    return ", ".join(told)
+
+
+def _last_before(chart: RunChart, metric: str, step: float | None) -> tuple[float, float] | None:
+    """Step and value of the last point of a metric that is drawn up to this step, if there is one."""
+    steps, values = chart.points(metric, MAX_POINTS)
+    known = np.flatnonzero((steps <= (np.inf if step is None else step)) & np.isfinite(values))
+    return (float(steps[known[-1]]), float(values[known[-1]])) if len(known) else None
 
 
 def _win_of(title: str) -> str:

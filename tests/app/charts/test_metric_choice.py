@@ -24,7 +24,7 @@ def test_a_view_pins_hides_and_orders_windows() -> None:
     names = [f"m{number}" for number in range(20)]
     view = MetricsView(pinned=["M19", "m18"], hidden=["m0", "m19"], order=["m7", "m18"])
     choice = choose([("external", names)], view)
-    assert list(choice.shown) == ["m18", "m19", "m7", *(f"m{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 10))]
+    assert list(choice.shown) == ["m7", "m18", "m19", *(f"m{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9, 10))]
     assert "m0" in choice.rest
     assert choice.crowded_out == 7
 

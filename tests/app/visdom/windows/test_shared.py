@@ -12,6 +12,7 @@ import pytest
 from app.charts.latest import SHARED_METRICS
 from app.charts.metric_choice import MAX_WINDOWS
 from app.charts.run_chart import RunChart, parabola_of
+from app.charts.run_state import state_at
 from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
@@ -319,6 +320,23 @@ def test_steps_epochs_or_seconds_run_along_the_curves() -> None:
     assert along("epoch") == [4, 3, 2, 1]
 
 
+def test_another_metric_runs_along_the_curves_of_those_that_log_it() -> None:
+    one = script([0, 1, 2], 1, loss=[4.0, 3.0, 2.0], samples=[0.0, 64.0, 128.0])
+    two = script([0, 1], 2, loss=[4.0, 3.0], **{"train/Samples": [0.0, 32.0]})
+    without = script([0, 1], 3, loss=[4.0, 3.0])
+    loss = by_name(shared_windows([one, two, without], View(x="metric:samples")))["loss"]
+    assert [(trace["name"], trace["x"]) for trace in loss.data] == [
+        ("script #1", [0, 64, 128]),
+        ("script #2", [0, 32]),
+    ]
+    assert loss.layout["xaxis"]["title"]["text"] == "samples"
+    ours = drawn(4, [1.5, 1.8, 1.9], [4.0, 1.0, 0.1])
+    w = by_name(shared_windows([ours], View(x="metric:loss")))["w"].data[0]
+    assert (w["x"], w["y"]) == ([4, 1, 0.1, 0.1], [1, 1.5, 1.8, 1.9])  # the loss of which each w is, as far as known
+    nothing = by_name(shared_windows([without], View(x="metric:samples")))["loss"]
+    assert text_of(nothing) == "No run has logged samples,<br>which is to run along."
+
+
 def test_a_run_that_logs_no_loss_is_in_the_legend_of_w() -> None:
     both = drawn(1, [1.0, 2.0], [4.0, 3.0])
     only_w = RunChart(RunRecord(f"{2:032x}", "only w", "external", {}, "running", 0.0, 2), SHARED_METRICS)
@@ -423,3 +441,18 @@ def test_own_windows_of_a_script_are_of_its_first_metrics_and_name_the_others() 
     assert [trace["line"].get("dash") for trace in windows[0].data] == ["solid", "dash"]
     assert len({trace["line"]["color"] for trace in windows[0].data}) == 1
     assert "9 more metrics are not shown: m11, m12" in windows[-1].data[0]["content"]
+
+
+def test_own_windows_of_a_script_tell_the_values_at_the_step_that_is_shown() -> None:
+    one = script([0, 1, 2, 3], acc=[0.1, 0.2, 0.3, 0.4], loss=[4.0, 3.0, 2.0, 1.0])
+    one.append(Batch(4, ("val_loss",), np.array([[1.0, 5.0]])))
+    point = Batch(0, ("acc", "loss"), np.array([[2.0, 0.3, 2.0]])).point(0)
+    windows = {window.title: window for window in windows_at(one, state_at(one, point), chosen=True)}
+    assert text_of(windows["acc"]) == "0.3"
+    assert text_of(windows["loss"]) == "loss 2, val_loss 5 at step 1"
+
+
+def test_own_windows_are_averaged_too() -> None:
+    one = script([0, 1, 2], loss=[4.0, 0.0, 2.0])
+    raw, smooth = windows_at(one, view=View(smoothing=3))[0].data
+    assert (raw["y"], smooth["y"]) == ([4, 0, 2], [4, 2, 2])
