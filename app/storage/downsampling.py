@@ -52,6 +52,7 @@ class Curve:
         self._beginning = np.empty((8, 0))  # the same points in few buckets
         self._put_aside = 0  # of the buckets in the table: those at the beginning with the same points
         self._single = 0  # points at the beginning that are kept one by one
+        self._asked: dict[tuple[object, ...], tuple[Floats, Floats]] = {}  # what was drawn since the last point
 
     def append(self, steps: Floats, values: Floats) -> None:
         """Add points in the order in which they were logged; missing values are skipped."""
@@ -61,6 +62,7 @@ class Curve:
             steps, values = steps[finite], values[finite]
         if not len(values):
             return
+        self._asked.clear()
         if self.first is None:
             self.first = (float(steps[0]), float(values[0]))
         self._measure(values)
@@ -77,6 +79,12 @@ class Curve:
         A NaN stands between two strokes. Buckets hold even numbers of points, so that of a curve that goes up and down
         with every point, no two neighbours on the same side are left: it still looks like what it is.
         """
+        key = (at_most, log)
+        if key not in self._asked:
+            self._asked[key] = self._points(at_most, log=log)
+        return self._asked[key]
+
+    def _points(self, at_most: int, *, log: bool) -> tuple[Floats, Floats]:
         if self.first is None or self.last is None:
             return np.empty(0), np.empty(0)
         joined = self._joined(at_most)
@@ -103,6 +111,12 @@ class Curve:
         """Steps, at most ``at_most`` of them as in ``points``, and there the exponential average of their stroke over
         about ``span`` values: each value counts (span - 1) / (span + 1) times as much as the next one. Once the curve
         is thinned, it is the average of the means of its buckets. A NaN stands between two strokes."""
+        key = (span, at_most, log)
+        if key not in self._asked:
+            self._asked[key] = self._averages(span, at_most, log=log)
+        return self._asked[key]
+
+    def _averages(self, span: float, at_most: int, *, log: bool) -> tuple[Floats, Floats]:
         joined = self._joined(at_most)
         room = max(2, at_most - (len(self._firsts) - 1 - joined))
         table, beginning = self._table_of(len(self._table), room, joined, log=log)

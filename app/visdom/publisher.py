@@ -31,7 +31,7 @@ from app.visdom.windows.layout import Window, drawable
 from app.visdom.windows.media import MAX_WINDOWS as MAX_MEDIA
 from app.visdom.windows.media import media_windows
 from app.visdom.windows.race import race_windows
-from app.visdom.windows.shared import in_place, shared_windows, without_legend_clicks
+from app.visdom.windows.shared import each_shared_window, in_place, without_legend_clicks
 from app.visdom.windows.single_run import windows_at
 from trainers import METHODS
 
@@ -151,7 +151,10 @@ class Publisher:
             await self._look_for_windows()
         charts = self._latest.charts.all()
         failed = partial(self._note_failure, SHARED_ENV)
-        windows = shared_windows(charts, self._view_state.get(), self._latest.metrics, failed)
+        windows = []
+        for window in each_shared_window(charts, self._view_state.get(), self._latest.metrics, failed):
+            windows.append(window)
+            await asyncio.sleep(0)  # the drawing of many windows must not hold up what comes in
         try:
             races = [without_legend_clicks(window) for window in race_windows(charts)]
         except Exception:

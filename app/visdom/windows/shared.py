@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -20,33 +20,40 @@ ALL_HIDDEN = "All runs are hidden: the eye in a run's row<br>shows it again."
 FIRST = {"loss": "loss"}  # before anything is logged
 
 
-def shared_windows(
+def shared_windows(charts: list[RunChart], view: View, choice: MetricChoice | None = None) -> list[Window]:
+    """The windows of the shared env in order: of each chosen metric, and the cost curve. Searches are in that only.
+
+    `choice` is that of these runs and this view; without it, it is made.
+    """
+    return list(each_shared_window(charts, view, choice))
+
+
+def each_shared_window(
     charts: list[RunChart],
     view: View,
     choice: MetricChoice | None = None,
     failed: Callable[[], None] | None = None,
-) -> list[Window]:
-    """The windows of the shared env in order: of each chosen metric, and the cost curve. Searches are in that only.
-
-    `choice` is that of these runs and this view; without it, it is made. `failed` is called in the place of an
-    exception, and the window that cannot be drawn says so.
-    """
+) -> Iterator[Window]:
+    """The same windows, each drawn when it is asked for. `failed` is called in the place of an exception, and the
+    window that cannot be drawn says so."""
     descents = [chart for chart in charts if not is_search(chart.run.method)]
     if choice is None:
         choice = choose([(chart.run.method, chart.logged) for chart in charts], view.metrics)
     titles = choice.shown or (FIRST if descents else {**FIRST, "w": "w"})
     legend = Legend()
-    windows = [
-        attempted(win_of(key), title, partial(metric_window, key, title, descents, view, legend), failed)
+    drawings = [
+        (win_of(key), title, partial(metric_window, key, title, descents, view, legend))
         for key, title in titles.items()
     ]
-    if choice.crowded_out:
-        windows[-1] = _with_note(windows[-1], f"{choice.crowded_out:,} more metrics are logged and not shown")
     if not charts or any(chart.run.method in METHODS for chart in charts):
-        windows.append(attempted(cost.WIN, cost.TITLE, partial(_cost_window, charts, view), failed))
-    if not charts and view.hidden:
-        windows = [Window(one.win, one.title, *empty_plot(one.layout, ALL_HIDDEN)) for one in windows]
-    return [without_legend_clicks(in_place(window, place)) for place, window in enumerate(windows)]
+        drawings.append((cost.WIN, cost.TITLE, partial(_cost_window, charts, view)))
+    for place, (win, title, draw) in enumerate(drawings):
+        window = attempted(win, title, draw, failed)
+        if choice.crowded_out and place == len(titles) - 1:
+            window = _with_note(window, f"{choice.crowded_out:,} more metrics are logged and not shown")
+        if not charts and view.hidden:
+            window = Window(window.win, window.title, *empty_plot(window.layout, ALL_HIDDEN))
+        yield without_legend_clicks(in_place(window, place))
 
 
 def in_place(window: Window, place: int) -> Window:

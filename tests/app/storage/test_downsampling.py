@@ -260,3 +260,14 @@ def test_extremes_of_every_bucket_and_metric(total: int, metrics: int, bucket: i
             if np.isfinite(values).any():
                 finite, shown = values[np.isfinite(values)], column[inside][np.isfinite(column[inside])]
                 assert (shown.min(), shown.max()) == (finite.min(), finite.max())
+
+
+def test_what_is_drawn_again_without_new_points_is_not_computed_again() -> None:
+    curve = Curve()
+    curve.append(np.arange(5000.0), np.sin(np.arange(5000.0)))
+    for ask in (lambda: curve.points(100), lambda: curve.averages(10, 100)):
+        before = ask()
+        assert ask() is before
+        curve.append(np.array([curve.last[0] + 1]), np.array([7.0]))  # type: ignore[index]
+        assert ask() is not before
+        assert ask()[0][-1] == curve.last[0]  # type: ignore[index]

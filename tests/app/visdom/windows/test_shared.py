@@ -17,7 +17,7 @@ from app.schemas.view import Axes, StepRange, View
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
 from app.visdom.windows.layout import MAX_POINTS, Window, drawable, trace_name
-from app.visdom.windows.shared import shared_windows
+from app.visdom.windows.shared import each_shared_window, shared_windows
 from app.visdom.windows.single_run import windows_at
 
 DATA = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
@@ -415,7 +415,7 @@ def test_a_window_that_cannot_be_drawn_says_so_and_the_others_are_drawn(monkeypa
     one = script([0, 1], loss=[2.0, 1.0], acc=[0.1, 0.2])
     monkeypatch.setattr(one.curves["loss"], "points", lambda *_, **__: 1 / 0)
     failures: list[None] = []
-    loss, acc = shared_windows([one], View(), failed=lambda: failures.append(None))
+    loss, acc = each_shared_window([one], View(), failed=lambda: failures.append(None))
     assert text_of(loss) == "This window cannot be drawn:<br>division by zero"
     assert acc.data[0]["y"] == [0.1, 0.2]
     assert len(failures) == 1
