@@ -158,16 +158,23 @@ class ChartCache:
         """With ``_opening`` held: draw the chart of a run anew, from what is stored."""
         run_id = old.run.id
         try:
-            new = await draw(self._store, old.run, self._kept(old.run, old.logged), self.step_range)
-            if new.next_seq < old.next_seq:  # points came in the meantime
-                await new.catch_up(self._store)
+            new = await self._drawn_anew(old)
+            while new.lacks(self._kept(old.run, new.logged)):  # other metrics came in the meantime
+                new = await self._drawn_anew(old)
         except (GoneError, DamagedError):  # deleted in the meantime, or no longer readable
             self.drop(run_id)
             return
-        new.run, new.logged = old.run, {**old.logged, **new.logged}
+        new.run = old.run
         if run_id in self._charts:
             self._charts[run_id] = new
             self._subscribers.notify(run_id)
+
+    async def _drawn_anew(self, old: RunChart) -> RunChart:
+        new = await draw(self._store, old.run, self._kept(old.run, old.logged), self.step_range)
+        while new.next_seq < old.next_seq:  # points came in the meantime
+            await new.catch_up(self._store)
+        new.logged = {**old.logged, **new.logged}
+        return new
 
     async def _bring_up_to_date(self, chart: RunChart) -> None:
         if chart.run.id not in self._filled:
