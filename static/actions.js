@@ -7,11 +7,12 @@ import { find } from "./dom.js";
 import { nameOf } from "./format.js";
 import { announce, attempt } from "./messages.js";
 import { Offer } from "./offer.js";
-import { forgetRuns, keepRun } from "./runs.js";
+import { keepRun } from "./runs.js";
 import { state } from "./state.js";
+import { showTab } from "./tabs.js";
 import { selectRun, showStep } from "./view.js";
 
-const startOffer = new Offer(find("#start-offer", HTMLElement), find("#start", HTMLElement));
+const startOffer = new Offer(find("#start-offer", HTMLElement), find("#runs-tab", HTMLElement));
 
 /** @type {string | null} */
 let offeredBeside = null; // the id of the run that was selected when something was offered; null: all runs were shown
@@ -65,6 +66,7 @@ async function createRun(request) {
   const run = await api("POST", "/runs", request);
   keepRun(run);
   announce(`${nameOf(run)} started.`);
+  showTab("runs");
   document.querySelector("#runs")?.firstElementChild?.scrollIntoView({ block: "nearest" });
   return run;
 }
@@ -74,6 +76,7 @@ export async function startRace(request) {
   const { group, runs } = await api("POST", "/races", request);
   runs.forEach(keepRun);
   announce(`${group} started: ${runs.length} runs.`);
+  showTab("runs");
   document.querySelector("#ranking")?.scrollIntoView({ block: "nearest" });
   await select(null, group, "Show all runs");
 }
@@ -102,13 +105,4 @@ export function controlRun(run, how) {
  */
 export async function changeParams(run, params) {
   keepRun(await api("PATCH", `/runs/${run.id}`, { params }));
-}
-
-/** @param {Run} run */
-export function deleteRun(run) {
-  return attempt(async () => {
-    await api("DELETE", `/runs/${run.id}`);
-    forgetRuns([run.id]);
-    announce(`${nameOf(run)} deleted.`);
-  });
 }

@@ -12,6 +12,7 @@ import { showError, showMessage } from "./messages.js";
 import { rateField } from "./rate_field.js";
 import { FieldError } from "./refusals.js";
 import { state, update } from "./state.js";
+import { showTab } from "./tabs.js";
 import { debounced } from "./timing.js";
 
 /**
@@ -79,12 +80,13 @@ export function renderMethods({ methods }) {
 }
 
 /**
- * Fill the form with the settings of a run.
+ * Fill the form with the settings of a run, and show it.
  *
  * @param {{ method: string, params: Record<string, any> }} run
  * @param {Data | null} data null: as it is
  */
 export function fillForm(run, data) {
+  showTab("setup");
   select.value = run.method;
   typed = { ...run.params };
   renderMethod();

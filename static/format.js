@@ -58,6 +58,39 @@ function placeOf(run, step) {
   return step === 0 ? "after 1 update" : `after ${whole(step + 1)} updates`;
 }
 
+/**
+ * When something was, in the reader's own time: 27 Nov, 19:45; with the year if it was another one.
+ *
+ * @param {string | null} time in UTC; null: not yet
+ */
+export function timeText(time) {
+  if (time === null) {
+    return "";
+  }
+  const date = new Date(time);
+  /** @type {"numeric" | undefined} */
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return date.toLocaleString("en-GB", { year, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+}
+
+/**
+ * How long a run has gone on: 4.2 s, 3:05 min or 12:03:05 h.
+ *
+ * @param {Run} run
+ */
+export function durationText(run) {
+  if (run.started_at === null) {
+    return "";
+  }
+  const seconds = (Date.parse(run.ended_at ?? new Date().toISOString()) - Date.parse(run.started_at)) / 1000;
+  if (seconds < 60) {
+    return `${Math.max(0, seconds).toFixed(1)} s`;
+  }
+  const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)} h` : `${minutes}:${two(rest)} min`;
+}
+
 /** The states from which a run goes on. */
 export const UNDER_WAY = new Set(["queued", "running", "paused"]);
 

@@ -13,9 +13,11 @@ import { renderMethodChoices } from "./race_form.js";
 import { renderRanking } from "./ranking.js";
 import { renderRunList } from "./run_list.js";
 import { loadRuns, receiveRemoved, receiveRuns } from "./runs.js";
+import { renderTable } from "./runs_table.js";
 import { renderSelectedRun } from "./selected_run.js";
 import { renderSourceCode } from "./source_code.js";
 import { subscribe, update } from "./state.js";
+import { forgetTableRuns, receiveTableRuns } from "./table_data.js";
 import { receiveView } from "./view.js";
 import { renderViewControls } from "./view_controls.js";
 import { renderVisdomFrame } from "./visdom_frame.js";
@@ -39,6 +41,7 @@ subscribe(
   renderVisdomFrame,
   renderMetricPanel,
   renderSourceCode,
+  renderTable,
 );
 
 follow({
@@ -53,8 +56,14 @@ follow({
     }
   },
   lost: () => update({ connected: false, visdom: null }),
-  runs: receiveRuns,
-  removed: ({ ids }) => receiveRemoved(ids),
+  runs(runs) {
+    receiveRuns(runs);
+    receiveTableRuns(runs);
+  },
+  removed({ ids }) {
+    receiveRemoved(ids);
+    forgetTableRuns(ids);
+  },
   visdom: (visdom) => update({ visdom }),
   board: receiveView,
   state: (runState) => update({ runState }),

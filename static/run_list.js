@@ -12,7 +12,7 @@ const list = find("#runs", HTMLElement);
 const count = find("#runs-count", HTMLElement);
 const empty = find("#runs-empty", HTMLElement);
 const older = find("#older", HTMLButtonElement);
-const start = find("#start", HTMLButtonElement);
+const tab = find("#runs-tab", HTMLButtonElement);
 
 /** @type {Map<string, RunRow>} */
 const rows = new Map(); // by the run's id
@@ -60,7 +60,7 @@ function removeRow(id, row) {
   row.element.remove();
   rows.delete(id);
   if (hadFocus) {
-    (next ? find(".toggle", HTMLElement, next) : start).focus();
+    (next ? find(".toggle", HTMLElement, next) : tab).focus();
   }
 }
 

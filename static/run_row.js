@@ -2,12 +2,12 @@
 
 /** @import { Run } from "./types.d.ts" */
 
-import { deleteRun } from "./actions.js";
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
 import { fillForm } from "./form.js";
 import { explanationOf, figure, flawsOf, isDescent, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
 import { attempt, showMessage } from "./messages.js";
+import { deleteRuns } from "./run_changes.js";
 import { RunControl } from "./run_control.js";
 import { scrollToSelectedRun } from "./selected_run.js";
 import { hideNone, selectRun, showAlone, showInShared } from "./view.js";
@@ -49,7 +49,7 @@ export class RunRow {
     own.href = run.visdom.url;
     csv.href = `/api/runs/${run.id}/points.csv`;
     csv.download = `lossboard-${run.number}.csv`;
-    confirmed(this.remover, () => deleteRun(this.run));
+    confirmed(this.remover, () => deleteRuns([this.run]));
   }
 
   /** @param {string} name */

@@ -1,6 +1,6 @@
 // The page's one store. Components are functions of it, called again after each change.
 
-/** @import { Method, Run, State } from "./types.d.ts" */
+/** @import { Method, Run, RunsTable, State } from "./types.d.ts" */
 
 /** @type {State} */
 export const state = {
@@ -14,6 +14,20 @@ export const state = {
   viewers: 0,
   selected: null,
   runState: null,
+  table: {
+    isOpen: false,
+    search: "",
+    error: "",
+    sort: "",
+    isDescending: false,
+    offset: 0,
+    items: [],
+    total: 0,
+    columns: [],
+    known: null,
+    selected: new Map(),
+    isComparing: false,
+  },
 };
 
 /** @type {((state: State) => void)[]} */
@@ -40,6 +54,15 @@ export function update(changes) {
     isScheduled = true;
     queueMicrotask(notify);
   }
+}
+
+/**
+ * Change the table of runs.
+ *
+ * @param {Partial<RunsTable>} changes
+ */
+export function updateTable(changes) {
+  update({ table: { ...state.table, ...changes } });
 }
 
 function notify() {

@@ -15,7 +15,12 @@ export interface Run {
   /** The largest that it has logged. */
   step: number | null;
   total_steps: number | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
   last: Record<string, Figure>;
+  /** Of each metric's finite values so far the smallest and the largest. */
+  best: Record<string, [number, number]>;
   changes: { step: number; params: Record<string, any> }[];
   result: Record<string, any>;
   error: string | null;
@@ -194,6 +199,39 @@ export interface Broken {
   [name: string]: string | number;
 }
 
+/** What runs have that may be a column of the table; what most of them have comes first. */
+export interface RunColumns {
+  params: string[];
+  metrics: { name: string; best: "min" | "max" }[];
+  summary: string[];
+  result: string[];
+  groups: string[];
+  tags: string[];
+}
+
+/** The table of runs, which may be open over the windows. */
+export interface RunsTable {
+  isOpen: boolean;
+  search: string;
+  /** What of the search cannot be understood. */
+  error: string;
+  /** A column by its key, such as "params.lr"; "": the newest run first. */
+  sort: string;
+  isDescending: boolean;
+  /** How many runs come before those of this page. */
+  offset: number;
+  /** The runs of this page. */
+  items: Run[];
+  total: number;
+  /** By their keys, in order. */
+  columns: string[];
+  /** Null before the board has told of it. */
+  known: RunColumns | null;
+  /** The selected runs, by their id, also those on other pages. */
+  selected: Map<string, Run>;
+  isComparing: boolean;
+}
+
 /** The page's store. */
 export interface State {
   /** Whether the stream of events is open. */
@@ -213,6 +251,7 @@ export interface State {
   viewers: number;
   /** The run that `view.run` names, which may be too old to be among `runs`. */
   selected: Run | null;
+  table: RunsTable;
   /** The state of the selected run that the windows show, as told last; it may be that of the run selected before. */
   runState: RunState | null;
 }

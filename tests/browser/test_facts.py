@@ -74,6 +74,7 @@ def test_the_ranking_of_a_race_with_a_long_name(form_page: BoardPage, board: Boa
     body = {"name": "n" * 100, "group": "g" * 200, "params": {"lr": 0.01}, "vary": {"method": ["gd", "minibatch"]}}
     for run in board.client.post("/api/races", json=body).json()["runs"]:
         board.wait_until(run["id"])
+    form_page.show("Runs")
     ranking = form_page.page.locator("#ranking")
     expect(ranking.locator("tbody tr")).to_have_count(2)
     assert faults(ranking, "summary, th, td") == []

@@ -143,7 +143,7 @@ def test_a_rule_between_parameter_and_data_names_its_field(form_page: BoardPage)
 def test_by_keyboard_alone(form_page: BoardPage, board: BoardProcess) -> None:
     page = form_page
     seen = []
-    for _ in range(14):
+    for _ in range(15):
         page.page.keyboard.press("Tab")
         seen.append(
             page.page.evaluate(
@@ -154,6 +154,7 @@ def test_by_keyboard_alone(form_page: BoardPage, board: BoardProcess) -> None:
     expected = [
         "A",  # past all of this, to the windows
         "SUMMARY",
+        "setup-tab",
         "method",
         "field-lr",
         "range",

@@ -196,6 +196,7 @@ def test_that_the_board_does_not_answer_is_said_until_it_does(
     expect(rate).to_be_visible()
     page.route("**/api/runs**", lambda route: route.abort())
     if where == "form":
+        form_page.show("Set up")
         page.get_by_role("button", name="Start", exact=True).click()
     else:
         rate.fill("0.02")
@@ -204,6 +205,7 @@ def test_that_the_board_does_not_answer_is_said_until_it_does(
     page.unroute("**/api/runs**")
     form_page.fill(w0=2)  # after which theory is asked: any call that is answered will do
     expect(said).to_be_hidden()
+    form_page.show("Runs")
     row.get_by_role("button", name="Stop").click()
 
 

@@ -106,6 +106,7 @@ def test_settings_can_be_used_again_and_a_run_deleted(form_page: BoardPage, boar
     assert [page.field(name).input_value() for name in ("lr", "order", "x")] == ["0.03", "sequential", "1, 2.5"]
     expect(page.page.get_by_label("Full speed")).to_be_checked()
 
+    page.show("Runs")
     row.get_by_role("button", name="Delete").click()
     row.get_by_role("button", name="Really delete?").click()
     expect(row).to_have_count(0)

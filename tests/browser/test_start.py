@@ -79,6 +79,7 @@ def test_a_row_that_is_opened_shows_its_name_why_and_buttons(form_page: BoardPag
 
 def test_a_race_of_many_leaves_the_runs_in_sight(form_page: BoardPage, board: BoardProcess) -> None:
     page = form_page
+    page.show("Runs")
     ranking = page.page.locator("#ranking")
     vary = {"lr": [0.01 + number / 1000 for number in range(30)]}
     race = board.client.post("/api/races", json={"method": "gd", "params": {"epochs": 20}, "vary": vary}).json()
@@ -97,6 +98,7 @@ def test_a_race_of_many_leaves_the_runs_in_sight(form_page: BoardPage, board: Bo
 
 
 def test_a_whole_race_is_held_resumed_and_stopped(form_page: BoardPage, board: BoardProcess) -> None:
+    form_page.show("Runs")
     page = form_page.page
     body = {"method": "gd", "params": {"epochs": 5000, "steps_per_second": 5}, "vary": {"lr": [0.01, 0.02, 0.03]}}
     runs = board.client.post("/api/races", json=body).json()["runs"]

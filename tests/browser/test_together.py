@@ -67,7 +67,7 @@ def test_a_start_leaves_others_what_they_look_at(
     for page in two:
         expect(page.page.locator("#look")).to_be_hidden()
     expect(offer).to_be_empty()
-    expect(mine.page.locator("#start")).to_be_focused()
+    expect(mine.page.get_by_role("tab", name="Runs")).to_be_focused()
 
 
 def test_a_lesson_of_one_run_leaves_others_all_runs(two: tuple[BoardPage, BoardPage], board: BoardProcess) -> None:

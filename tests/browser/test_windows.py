@@ -340,6 +340,7 @@ def test_a_board_that_comes_back_is_found_again(
     board.stop(signal.SIGKILL)
     connection = page.page.locator("#connection")
     expect(connection).to_have_text("Connection lost, trying again…")
+    page.show("Set up")
     page.page.get_by_role("button", name="Start").click()
     expect(page.page.locator("#message")).to_contain_text("The board does not answer")
 
@@ -360,6 +361,7 @@ def test_older_runs_are_shown_on_demand(new_board: Callable[..., BoardProcess], 
         body = {"method": "external", "name": "a script's run"}
         list(pool.map(lambda _: board.client.post("/api/runs", json=body), range(53)))
     page = BoardPage(new_page()).open(board.url, curves=False)
+    page.show("Runs")
     rows = page.page.locator(".run")
     expect(rows).to_have_count(50)
     expect(page.page.locator("#runs-count")).to_have_text("53")

@@ -73,14 +73,22 @@ class BoardPage:
         self.page.locator("iframe.ready").wait_for()
         wait_for(lambda: len(self.plots()) >= 3, "the windows")  # and a race has one of its own
 
+    def show(self, tab: str) -> None:
+        """Have the left rail show "Set up" or "Runs"."""
+        found = self.page.get_by_role("tab", name=tab)
+        if found.get_attribute("aria-selected") != "true":
+            found.click()
+
     # --- the form -----------------------------------------------------------------------------------------------------
 
     def field(self, name: str) -> Locator:
         """The control of a parameter."""
+        self.show("Set up")
         return self.page.locator(f'.field[data-name="{name}"] [name="{name}"]')
 
     def error(self, name: str) -> Locator:
         """What is said to be wrong with a parameter."""
+        self.show("Set up")
         return self.page.locator(f'.field[data-name="{name}"] .error')
 
     def fill(self, **values: object) -> None:
@@ -90,10 +98,12 @@ class BoardPage:
 
     def full_speed(self) -> None:
         """Let the run go as fast as it will."""
+        self.show("Set up")
         self.page.get_by_label("Full speed").check()
 
     def start(self) -> Locator:
-        """Press Start; the new run's row."""
+        """Press Start; the new run's row, which is then shown."""
+        self.show("Set up")
 
         def is_answer(response: Response) -> bool:
             return response.request.method == "POST" and response.url.endswith("/api/runs")
@@ -107,7 +117,8 @@ class BoardPage:
     # --- the runs -----------------------------------------------------------------------------------------------------
 
     def row(self, run_id: str) -> Locator:
-        """A run in the list."""
+        """A run in the list, which is then shown."""
+        self.show("Runs")
         return self.page.locator(f'.run[data-id="{run_id}"]')
 
     # --- the windows --------------------------------------------------------------------------------------------------
