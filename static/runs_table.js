@@ -93,7 +93,8 @@ function renderOpen(isOpen) {
   opener.textContent = isOpen ? "Close table" : "Open table";
   menu.open = false;
   if (isOpen) {
-    search.focus();
+    section.scrollIntoView({ block: "start" }); // below the rail, where there is no room beside it
+    search.focus({ preventScroll: true });
   } else if (hadFocus) {
     (opener.checkVisibility() ? opener : windows).focus();
   }

@@ -105,7 +105,7 @@ def test_runs_are_sorted_searched_and_shown_with_the_columns_that_are_chosen(
     page.get_by_role("searchbox", name="Find a column").fill("seed")
     page.get_by_role("checkbox", name="param seed").uncheck()
     expect(page.get_by_role("columnheader", name="param seed")).to_have_count(0)
-    page.get_by_role("button", name="As at first").click()
+    page.get_by_role("button", name="Default columns").click()
     expect(page.get_by_role("columnheader", name="param seed")).to_have_count(1)
     expect(page.get_by_role("columnheader", name="Step")).to_have_count(0)
 
