@@ -6,8 +6,10 @@ import html
 
 from app.charts.colours import hex_of
 from app.charts.run_chart import RunChart
+from app.runs.active import EXTERNAL
 from app.runs.progress import final_mse, has_exploded, rank
 from app.storage.records import RunRecord
+from app.visdom.windows.group_results import group_window
 from app.visdom.windows.layout import Trace, Window
 from app.visdom.windows.race_costs import costs_window
 from app.visdom.windows.race_rates import rates_window
@@ -18,10 +20,15 @@ COSTS_WIN = "race-costs"
 
 
 def race_windows(charts: list[RunChart]) -> list[Window]:
-    """The windows of the race that the newest run belongs to; none if it belongs to none."""
-    if not charts or not charts[-1].run.varied:
+    """The windows of the race that the newest run belongs to, or of the group of scripts' runs; none if it belongs to
+    neither."""
+    if not charts:
         return []
     newest = charts[-1].run
+    if not newest.varied:
+        runs = [chart.run for chart in charts if chart.run.method == EXTERNAL and chart.run.group == newest.group]
+        window = group_window(WIN, runs) if newest.group and runs else None
+        return [window] if window else []
     racing = [chart for chart in charts if chart.run.varied and chart.run.group == newest.group]
     if "lr" in newest.varied:
         return [rates_window(WIN, f"Learning rates of {newest.group}", racing)]
