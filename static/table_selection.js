@@ -8,10 +8,14 @@ import { changeRuns, deleteRuns, stopRuns } from "./run_changes.js";
 import { openEditor } from "./run_editor.js";
 import { state, updateTable } from "./state.js";
 import { closeTable } from "./table_data.js";
-import { changeView } from "./view.js";
+import { changeView, hideNone } from "./view.js";
+
+const MAX_CHOSEN = 50; // runs that the windows show, as the board takes them
+const SHOW_TITLE = "Only these in the windows, until other runs are shown";
 
 const group = find("#table-actions", HTMLElement);
 const said = find("#table-selected", HTMLElement);
+const latest = find("#table-latest", HTMLButtonElement);
 const [show, compare, pin, edit, stop, remove, clear] = ["show", "compare", "pin", "edit", "stop", "delete", "clear"].map(
   (name) => find(`#table-${name}`, HTMLButtonElement, group),
 );
@@ -19,9 +23,10 @@ const [show, compare, pin, edit, stop, remove, clear] = ["show", "compare", "pin
 show.addEventListener("click", async () => {
   const ids = selectedRuns().map(({ id }) => id);
   const hidden = state.view?.hidden.filter((id) => !ids.includes(id)) ?? [];
-  await changeView({ chosen: ids, hidden, run: null });
+  await changeView({ chosen: ids, hidden, run: null }, ids);
   closeTable();
 });
+latest.addEventListener("click", hideNone);
 compare.addEventListener("click", () => updateTable({ isComparing: !state.table.isComparing }));
 pin.addEventListener("click", () => {
   const runs = selectedRuns();
@@ -36,13 +41,16 @@ clear.addEventListener("click", () => {
 });
 
 /** @param {State} state */
-export function renderSelection({ table }) {
+export function renderSelection({ table, view }) {
   const runs = [...table.selected.values()];
   const isAny = runs.length > 0;
   said.textContent = isAny ? `${whole(runs.length)} selected` : "Select runs to show, compare or change them";
   for (const button of [show, pin, edit, remove, clear]) {
     button.hidden = !isAny;
   }
+  show.disabled = runs.length > MAX_CHOSEN;
+  show.title = show.disabled ? `The windows show at most ${MAX_CHOSEN} runs; select fewer` : SHOW_TITLE;
+  latest.hidden = !view?.chosen.length;
   stop.hidden = !runs.some(({ status }) => UNDER_WAY.has(status));
   compare.hidden = runs.length < 2;
   compare.setAttribute("aria-pressed", String(table.isComparing));

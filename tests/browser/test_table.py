@@ -157,6 +157,13 @@ def test_selected_runs_are_compared_and_shown(form_page: BoardPage, board: Board
         page.get_by_role("button", name="Show selected").click()
     assert set(sent.value.post_data_json["chosen"]) == {ids[0], ids[2]}
     expect(page.locator("#table")).to_be_hidden()
+    view = board.get("/api/board")
+    assert set(view["chosen"]) == set(view["shown"]) == {ids[0], ids[2]}
+    expect(form_page.row(ids[1]).locator(".eye")).to_have_attribute("aria-pressed", "false")
+    open_table(form_page)
+    page.get_by_role("button", name="Show the latest again").click()
+    expect(page.get_by_role("button", name="Show the latest again")).to_be_hidden()
+    wait_for(lambda: set(board.get("/api/board")["shown"]) == set(ids), "all of them")
 
 
 def test_a_run_is_pinned_renamed_tagged_and_noted_and_several_are_grouped(
