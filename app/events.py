@@ -89,6 +89,11 @@ class EventStream:
         if new.state:
             self._state_told.set()
 
+    def restore_run(self, run_id: str) -> None:
+        """A run is there again: that it was removed is told no more, if it was not yet."""
+        self._changes.removed.discard(run_id)
+        self.add_runs({run_id})
+
     def close(self) -> None:
         """Let ``next`` return None."""
         self._closed = True
@@ -129,6 +134,11 @@ class EventStreams:
     def run_removed(self, run_id: str) -> None:
         """A run was deleted."""
         self._add(Changes(removed={run_id}))
+
+    def run_restored(self, run_id: str) -> None:
+        """A run that was removed is there again."""
+        for stream in self._streams:
+            stream.restore_run(run_id)
 
     def visdom_changed(self) -> None:
         """Visdom came up or went down."""

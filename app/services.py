@@ -231,6 +231,8 @@ def _telling(streams: EventStreams) -> Callable[[RunEvent], None]:
 
     def tell(event: RunEvent) -> None:
         match event:
+            case RunSaved(run, restored=True):
+                streams.run_restored(run.id)
             case RunSaved(run) | PointsAdded(run):
                 streams.run_changed(run.id)
             case RunDeleted(run):

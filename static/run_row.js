@@ -216,8 +216,9 @@ function factsOf(run) {
   if (run.group) {
     settings.push(["group", run.group]);
   }
+  const noted = [["tags", run.tags.join(", ")], ["notes", run.notes]].filter(([, text]) => text);
   const last = Object.entries(run.last).map(([name, value]) => [lastName(run, name), value]);
-  const facts = [stepsOf(run), ...last, ...Object.entries(run.result)];
+  const facts = [...noted, stepsOf(run), ...last, ...Object.entries(run.summary), ...Object.entries(run.result)];
   return [...settings, ...facts].map(([name, value]) => make(
     "div",
     {},

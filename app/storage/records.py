@@ -150,9 +150,10 @@ def with_range(ranges: list[list[int]], begin: int, end: int) -> list[list[int]]
 
 @dataclass(frozen=True)
 class RunSaved:
-    """A run is new, or has another state."""
+    """A run is new, or has another state; ``restored``: it was deleted, and is there again."""
 
     run: RunRecord
+    restored: bool = False
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class Store:
         record = dataclasses.replace(marked, deleted_at=None)
         if not await self._database.write(lambda db: deleted.restore(db, record)):
             raise GoneError(f"The run {record.id} was deleted.")
-        self._subscribers.notify(RunSaved(record))
+        self._subscribers.notify(RunSaved(record, restored=True))
         return record
 
     async def delete_run(self, record: RunRecord) -> None:

@@ -191,6 +191,10 @@ def test_a_run_is_pinned_renamed_tagged_and_noted_and_several_are_grouped(
         None,
     ]
 
+    row = form_page.row(first["id"])
+    row.locator(".toggle").click()
+    expect(row.locator(".facts")).to_contain_text("tagsgood, first trynoteslr too low?", use_inner_text=False)
+
     page.get_by_role("checkbox", name="Select all runs of this page").check()
     page.get_by_role("button", name="Edit…").click()
     expect(dialog.get_by_label("Name")).to_be_hidden()

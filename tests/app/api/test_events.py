@@ -1,4 +1,4 @@
-"""What an event stream tells while the store cannot be read."""
+"""What an event stream tells while the store cannot be read, and of a run that is removed and had back at once."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ async def test_a_run_that_cannot_be_read_now_is_told_of_later(monkeypatch: pytes
     assert (event.event, json.loads(event.raw_data)[0]["id"]) == ("runs", "1" * 32)
     assert services.runs.tries == -1
     await told.aclose()
+
+
+async def test_of_a_run_that_is_restored_before_its_removal_was_told_the_removal_is_not_told() -> None:
+    streams = EventStreams()
+    async with streams.open() as stream:
+        await stream.next()
+        streams.run_removed("1" * 32)
+        streams.run_changed("1" * 32)  # too late: it is told of no more
+        streams.run_removed("2" * 32)
+        streams.run_restored("1" * 32)
+        changes = await stream.next()
+        assert changes is not None
+        assert (changes.runs, changes.removed) == ({"1" * 32}, {"2" * 32})

@@ -52,6 +52,7 @@ async def test_a_deleted_run_is_restored_with_its_points_and_told_again(runs: Ru
     assert (restored.status, restored.deleted_at) == ("finished", None)
     assert await runs.losses(run_id) == [5.0, 3.0]
     assert [type(event) for event in events] == [RunDeleted, RunSaved]
+    assert events[1] == RunSaved(restored, restored=True)
     with pytest.raises(ConflictError):  # and not GoneError
         await runs.post(run_id, 2, 1.0)
 
