@@ -83,7 +83,7 @@ class Services:
         return SharedView(
             **self.view_state.get().model_dump(),
             shown=self.latest.shown,
-            windows=len(metrics.shown),
+            windows=list(metrics.shown.values()),
             more_metrics=len(metrics.rest),
         )
 

@@ -151,12 +151,10 @@ function action(title, text, act, isPressed) {
 function change(title, what) {
   const { pinned, hidden, order } = /** @type {View} */ (state.view).metrics;
   const [others, shownOthers] = [without(pinned, title), without(hidden, title)];
-  changeView({
-    metrics: {
-      pinned: what === "pin" ? [...others, title] : others,
-      hidden: what === "hide" ? [...shownOthers, title] : shownOthers,
-      order,
-    },
+  send({
+    pinned: what === "pin" ? [...others, title] : others,
+    hidden: what === "hide" ? [...shownOthers, title] : shownOthers,
+    order,
   });
 }
 
@@ -169,7 +167,14 @@ function change(title, what) {
 function move(at, by) {
   const order = [...metrics.shown];
   [order[at], order[at + by]] = [order[at + by], order[at]];
-  changeView({ metrics: { .../** @type {View} */ (state.view).metrics, order } });
+  send({ .../** @type {View} */ (state.view).metrics, order });
+}
+
+/** @param {View["metrics"]} wanted */
+async function send(wanted) {
+  await changeView({ metrics: wanted });
+  fetched = ""; // what was fetched since may be from before it
+  renderMetricPanel(state);
 }
 
 /**

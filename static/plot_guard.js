@@ -10,11 +10,11 @@
   /**
    * @param {HTMLElement | string} plot or its id
    * @param {object[]} data
-   * @param {{ margin?: object, meta?: { place?: number }, font?: object }} layout
+   * @param {{ margin?: object, meta?: object, lossboard?: { place?: number }, font?: object }} layout
    * @param {object} config
    */
   plotly.react = (plot, data, layout, config) => {
-    putInPlace(plot, layout.meta?.place);
+    putInPlace(plot, layout.lossboard?.place);
     const say = (/** @type {unknown} */ error) => {
       plotly.purge(plot);
       return react(plot, [{ type: "scatter", x: [], y: [] }], words(layout, error), config);

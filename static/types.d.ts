@@ -104,8 +104,8 @@ export interface View {
   metrics: { pinned: string[]; hidden: string[]; order: string[] };
   /** The ids of the runs that they show, oldest first: what the board makes of the three above. */
   shown: string[];
-  /** How many metrics have a shared window, and how many others the shown runs have logged. */
-  windows: number;
+  /** The titles of the shared windows of metrics, in order, and how many other metrics the shown runs have logged. */
+  windows: string[];
   more_metrics: number;
 }
 

@@ -52,7 +52,7 @@ function leaveZoom(plot) {
  * @returns {any[]}
  */
 function linePlots() {
-  return plots().filter(({ layout }) => layout?.meta?.metric !== undefined);
+  return plots().filter(({ layout }) => layout?.lossboard?.metric !== undefined);
 }
 
 /**

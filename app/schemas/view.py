@@ -134,7 +134,7 @@ class SharedView(View):
     """The view, and what follows from it and from the runs that there are."""
 
     shown: Annotated[list[str], Field(description="The runs, by id, that the shared windows show, oldest first.")]
-    windows: Annotated[int, Field(description="How many metrics have a shared window.")]
+    windows: Annotated[list[str], Field(description="The metrics that have a shared window, by its title, in order.")]
     more_metrics: Annotated[int, Field(description="How many other metrics the shown runs have logged.")]
 
 

@@ -123,7 +123,7 @@ def test_what_the_windows_show_belongs_to_the_board(board: BoardProcess) -> None
         "sample": 0,
         "metrics": metrics,
         **lists,
-        "windows": 0,
+        "windows": [],
         "more_metrics": 0,
     }
     assert {**patch, **rest} == board.client.patch("/api/board", json=patch).json()
@@ -186,7 +186,7 @@ def test_chosen_runs_and_windows_of_metrics_are_everyones(board: BoardProcess) -
     assert answer.json()["detail"][0]["msg"].startswith("It is step, epoch, time or metric:NAME")
     assert board.client.patch("/api/board", json={"x": "metric:grad"}).json()["x"] == "metric:grad"
     assert board.get("/api/board/metrics") == {"shown": ["grad", "loss"], "others": ["w"]}
-    assert (board.get("/api/board")["windows"], board.get("/api/board")["more_metrics"]) == (2, 1)
+    assert (board.get("/api/board")["windows"], board.get("/api/board")["more_metrics"]) == (["grad", "loss"], 1)
     script = board.client.post("/api/runs", json={"method": "external", "name": "mine"}).json()["id"]
     points = {"seq": 0, "step": [0], "metrics": {"val_acc": [1], "grad": [2], "w": [3]}}
     board.client.post(f"/api/runs/{script}/points", json=points)

@@ -27,6 +27,7 @@ PADDING_FACTOR = 1.15  # a scale reaches so many times as far as what it has to 
 RANGE_PADDING = 0.08  # of a range's width, on each side
 MIN_SIZE = 1e-280  # smaller values are drawn as 0: of larger ones no two differ by less than plotly can draw
 MAX_SIZE = 1e300  # larger ones are drawn as this
+OURS = "lossboard"  # the part of a layout that the page reads; with plotly's `meta` a name would be a template
 MAX_NAME_LENGTH = 48  # letters of a run's name in a legend
 MIN_TITLE_LENGTH = 12  # of those, letters of its beginning
 INTEGER_TITLES = ("step", "updates", "epoch")  # of axes along which whole numbers are counted
@@ -65,6 +66,11 @@ def _shortened(name: str) -> str:
 def as_text(text: str) -> str:
     """Text escaped for plotly, which renders HTML tags, and text between two dollar signs as a formula."""
     return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def in_template(markup: str) -> str:
+    """Markup for a hovertemplate of plotly's, in which %{…} would be replaced."""
+    return markup.replace("{", "&#123;")
 
 
 def colour_of(chart: RunChart) -> str:

@@ -22,12 +22,14 @@ from app.visdom.windows.curves import (
 from app.visdom.windows.layout import (
     INK,
     MAX_POINTS,
+    OURS,
     AxesStyle,
     Layout,
     Trace,
     Window,
     as_text,
     empty_plot,
+    in_template,
     make_layout,
     trace_name,
 )
@@ -68,7 +70,7 @@ def metric_window(key: str, title: str, charts: list[RunChart], view: View, lege
     else:
         text = _why_empty(key, title, charts, view) if along or not charts else _why_nothing_along(options.along or "")
         traces, layout = empty_plot(make_layout(x_title(options, charts), y_title, axes), text)
-    return Window(win_of(key), "Loss" if key == "loss" else title, traces, {**layout, "meta": {"metric": key}})
+    return Window(win_of(key), "Loss" if key == "loss" else title, traces, {**layout, OURS: {"metric": key}})
 
 
 def styles(names: list[str]) -> dict[str, str]:
@@ -143,7 +145,8 @@ def _styled(traces: list[Trace], shown: Shown, options: PlotOptions) -> list[Tra
         style = dashed(trace, styles(names)[name])
         if len(names) > 1:
             full = f"{trace_name(chart)} {as_text(name)}"
-            style["hovertemplate"] = x_hover(chart, options) + f"%{{y:.5~g}}<extra>{full}</extra>"
+            of_run = x_hover(chart, options) + "%{y:.5~g}<extra>"
+            style["hovertemplate"] = f"{of_run}{in_template(full)}</extra>"
             style["name"] = trace["name"] if name == names[0] else full
         styled.append({**trace, **style})
     return styled

@@ -12,7 +12,7 @@ from app.charts.run_chart import RunChart
 from app.schemas.view import View
 from app.visdom.windows import cost
 from app.visdom.windows.curves import NOTE_COLUMNS, NOTE_ROW_HEIGHT, PLOT_TOP
-from app.visdom.windows.layout import Window, attempted, empty_plot
+from app.visdom.windows.layout import OURS, Window, attempted, empty_plot
 from app.visdom.windows.metrics import Legend, metric_window, win_of
 from trainers import METHODS, is_search
 
@@ -58,8 +58,8 @@ def each_shared_window(
 
 def in_place(window: Window, place: int) -> Window:
     """The same window with its place, from 0, on a page (static/plot_guard.js); a text is after all that have one."""
-    meta = {**window.layout.get("meta", {}), "place": place}
-    return replace(window, layout={**window.layout, "meta": meta}) if window.layout else window
+    ours = {**window.layout.get(OURS, {}), "place": place}
+    return replace(window, layout={**window.layout, OURS: ours}) if window.layout else window
 
 
 def without_legend_clicks(window: Window) -> Window:

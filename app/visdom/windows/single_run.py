@@ -24,6 +24,7 @@ from app.visdom.windows.graph import MAX_UNITS, graph_window, unit_of
 from app.visdom.windows.layout import (
     CURVE,
     MAX_POINTS,
+    OURS,
     AxesStyle,
     Layout,
     Trace,
@@ -84,7 +85,8 @@ def windows_at(
             windows.append(attempted(_win_of(title), title, plot, failed))
     plots = [window for window in windows if window]
     for place, window in enumerate(plots):  # by which the page knows what they show, and puts them in order
-        window.layout["meta"] = {"run": state.run, "position": state.position, "place": place}
+        window.layout["meta"] = {"run": state.run, "position": state.position}
+        window.layout[OURS] = {"place": place}
     texts = [_text("about", chart.run.name, tables.about(chart, not_shown))]
     if samples := tables.samples(chart, state):
         texts.insert(0, _text("samples", *samples))

@@ -9,7 +9,7 @@ import numpy as np
 from app.charts.run_chart import RunChart
 from app.schemas.view import OF_METRIC, XAxis
 from app.storage.batch import Floats
-from app.visdom.windows.layout import AxesStyle, as_text
+from app.visdom.windows.layout import AxesStyle, as_text, in_template
 
 TITLES = {"step": "step", "epoch": "epoch", "time": "seconds since the start"}
 MIN_LOG_SECONDS = 1e-3  # earlier points lie here on a log scale
@@ -59,7 +59,7 @@ def x_hover(chart: RunChart, options: PlotOptions) -> str:
     if options.x_axis == "time":
         return "%{x:.3f} s<br>"
     if options.along is not None:
-        return f"{as_text(options.along)} %{{x:.6~g}}<br>"
+        return f"{in_template(as_text(options.along))} %{{x:.6~g}}<br>"
     counted = step_title([chart]) if options.x_axis == "step" else options.x_axis
     return f"{counted} %{{x}}<br>"
 

@@ -383,7 +383,7 @@ def test_every_metric_has_a_window_and_stages_are_dashes_in_the_runs_colour() ->
     two.run.colour = 1
     windows = shared_windows([one, two], View())
     assert [(window.win, window.title) for window in windows] == [("loss", "Loss"), ("metric-acc", "acc")]
-    assert [window.layout["meta"]["place"] for window in windows] == [0, 1]
+    assert [window.layout["lossboard"]["place"] for window in windows] == [0, 1]
     *curves, train, val = windows[0].data
     assert [(curve["name"], curve["line"].get("dash")) for curve in curves] == [
         ("script #1", None),
@@ -456,3 +456,10 @@ def test_own_windows_are_averaged_too() -> None:
     one = script([0, 1, 2], loss=[4.0, 0.0, 2.0])
     raw, smooth = windows_at(one, view=View(smoothing=3))[0].data
     assert (raw["y"], smooth["y"]) == ([4, 0, 2], [4, 2, 2])
+
+
+def test_what_is_told_under_the_pointer_is_no_template() -> None:
+    one = script([0, 1], loss=[2.0, 1.0], **{"val_loss": [3.0, 2.0], "%{y}": [0.0, 1.0]})
+    one.run.name = "%{x}"
+    hover = by_name(shared_windows([one], View(x="metric:%{y}")))["loss"].data[1]["hovertemplate"]
+    assert hover == "%&#123;y} %{x:.6~g}<br>%{y:.5~g}<extra>%&#123;x} #5 val_loss</extra>"
