@@ -1,5 +1,5 @@
-"""When windows are sent to Visdom: the shared env at most ten times a second, that of the selected run five times, and
-those of other runs once."""
+"""When windows are sent to Visdom: the shared env at most ten times a second, fewer where it shows much, that of the
+selected run five times, and those of other runs once."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ log = logging.getLogger("lossboard.publisher")
 
 SHARED_ENV = "lossboard"
 SHARED_INTERVAL_S = 0.1
+EASY_POINTS = 6000  # of all curves: with no more a page keeps up with the shared interval
+S_PER_POINT = 5e-5  # by which the interval grows with every other
 SELECTED_INTERVAL_S = 0.2
 SINGLE_RUN_INTERVAL_S = 1.0
 PAGE_SETTLES_S = 0.25  # in which Visdom's page has taken in what was sent
@@ -82,6 +84,7 @@ class Publisher:
         self.state: RunState | None = None
         self._state_changed = state_changed
         self._single_runs = ChartCache(store, self._kept_of_single_run, most=MAX_SINGLE_RUN_ENVS)
+        self._shared_interval_s = SHARED_INTERVAL_S
         self._shared_outdated = asyncio.Event()
         self._shared_outdated.set()
         self._outdated: set[str] = set()  # runs whose own windows are
@@ -117,11 +120,11 @@ class Publisher:
 
     async def publish_shared(self) -> None:
         """Keep the shared windows as they should be; runs for ever."""
-        await _whenever(self._shared_outdated, SHARED_INTERVAL_S, self._try_shared)
+        await _whenever(self._shared_outdated, lambda: self._shared_interval_s, self._try_shared)
 
     async def publish_selected_run(self) -> None:
         """Keep the selected run's own env as it should be, and its state told; runs for ever."""
-        await _whenever(self._selected_outdated, SELECTED_INTERVAL_S, self._try_selected)
+        await _whenever(self._selected_outdated, lambda: SELECTED_INTERVAL_S, self._try_selected)
 
     async def publish_single_runs(self) -> None:
         """Keep the other opened runs' own envs as they should be; runs for ever."""
@@ -161,6 +164,8 @@ class Publisher:
             failed()
             races = []
         windows += [in_place(window, place) for place, window in enumerate(races, len(windows))]
+        points = sum(len(trace.get("x", ())) for window in windows for trace in window.data)
+        self._shared_interval_s = SHARED_INTERVAL_S + S_PER_POINT * max(0, points - EASY_POINTS)
         await self._close_all_but(SHARED_ENV, windows)
         await self._publish(SHARED_ENV, windows)
 
@@ -368,7 +373,9 @@ class Publisher:
         self._sent = {key: digest for key, digest in self._sent.items() if key[0] != env}
 
 
-async def _whenever(outdated: asyncio.Event, interval_s: float, publish: Callable[[], Awaitable[None]]) -> None:
+async def _whenever(
+    outdated: asyncio.Event, interval_s: Callable[[], float], publish: Callable[[], Awaitable[None]]
+) -> None:
     """Publish when something is outdated, no sooner than so many seconds after the last time; runs for ever."""
     while True:
         await outdated.wait()
@@ -377,7 +384,7 @@ async def _whenever(outdated: asyncio.Event, interval_s: float, publish: Callabl
         await publish()
         spent = time.monotonic() - began
         # Where sending takes long, Visdom is given as long again to rest.
-        await asyncio.sleep(max(interval_s - spent, min(spent, MAX_REST_S), 0.01))
+        await asyncio.sleep(max(interval_s() - spent, min(spent, MAX_REST_S), 0.01))
 
 
 def _what_single_runs_show(view: View) -> tuple[object, ...]:

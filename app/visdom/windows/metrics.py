@@ -57,16 +57,18 @@ def win_of(key: str) -> str:
     return key if key in OF_METHODS else f"metric-{html.escape(key)}"
 
 
-def metric_window(key: str, title: str, charts: list[RunChart], view: View, legend: Legend) -> Window:
-    """The window of all metrics with this key, with the scales, range and smoothing of the view. Its legend tells what
-    `legend` has not told yet, which is noted there."""
+def metric_window(
+    key: str, title: str, charts: list[RunChart], view: View, legend: Legend, most: int = MAX_POINTS
+) -> Window:
+    """The window of all metrics with this key, with the scales, range and smoothing of the view, and at most so many
+    points. Its legend tells what `legend` has not told yet, which is noted there."""
     axes = AxesStyle(view.axes.step, _scale(key, view.axes), view.detail is not None)
     options = PlotOptions(key, axes, view.x, view.smoothing)
     y_title = title if key in OF_METHODS else ""  # the window's title says it, and has more room
     along = [chart for chart in charts if options.along is None or chart.metric_like(options.along)]
     shown = [(chart, name) for chart in along for name in _metrics(chart, key)]
     if shown:
-        traces, layout = _traces_and_layout(options, y_title, shown, legend)
+        traces, layout = _traces_and_layout(options, y_title, shown, legend, most)
     else:
         text = _why_empty(key, title, charts, view) if along or not charts else _why_nothing_along(options.along or "")
         traces, layout = empty_plot(make_layout(x_title(options, charts), y_title, axes), text)
@@ -114,11 +116,13 @@ def _why_nothing_along(metric: str) -> str:
     return f"No run has logged {as_text(metric)},<br>which is to run along."
 
 
-def _traces_and_layout(options: PlotOptions, y_title: str, shown: Shown, legend: Legend) -> tuple[list[Trace], Layout]:
+def _traces_and_layout(
+    options: PlotOptions, y_title: str, shown: Shown, legend: Legend, most: int
+) -> tuple[list[Trace], Layout]:
     charts = charts_of(shown)
     curves = [chart.curves[name] for chart, name in shown]
     layout = make_layout(x_title(options, charts), y_title, options.axes)
-    budget = (MAX_POINTS - 1 - len(DASHES)) // len(shown) // (2 if options.smoothing else 1)
+    budget = (most - 1 - len(DASHES)) // len(shown) // (2 if options.smoothing else 1)
     traces = [curve_trace(chart, name, budget, options) for chart, name in shown]
     exits = limited_scale(traces, layout, shown, options)
     marks = plot_marks(charts, options, exits, end=x_end(layout, options))

@@ -12,11 +12,12 @@ from app.charts.run_chart import RunChart
 from app.schemas.view import View
 from app.visdom.windows import cost
 from app.visdom.windows.curves import NOTE_COLUMNS, NOTE_ROW_HEIGHT, PLOT_TOP
-from app.visdom.windows.layout import OURS, Window, attempted, empty_plot
+from app.visdom.windows.layout import MAX_POINTS, OURS, Window, attempted, empty_plot
 from app.visdom.windows.metrics import Legend, metric_window, win_of
 from trainers import METHODS, is_search
 
 ALL_HIDDEN = "All runs are hidden: the eye in a run's row<br>shows it again."
+MAX_SHARED_POINTS = 6 * MAX_POINTS  # in all windows of metrics together: a page draws them all again and again
 FIRST = {"loss": "loss"}  # before anything is logged
 
 
@@ -40,9 +41,9 @@ def each_shared_window(
     if choice is None:
         choice = choose([(chart.run.method, chart.logged) for chart in charts], view.metrics)
     titles = choice.shown or (FIRST if descents else {**FIRST, "w": "w"})
-    legend = Legend()
+    legend, most = Legend(), min(MAX_POINTS, MAX_SHARED_POINTS // len(titles))
     drawings = [
-        (win_of(key), title, partial(metric_window, key, title, descents, view, legend))
+        (win_of(key), title, partial(metric_window, key, title, descents, view, legend, most))
         for key, title in titles.items()
     ]
     if not charts or any(chart.run.method in METHODS for chart in charts):

@@ -24,7 +24,7 @@ from app.storage.media import Sent
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom import publisher
-from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, PAGE_SETTLES_S, Publisher, env_of
+from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, PAGE_SETTLES_S, SHARED_INTERVAL_S, Publisher, env_of
 from app.visdom.windows import metrics
 from app.visdom.windows.curves import add_note
 from app.visdom.windows.layout import Window
@@ -210,6 +210,32 @@ async def test_a_slow_visdom_is_asked_less_often(tmp_path: Path) -> None:
         assert all(later - earlier > 0.19 for earlier, later in pairwise(times())), times()
         stage.visdom.delay = 0
         await until(lambda: len(stage.shown()) == points)
+
+
+async def test_many_points_are_sent_less_often(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = RunRecord("7" * 32, "run", "external", {}, "running", 0.0, started_at=1.0)
+        await stage.store.add_run(run)
+        names = tuple(f"m{number}" for number in range(12))
+        values = np.random.default_rng(0).normal(size=(4000, 12))
+        await stage.store.append(run, Batch(0, names, np.column_stack([np.arange(4000.0), values])))
+        await stage.latest.load()
+        await until(lambda: "metric-m11" in stage.shared())
+
+        def times() -> list[float]:
+            noted = zip(stage.visdom.posts, stage.visdom.times, strict=True)
+            return [at for (_, body), at in noted if body["win"] == "metric-m0"]
+
+        stage.visdom.posts.clear()
+        stage.visdom.times.clear()
+        seq = 4000
+        async with asyncio.timeout(PATIENCE):
+            while len(times()) < 3:
+                await stage.store.append(run, Batch(seq, names, np.full((1, 13), float(seq))))
+                seq += 1
+                await asyncio.sleep(0.01)
+        # twelve windows of some 1,000 points each
+        assert all(later - earlier > 2 * SHARED_INTERVAL_S for earlier, later in pairwise(times())), times()
 
 
 async def test_a_runs_own_env_follows_it_and_is_dropped_with_it(tmp_path: Path) -> None:
