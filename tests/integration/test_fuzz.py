@@ -14,6 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode, checks
 
 import lossboard
+from app.api import media
 from tests.harness.boards import BoardProcess
 
 # One that does not end cannot be waited for.
@@ -36,6 +37,14 @@ def _records(_context: Any, value: Any) -> bytes:
     """The client's binary form: what is generated is any bytes, and half of them get a head that is right."""
     body: bytes = getattr(value, "data", str(value).encode())
     return body if len(body) % 2 else b'{"seq": 0, "metrics": ["loss"]}\n' + body * 8
+
+
+@schemathesis.serializer(media.CONTENT_TYPE)
+def _medium(_context: Any, value: Any) -> bytes:
+    """A text: what is generated is any bytes, and half of them get a head that is right."""
+    body: bytes = getattr(value, "data", str(value).encode())
+    head = b'{"session": "a", "number": 0, "name": "note", "kind": "text", "step": 0, "time": 0}\n'
+    return body if len(body) % 2 else head + body
 
 
 CHECKS = [
