@@ -159,7 +159,7 @@ class ChartCache:
         run_id = old.run.id
         try:
             new = await self._drawn_anew(old)
-            while new.lacks(self._kept(old.run, new.logged)):  # other metrics came in the meantime
+            while run_id in self._charts and new.lacks(self._kept(old.run, new.logged)):  # other metrics came meanwhile
                 new = await self._drawn_anew(old)
         except (GoneError, DamagedError):  # deleted in the meantime, or no longer readable
             self.drop(run_id)
@@ -171,7 +171,9 @@ class ChartCache:
 
     async def _drawn_anew(self, old: RunChart) -> RunChart:
         new = await draw(self._store, old.run, self._kept(old.run, old.logged), self.step_range)
-        while new.next_seq < old.next_seq:  # points came in the meantime
+        before = -1
+        while before < new.next_seq < old.next_seq:  # points came in the meantime; of a deleted run none can be read
+            before = new.next_seq
             await new.catch_up(self._store)
         new.logged = {**old.logged, **new.logged}
         return new
