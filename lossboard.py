@@ -29,8 +29,12 @@ import urllib.parse
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress, islice
 from pathlib import Path
 from typing import IO, Any
+
+if sys.version_info < (3, 9):  # noqa: UP036
+    raise ImportError("lossboard.py needs Python 3.9 or newer; this is " + sys.version.split()[0])
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
 DONE = ".done"  # of the name of a journal that is being removed
@@ -40,9 +44,15 @@ MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 _MAX_STEP = 2**53  # beyond it float64 cannot represent every whole number
 _MAX_METRICS = 1000
 _MAX_NAME_CHARS = 200
+_MAX_TEXT = 2000  # characters of a value of the summary
+_MAX_WARNINGS = 1000
 
-_FIRST_SEGMENT_BYTES = 32 << 10  # the next one with the same metrics has twice that, and so on up to _SEGMENT_BYTES
-_SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of records in one post
+_FIRST_SEGMENT_BYTES = 32 << 10  # the next one has twice that, and so on up to _SEGMENT_BYTES
+_SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of records in one post, about
+_FIRST_BLOCK_RECORDS = 16  # the next block with the same metrics has twice as many, and so on
+_BLOCKS_BYTES = 2 << 20  # of all blocks that are being written, about: each holds its share of one post
+_MAX_LAYOUTS = 2000  # sets of metrics that are told apart; further ones are written as records of all metrics
+_MAX_FILES = 8  # while all that is in older ones has arrived
 _MAX_GROWTH = 4  # doublings of _SEGMENT_BYTES when there are many files
 _MEMORY_BYTES = 64 << 20  # of records that are kept in memory where no file can be made
 
@@ -65,62 +75,166 @@ _EXTRAS.update(dict.fromkeys(["text", "image", "figure", "histogram", "audio"], 
 class Run(contextlib.AbstractContextManager["Run"]):
     """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here); it need not be up yet.
 
-    The board may change the numeric ones of ``params``. As a context manager: an exception makes the run ``failed``.
+    As a context manager: an exception makes the run ``failed``.
     """
 
+    params: dict[str, Any]
+
     def __init__(
-        self, name: str = "run", *, params: Mapping[str, Any] | None = None, url: str | None = None, attach_to: str = ""
+        self,
+        name: str = "run",
+        *,
+        params: Any = None,
+        url: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        live: Any = None,
+        notes: str = "",
+        attach_to: str = "",
     ) -> None:
-        """``attach_to`` is the id of a run that the board knows already. ValueError if ``url`` is no address."""
+        """ValueError if ``url`` is no address.
+
+        params: a mapping, or an object with fields; the board may change the numeric ones
+        live: which of them it may change: their names, or a mapping of each to its least and greatest value
+        attach_to: the id of a run that the board knows already
+        """
         connection = Connection(url)
-        self.id = attach_to or os.urandom(16).hex()
-        self.url = f"{connection.url}/api/runs/{self.id}"
-        self.params: dict[str, Any] = dict(params or {})
+        self._set_up(attach_to or os.urandom(16).hex(), connection.url)
+        about: dict[str, Any] = {"method": "external", "id": self.id, "name": str(name or "run")[:_MAX_NAME_CHARS]}
+        try:
+            self.params = _Params(_fields(params) or {}, self._note_change)
+            about["params"] = self._storable_params()
+            about["live"] = None if live is None else _bounds(live)
+            about["tags"] = [str(tag)[:_MAX_NAME_CHARS] for tag in ([tags] if isinstance(tags, str) else tags)]
+        except Exception as error:
+            self._warn("about", f"a part of what describes the run is left out: {error}")
+        about.update(group=str(group or "")[:_MAX_NAME_CHARS], notes=str(notes or ""))
+        told = {key: value for key, value in about.items() if value or key == "live"}
+        introduction = b"" if attach_to else _json(told)
+        self._begin(_Journal(self.id, introduction, self._warn), _Sender(self, connection, introduction))
+        self.sender.start()
+        _runs.add(self)
+        _watch_exits()
+
+    def _set_up(self, run_id: str, url: str) -> None:
+        """A run that has nothing to report to yet."""
+        self.id = run_id
+        self.url = f"{url}/api/runs/{run_id}"
+        self.summary: dict[str, Any] = {}  # what the board shows of the run: sent with its points and its ending
         self.control: Mapping[str, Any] = {}  # what the board asks for, as in its last response
+        self._silent = ""  # why nothing is logged any more
+        self._offset = 0.0  # of the step of a record that is given none, from the record's number
+        self._exit: tuple[Any, int] = (None, 0)  # the code of the last sys.exit(), and how many points came before it
         self._control_changed = threading.Event()
         self._hold = ""  # the last pause that was seen
         self._held_at = 0  # steps taken when it was first seen
         self._passed = 0  # calls of wait_while_paused() that have returned
-        self._next_step = 0.0
-        self._finished = False
         self._warned: set[str] = set()
-        name = str(name or "run")[:_MAX_NAME_CHARS]
-        about = {"method": "external", "id": self.id, "name": name, "params": self.params}
-        introduction = b"" if attach_to else _json(about)
-        self.journal = _Journal(self.id, introduction, self._warn)
-        self.sender = _Sender(self, connection, introduction)
-        self.sender.start()
-        atexit.register(self._exit)
+
+    def _begin(self, journal: _Journal, sender: _Sender) -> None:
+        self.journal, self.sender = journal, sender
+        self._blocks, self._firsts, self._numbers = journal.blocks, journal.firsts, journal.numbers
 
     @property
     def should_stop(self) -> bool:
         """Whether the board asked this run to end (someone pressed Stop, or deleted it)."""
         return bool(self.control.get("stop"))
 
-    def log(self, /, step: float | None = None, **metrics: float) -> None:
-        """Log one point. ``step`` counts by itself unless given; metrics are numbers (anything ``float()`` takes)."""
-        segment = self.journal.segment
-        place = None
+    def log(self, metrics: Any = None, /, step: float | None = None, **more: Any) -> None:
+        """Log one point: numbers by name, as arguments or in a mapping; in nested ones, ``{"a": {"b": 1}}`` is a/b.
+
+        ``step`` counts by itself unless given, also as a number before the metrics.
+        """
+        block = place = None
+        if metrics is not None:
+            if isinstance(metrics, Mapping):
+                more = {**metrics, **more}
+            else:
+                step = metrics
         try:
-            if len(metrics) == segment.width:
-                values = segment.pick(metrics)  # KeyError if the metrics are others than before
-                at = self._next_step if step is None else _step(step)
-                cell = place = next(segment.places)  # StopIteration if the segment is full
-                cells = segment.cells
-                plain = segment.plain
-                for value in values:
-                    cell += 1
-                    cells[cell] = value if plain or type(value) is float else _detached(value)
-                cells[place] = at or -0.0
-                self._next_step = at + 1.0
-                return
-        except Exception:  # noqa: S110  (whatever it was, the slow path meets it again and warns)
-            pass
-        self._log_slowly(segment, place, step, metrics)
+            for first in more:  # noqa: B007
+                break
+            block = self._firsts[first]  # KeyError if no metric of this name was logged as the first
+            if len(more) == block.width:
+                values = block.pick(more)  # KeyError if the others are not those of this block
+            else:
+                block = self._blocks[tuple(more)]
+                values = more.values()
+            at = None if step is None else block.check(_step(step))
+            place = next(block.places)  # StopIteration if the block is full
+            cell = place + block.lead
+            cells = block.cells
+            for value in values:
+                cells[cell] = value if type(value) is float else _number(value)
+                cell += 1
+            number = next(self._numbers)
+            if block.lead == 1:
+                at = number + 0.0  # a float, which a cell takes sooner
+            else:
+                cells[place + 1] = number
+                if at is None:
+                    at = number + self._offset
+                else:
+                    self._offset = at - number
+            cells[place] = at or -0.0  # last: a record with a step is whole
+        except Exception:  # whatever it was, the slow path meets it again and warns
+            self._log_slowly(block, place, step, more)
+
+    def _log_slowly(self, block: _Block | None, place: int | None, step: Any, metrics: Mapping[str, Any]) -> None:
+        """Log what the fast path cannot: other metrics than before, values that are no numbers, a full block.
+
+        ``place`` is where in ``block`` the fast path has begun the record, if it has.
+        """
+        if place is None and (self._silent or not metrics):
+            why = self._silent or "no metrics; send log(loss=...) or log({'loss': ...})"
+            self._warn(why, f"a point was not logged: {why}")
+            return
+        try:
+            at = None if step is None else _step(step)
+        except Exception as error:
+            at = None
+            self._warn("step", f"a step was not taken: {error}")
+        try:
+            if at is not None:
+                self.journal.number_records()
+            values = dict(self._numbers_of(metrics))
+            if (block is None or place is None) and values:
+                block, place = self.journal.place_for(tuple(values))
+            if block is not None and place is not None:
+                number = next(self._numbers)
+                self._offset = self._offset if at is None else at - number
+                block.write(place, number, number + self._offset, values)
+        except Exception as error:
+            self._warn(f"point {type(error)}", f"a point was not logged: {error}")
+
+    def _numbers_of(self, metrics: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+        """Name and value of all that can be logged."""
+        for key, value in metrics.items():
+            name = f"{before}{key}"
+            try:
+                if isinstance(value, Mapping):
+                    yield from self._numbers_of(value, name + "/")
+                elif self.journal.admits(_metric_name(name)):
+                    yield name, float(_number(value))
+            except Exception as error:  # a typo in a metric must not end a training of hours
+                self._warn(f"{name} {type(error)}", f"a value of {name[:_MAX_NAME_CHARS]!r} was not logged: {error}")
 
     def __getattr__(self, name: str) -> Any:
         """A function of lossboard_extras, with this run as its first argument."""
         return functools.partial(__getattr__(name), self)
+
+    def __reduce__(self) -> Any:
+        """A copy, also in a process that is spawned, reports nothing."""
+        return _copied, (self.id, self.url.partition("/api/")[0], self._storable_params())
+
+    def _storable_params(self) -> dict[str, Any]:
+        stored = {}
+        for name, value in self.params.items():
+            try:
+                stored[str(name)] = _storable(value)
+            except Exception as error:
+                self._warn(f"params.{name}", f"params.{name} cannot be stored, and is left out: {error}")
+        return stored
 
     def wait_while_paused(self) -> None:
         """Wait while the board holds this run: call it once a step. Each Step on the board lets one call through."""
@@ -149,85 +263,176 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """
         if status not in ("finished", "failed", "stopped", "diverged"):
             raise ValueError(f"status: {status!r} is none; send finished, failed, stopped or diverged")
-        if self.journal.closed:
-            return self.sender.arrived
-        status = "stopped" if status == "finished" and self.should_stop else status
-        ending = _json({"status": status, "result": result or {}, "error": error and str(error)[:10_000]})
-        atexit.unregister(self._exit)
-        self.journal.seal(ending)
-        self._finished = True
-        if not self.sender.end(ending):
+        self._end(status, result, error)
+        return self.wait_for_end()
+
+    def _end(self, status: str, result: Any = None, error: Any = None) -> None:
+        """Let nothing more be logged, and have the sender say how the run ended."""
+        if not self._silent:
+            self._silent = "this run has finished"
+            status = "stopped" if status == "finished" and self.should_stop else status
+            ending = {"status": status, "result": result or {}, "error": error and str(error)[:10_000]}
+            content = _json({**ending, "summary": self.shown_summary()} if self.summary else ending)
+            self.journal.seal(content)
+            self.sender.end(content)
+
+    def wait_for_end(self) -> bool:
+        if not self.sender.wait():
             kept = f"; `lossboard sync` sends what is in {self.journal.folder}" if self.journal.folder else ""
             why = "what is left was refused" if self.sender.refused else "no board answered"
             self._warn("away", f"{why} at {self.sender.connection.url}{kept}")
         return self.sender.arrived
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or (isinstance(error, SystemExit) and error.code in (0, None)):
-            self.finish()
-        elif isinstance(error, KeyboardInterrupt):
-            self.finish("stopped")
-        else:
-            self.finish("failed", error=f"{type(error).__name__}: {error}")
+        self.finish(*_outcome(error))
 
-    def _exit(self) -> None:  # of the interpreter
-        self.__exit__(None, getattr(sys, "last_value", None), None)
+    def end_at_exit(self) -> None:
+        """Say how the run ended, as the interpreter exits."""
+        code, logged = self._exit
+        left = code not in (0, None) and logged == self.journal.taken
+        self._end(*_outcome(SystemExit(code) if left else getattr(sys, "last_value", None)))
 
-    def _log_slowly(self, segment: _Segment, place: int | None, step: float | None, metrics: Mapping[str, Any]) -> None:
-        """Log what the fast path cannot: other metrics than before, values that are no numbers, a full segment.
+    def left_with(self, code: Any) -> None:
+        """Note a call of sys.exit(): if nothing is logged afterwards, it was the end."""
+        self._exit = (code, self.journal.taken)
 
-        ``place`` is where in ``segment`` the fast path has begun the record, if it has.
-        """
-        if place is None and (self._finished or not metrics or isinstance(step, Mapping)):
-            why = "this run has finished" if self._finished else "no metrics; send log(loss=...) or log(**metrics)"
-            self._warn(why, f"a point was not logged: {why}")
-            return
-        at = self._next_step
-        values: dict[str, float] = {}
-        try:
-            at = at if step is None else _step(step)
-        except Exception as error:
-            self._warn("value", f"a value was not logged: {error}")
-        for name, value in metrics.items():
-            try:
-                values[_metric_name(name)] = float(_detached(value))
-            except Exception as error:  # a typo in a metric must not end a training of hours
-                self._warn("value", f"a value was not logged: {error}")
-        try:
-            if place is not None:
-                segment.write(place, at, values)
-            elif not values or not self.journal.write(at, values):
-                return
-            self._next_step = at + 1.0
-        except Exception as error:
-            self._warn("journal", f"a point was not logged: {error}")
+    def silence(self, why: str) -> None:
+        """Report nothing any more, as what does this is not the process that began the run."""
+        self._silent, self.control = why, {}
+        self.sender.done.set()
+        self.journal.leave()
 
-    def _take_control(self, control: Mapping[str, Any]) -> None:
+    def shown_summary(self) -> dict[str, Any]:
+        """``summary`` as a board takes it."""
+        return {str(key)[:_MAX_NAME_CHARS]: _scalar(value) for key, value in islice(self.summary.copy().items(), 1000)}
+
+    def take_control(self, control: Mapping[str, Any]) -> None:
         """Called by the sender with all that the board asks for."""
         if control == self.control:
             return
         before = (self.control.get("params") or {}).items()
         changed = {name: value for name, value in (control.get("params") or {}).items() if (name, value) not in before}
-        if changed and not self.journal.closed:
+        if changed and not self._silent:
             self._take_params(changed)
         self.control = control
         self._control_changed.set()
 
     def _take_params(self, changed: Mapping[str, Any]) -> None:
-        """The board asks for other parameters: they hold from the next record on."""
-        self.journal.note_change(self._next_step, changed)  # first: a record that was made with them comes later
-        self.params.update(changed)
+        """The board asks for other parameters: they hold from the record on that is logged after they were read."""
+        if isinstance(self.params, _Params):
+            self.params.change(changed)
+        else:  # the script has put something else there
+            self._note_change(changed)
+            self.params.update(changed)
+
+    def _note_change(self, changed: Mapping[str, Any]) -> None:
+        """To be called before a record is made with these parameters."""
+        self.journal.note_change(self.journal.taken + self._offset, changed)
 
     def _warn(self, kind: str, what: str) -> None:
         """One warning of each kind."""
-        if kind not in self._warned:
+        if kind not in self._warned and len(self._warned) < _MAX_WARNINGS:
             self._warned.add(kind)
-            _warn(what, 5)
+            _warn(what)
 
 
-def _warn(what: str, stacklevel: int) -> None:
+_COPY = "this is a copy of the run, or of its process; only what began a run reports it"
+_runs: weakref.WeakSet[Run] = weakref.WeakSet()  # those that this process began
+
+
+def _copied(run_id: str, url: str, params: dict[str, Any]) -> Run:
+    """A copy of a run."""
+    run = Run.__new__(Run)
+    run._set_up(run_id, url)
+    run.params = params
+    run._begin(_Journal("", b"", run._warn), _Sender(run, Connection(url), b""))
+    run.silence(_COPY)
+    return run
+
+
+def _outcome(error: BaseException | None) -> tuple[str, None, str | None]:
+    """What finish() is to be told where this exception ended the run."""
+    if error is None or (isinstance(error, SystemExit) and error.code in (0, None)):
+        return "finished", None, None
+    stopped = isinstance(error, KeyboardInterrupt)
+    return "stopped" if stopped else "failed", None, None if stopped else f"{type(error).__name__}: {error}"
+
+
+@functools.cache
+def _watch_exits() -> None:
+    """Have all runs ended at the exit of the interpreter, which is told nothing of the code of sys.exit()."""
+    original = sys.exit
+
+    @functools.wraps(original)
+    def noting(code: Any = None, /) -> None:
+        for run in [*_runs] if threading.current_thread() is threading.main_thread() else []:
+            run.left_with(code)
+        original(code)
+
+    sys.exit = noting  # type: ignore[assignment]
+    atexit.register(_end_all)
+    if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker)
+        os.register_at_fork(after_in_child=_silence_all)
+
+
+def _silence_all() -> None:
+    for run in [*_runs]:
+        run.silence(_COPY)
+
+
+def _end_all() -> None:
+    """At the exit of the interpreter: all runs share one wait."""
+    for run in [*_runs]:
+        run.end_at_exit()
+    for run in [*_runs]:
+        run.wait_for_end()
+
+
+class _Params(dict[str, Any]):
+    """The parameters of a run. ``changed`` has those that the board has changed and the script has not read since."""
+
+    def __init__(self, given: Mapping[str, Any], note: Callable[[Mapping[str, Any]], None]) -> None:
+        super().__init__(given)
+        self.changed: dict[str, Any] = {}
+        self._note = note
+
+    def change(self, changed: Mapping[str, Any]) -> None:
+        """The board asks for these; each holds once it is read."""
+        self.changed.update(changed)
+        for name, value in changed.items():
+            self.setdefault(name, value)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.changed:
+            with contextlib.suppress(KeyError):  # another thread may come first
+                value = self.changed.pop(name)
+                self._note({name: value})
+                self[name] = value
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:  # a method of its own: so dict() and ** read each value by its name
+        return super().__iter__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self.keys() else default
+
+    def items(self) -> Any:
+        return {name: self[name] for name in self}.items()
+
+    def values(self) -> Any:
+        return {name: self[name] for name in self}.values()
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+
+def _warn(what: str) -> None:
+    """Warn of something, where the script called this file."""
+    level, caller = 1, sys._getframe(0)
+    while caller.f_back and caller.f_code.co_filename == __file__:
+        level, caller = level + 1, caller.f_back
     try:
-        warnings.warn(f"lossboard: {what}", stacklevel=stacklevel)
+        warnings.warn(f"lossboard: {what}", stacklevel=level)
     except Warning:  # where warnings are made errors, not even this may end a training
         sys.stderr.write(f"lossboard: {what}\n")
 
@@ -241,7 +446,7 @@ def __getattr__(name: str) -> Any:
         return getattr(_extras(_EXTRAS[name]), name)
     except (ImportError, AttributeError) as error:
         fetch = f"curl -O {Connection().url}/lossboard_extras.zip"
-        _warn(f"{name} does nothing without lossboard_extras.zip beside lossboard.py; `{fetch}` ({error})", 4)
+        _warn(f"{name} does nothing without lossboard_extras.zip beside lossboard.py; `{fetch}` ({error})")
         return _Nothing()
 
 
@@ -272,6 +477,8 @@ class _Nothing(contextlib.AbstractContextManager["_Nothing"]):
 class _Sender(threading.Thread):
     """Posts a run's introduction, the records of its journal until they are acknowledged, and then how it ended."""
 
+    waited_s = 0.0  # how long scripts of this process have waited at their end since a board last answered
+
     def __init__(self, run: Run, connection: Connection, introduction: bytes) -> None:
         super().__init__(name="lossboard-sender", daemon=True)
         self.connection = connection
@@ -282,16 +489,23 @@ class _Sender(threading.Thread):
         self._path = f"/api/runs/{run.id}"
         self._introduction = introduction
         self._introduced = False
+        self._summary: dict[str, Any] = {}  # what the board has of the run's summary
         self._ending = b""
         self._ending_given = threading.Event()
         self._stuck_posts = 0  # since a record was last acknowledged
         self._stuck_end = 0  # up to before which number records were begun then
 
-    def end(self, ending: bytes) -> bool:
-        """Post what is left, then how the run ended. Whether that is over within _FINISH_TIMEOUT_S."""
+    def end(self, ending: bytes) -> None:
+        """Post what is left, then how the run ended."""
         self._ending = ending
         self._ending_given.set()
-        return self.done.wait(_FINISH_TIMEOUT_S)
+
+    def wait(self) -> bool:
+        """Whether that is over within _FINISH_TIMEOUT_S, which all runs have together while no board answers."""
+        began = time.monotonic()
+        over = self.done.wait(max(0.0, _FINISH_TIMEOUT_S - _Sender.waited_s))
+        _Sender.waited_s += 0.0 if over else time.monotonic() - began
+        return over
 
     def run(self) -> None:
         """Runs in the thread, whatever the network does, until the end of the run is acknowledged or refused."""
@@ -312,9 +526,10 @@ class _Sender(threading.Thread):
             else:
                 posted_at = time.monotonic()
                 retry_s = _FIRST_RETRY_S
-                more = len(self._run.journal.segments) > 1 or not 0 < sent < _SEGMENT_BYTES // 2
+                _Sender.waited_s = 0.0
                 busy_s = min(4 * (posted_at - began), _HEARTBEAT_S)  # where many report, each does so less often
-                self._ending_given.wait(0 if more and not self._stuck_posts else max(busy_s, _POST_INTERVAL_S))
+                more = (sent >= _SEGMENT_BYTES // 2 or self._ending) and not self._stuck_posts
+                self._ending_given.wait(0 if more else max(busy_s, _POST_INTERVAL_S))
 
     def _post(self) -> int:
         """One post; how many bytes of records were in it."""
@@ -322,25 +537,27 @@ class _Sender(threading.Thread):
             self.connection.tell("/api/runs", self._introduction, self._run._warn)
             self._introduced = True
         journal = self._run.journal
-        names, records, changes = journal.unsent()
-        body = post_head(journal.acknowledged, names, changes) + records
-        answer = self.connection.post(f"{self._path}/points", body, CONTENT_TYPE)
+        head, records = journal.unsent(_SEGMENT_BYTES << min(self._stuck_posts, 3))
+        if (summary := self._run.shown_summary()) != self._summary:
+            head["summary"] = summary
+        answer = self.connection.post(f"{self._path}/points", b"".join([_json(head), b"\n", *records]), CONTENT_TYPE)
+        self._summary = summary
         self._stuck_posts += 1
         if answer["accepted"] > journal.acknowledged or not records:
             self._stuck_posts = 0
-            self._stuck_end = journal.newest.taken
+            self._stuck_end = journal.taken
         elif self._stuck_posts > _MAX_STUCK_POSTS:  # counted, not timed: the process may have been stopped for hours
             journal.fill(self._stuck_end)
-        journal.acknowledged = answer["accepted"]
-        journal.acknowledged_changes += len(changes)
-        self._run._take_control(answer.get("control") or {})
+            self._stuck_posts, self._stuck_end = 0, journal.taken
+        journal.acknowledge(answer["accepted"], len(head.get("changes", ())))
+        self._run.take_control(answer.get("control") or {})
         if self._ending and journal.unacknowledged <= 0:
             self.connection.tell(f"{self._path}/finish", self._ending, self._run._warn)
             self.connection.close()
             self.arrived = True
             journal.leave(remove=True)
             self.done.set()
-        return len(records)
+        return sum(map(len, records))
 
     def _note_failure(self, error: Exception) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
@@ -350,13 +567,13 @@ class _Sender(threading.Thread):
         if not isinstance(error, RefusedError) or journal.go_back(error.body.get("wanted")):
             return
         self._introduced &= error.status != 404  # a board that was put back to an older state may not know the run
-        has_all = error.body.get("accepted", journal.acknowledged) >= journal.newest.taken
+        has_all = error.body.get("accepted", journal.acknowledged) >= journal.taken
         self.arrived = error.final and error.status == 409 and self._ending != b"" and has_all  # its answer was lost
         if error.status != 410 and not self.arrived:
             kept = f"; what it lacks stays in {journal.folder}" if journal.folder else ""
             self._run._warn("refused", f"the board does not take this run's points: {error}{kept}")
         if error.final:
-            self._run._take_control({"stop": True})
+            self._run.take_control({"stop": True})
             journal.leave(remove=error.status == 410 or has_all)
             self.done.set()
 
@@ -366,20 +583,53 @@ def _json(content: Any) -> bytes:
 
 
 def _plain(value: Any) -> float | str:
-    for convert in (operator.index, float):  # numpy's and torch's numbers are no numbers to JSON
+    for convert in (operator.index, _number, float):  # numpy's and torch's numbers are no numbers to JSON
         with contextlib.suppress(Exception):
-            return convert(_detached(value))
+            return float(number) if not isinstance(number := convert(value), int) else number
     return str(value)
 
 
-def _detached(value: Any) -> Any:
-    """A torch tensor that requires its gradient without it, as float() of it would warn; anything else as it is."""
-    return value.detach() if getattr(value, "requires_grad", False) else value
+def _number(value: Any) -> Any:
+    """What a cell of float64 takes: also of a tensor that requires its gradient, or an array of one element."""
+    if isinstance(value, (int, float)):
+        return value
+    return float(value.item() if hasattr(value, "item") else value)
 
 
-def _step(step: float) -> float:
-    if -_MAX_STEP <= step <= _MAX_STEP:
-        return float(step)
+def _scalar(value: Any) -> Any:
+    """One value of a summary or a result."""
+    value = value if value is None or isinstance(value, (bool, str)) else _plain(value)
+    return value[:_MAX_TEXT] if isinstance(value, str) else value
+
+
+def _fields(given: Any) -> Mapping[Any, Any] | None:
+    """The entries of a mapping, the fields of a dataclass or a Namespace; None of anything else."""
+    if isinstance(given, Mapping):
+        return given
+    if fields := getattr(given, "__dataclass_fields__", None):
+        return {name: getattr(given, name) for name in fields}
+    return vars(given) if type(given).__name__.endswith("Namespace") else None
+
+
+def _storable(value: Any) -> Any:
+    """A value as JSON has it. RecursionError if it refers to itself."""
+    if (fields := _fields(value)) is not None:
+        return {str(key): _storable(part) for key, part in fields.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_storable(part) for part in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else _plain(value)
+
+
+def _bounds(live: Any) -> dict[str, Any]:
+    """Bounds of the parameters that may be changed: [least, greatest], null where there is none."""
+    named = live if isinstance(live, Mapping) else dict.fromkeys([live] if isinstance(live, str) else live)
+    return {str(name): [None, None] if bounds is None else _storable([*bounds]) for name, bounds in named.items()}
+
+
+def _step(step: Any) -> float:
+    number = float(_number(step))
+    if -_MAX_STEP <= number <= _MAX_STEP:
+        return number
     raise ValueError(f"step {step} is not a number from {-_MAX_STEP} to {_MAX_STEP}")
 
 
@@ -390,58 +640,121 @@ def _metric_name(name: str) -> str:
 
 
 def post_head(seq: int, names: tuple[str, ...], changes: Sequence[Mapping[str, Any]] = ()) -> bytes:
-    """The first line of a post in the binary form."""
+    """The first line of a post in the plain binary form."""
     head = {"seq": seq, "metrics": names}
     return _json({**head, "changes": changes} if changes else head) + b"\n"
 
 
-class _Segment:
-    """Consecutive records, numbered from ``base`` to before ``end``, in one file or, failing that, in memory.
+_FILE_HEAD = {"version": 3}
 
-    A record is ``width`` + 1 float64 cells. Whoever takes the next of ``places``, each the cell at which a record
-    begins, owns that record, without a lock. A closed segment has none left.
+
+class _Block:
+    """Room for records with the same metrics, in a part of a segment.
+
+    A record is float64 cells: the step, the record's number if that is another (``lead`` is 2), then the metrics.
+    Whoever takes the next of ``places``, each the cell at which a record begins, owns that record, without a lock. A
+    closed block has none left.
     """
 
-    def __init__(self, names: tuple[str, ...], base: int, size: int, path: Path | None) -> None:
-        """``size`` is that of all records in bytes, about. OSError if the file cannot be made in its full size."""
+    def __init__(self, names: tuple[str, ...], segment: _Segment, first: int, records: int, lead: int) -> None:
+        """``first``: no record in the block has a smaller number."""
+        self.lead = lead
         self.names = names
-        self.base = base
-        self.path = path
-        self.plain = "torch" not in sys.modules  # so no value is a tensor that requires its gradient
-        self.width = len(names) or -1  # no log() has that many metrics
-        self.record = 1 + len(names)
-        self.pick: Any = operator.itemgetter(*names) if len(names) > 1 else lambda metrics: [metrics[names[0]]]
-        count = max(1, size // (8 * self.record)) if size else 0
-        head = _json({"version": 2, "seq": base, "metrics": names}) + b"\n"
-        head = head[:-1] + b" " * (-len(head) % 8) + b"\n"  # so that the cells are aligned
-        total = len(head) + 8 * count * self.record
-        self.buffer = memoryview(bytearray(total) if path is None else _allocate(path, total))
-        self.buffer[: len(head)] = head
-        self.cells = self.buffer.cast("d")
-        self.start = len(head) // 8  # the cell of the first record
-        self.places = iter(range(self.start, self.start + count * self.record, self.record))
-        self._count = count
+        self.width = len(names)
+        self.pick: Any = operator.itemgetter(*names) if len(names) > 1 else dict.values
+        self.record = lead + len(names)
+        self.cells = segment.cells
+        self.head = 8 * segment.used  # the byte at which its head begins
+        head = {"seq": first, "numbered" if lead == 2 else "counted": names, "records": records}
+        self.start = segment.append(head, records * self.record)
+        self.records = records
+        self.seen = self.summed = 0  # how many there were when checksums were last written, and how many have theirs
+        self.acknowledged = 0  # of its records, how many the board has
+        self.gave_up = 0  # posts in which a place that was taken stood in the way, and nothing in it
+        self.places = iter(range(self.start, self.start + records * self.record, self.record))
         self._unused: list[int] = []  # places that no record gets any more
-        self.summed = base  # up to before which number checksums were written, or are not needed
-
-    @property
-    def end(self) -> int:
-        return self.base + self._count - len(self._unused)
 
     @property
     def taken(self) -> int:
-        """Up to before which number records were begun."""
-        return self.end - operator.length_hint(self.places)
+        """How many places were taken, from the first one on."""
+        return self.records - len(self._unused) - operator.length_hint(self.places)
+
+    @property
+    def waits(self) -> bool:
+        """Whether records in it are not acknowledged."""
+        return self.acknowledged < self.taken
+
+    @property
+    def open(self) -> bool:
+        """Whether a record may still be begun."""
+        return operator.length_hint(self.places) > 0
 
     def close(self) -> None:
         """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
         self._unused.extend(self.places)
 
-    def write(self, place: int, step: float, values: Mapping[str, float]) -> None:
+    def write(self, place: int, number: int, step: float, values: Mapping[str, float]) -> None:
         """Write a record; what it lacks is MISSING."""
-        for cell, name in enumerate(self.names, place + 1):
+        for cell, name in enumerate(self.names, place + self.lead):
             self.cells[cell] = values.get(name, MISSING)
-        self.cells[place] = step or -0.0
+        if self.lead == 2:
+            self.cells[place + 1] = number
+        self.cells[place] = (step if self.lead == 2 else number) or -0.0
+
+    def check(self, step: float) -> float:
+        """A step that a record here may be given. LookupError if steps are those that count by themselves."""
+        if self.lead == 1:
+            raise LookupError
+        return step
+
+    def numbers(self) -> tuple[list[Any], list[Any]]:
+        """Of each record that is not acknowledged the bits of its step, 0 if it is not written, and its number."""
+        begin, end = (self.start + count * self.record for count in (self.acknowledged, self.taken))
+        bits = self.cells[begin:end].cast("B").cast("Q")
+        return bits[:: self.record].tolist(), self.cells[begin + self.lead - 1 : end : self.record].tolist()
+
+    def acknowledge(self, before: int) -> None:
+        """The board has every record numbered less than this."""
+        bits, numbers = self.numbers()
+        known = len(numbers)
+        if 0 in bits or max(numbers, default=0) >= before:
+            known = next(at for at, number in enumerate(numbers) if not bits[at] or number >= before)
+            self.gave_up += not bits[known]
+            if not bits[known] and self.gave_up > _MAX_STUCK_POSTS:  # an interrupt came between
+                known, self.gave_up = known + 1, 0
+        self.acknowledged += known
+
+
+class _Segment:
+    """Blocks, one after the other, in one file or, failing that, in memory."""
+
+    def __init__(self, size: int, path: Path | None) -> None:
+        """OSError if the file cannot be made in its full size."""
+        self.path = path
+        self.buffer = memoryview(bytearray(size) if path is None else _allocate(path, size))
+        self.cells = self.buffer.cast("d")
+        self.used = 0  # cells
+        self.blocks: list[_Block] = []
+        self.append(_FILE_HEAD, 0)
+
+    @property
+    def left(self) -> int:
+        """How many bytes are left for further blocks."""
+        return len(self.buffer) - 8 * self.used
+
+    def append(self, head: Mapping[str, Any], cells: int) -> int:
+        """Write a head and leave so many cells after it; the first of them."""
+        line = _head(head)
+        begin = 8 * self.used
+        self.buffer[begin : begin + len(line)] = line
+        self.used += len(line) // 8 + cells
+        return self.used - cells
+
+
+def _head(content: Mapping[str, Any]) -> bytes:
+    """A line of JSON, so long that the cells after it are aligned."""
+    line = _json(content)
+    return line + b" " * (-(len(line) + 1) % 8) + b"\n"
 
 
 def _allocate(path: Path, total: int) -> mmap.mmap:
@@ -455,44 +768,49 @@ def _allocate(path: Path, total: int) -> mmap.mmap:
         return mmap.mmap(file.fileno(), total)
 
 
-_NOWHERE = _Segment((), 0, 0, None)  # what a journal writes to when the fast path is closed
-
-
 class _Journal:
-    """All records that are not acknowledged yet, in segments; every record has a number, and none is skipped."""
+    """All records that are not acknowledged yet, in blocks, of which several are open; every record has a number, and
+    none is skipped."""
 
-    def __init__(self, run_id: str, introduction: bytes, warn: Callable[[str, str], None]) -> None:
-        self.segment = _NOWHERE  # that of the fast path
+    def __init__(self, name: str, introduction: bytes, warn: Callable[[str, str], None]) -> None:
+        """``name`` is that of its folder; empty: it has none, and takes nothing."""
+        self.blocks: dict[tuple[str, ...], _Block] = {}  # where records with these metrics go
+        self.firsts: dict[str, _Block] = {}  # the newest of them whose first metric has this name
+        self.numbers = iter(range(_MAX_STEP))  # of the next records
         self.segments: list[_Segment] = []
         self.acknowledged = 0  # up to before which number the board has the records
         self.changes: list[Mapping[str, Any]] = []  # of parameters, as a post has them
         self.acknowledged_changes = 0  # how many of them the board has
-        self.closed = False
+        self.closed = not name
+        self._lead = 1  # of new blocks
         self.folder: Path | None = None  # None if the records are kept in memory only
-        self.lock = threading.RLock()  # of whoever changes the segments
+        self.lock = threading.RLock()  # of whoever changes the blocks
+        self._files = 0  # that were begun
+        self._metrics: dict[str, None] = {}
+        self._gone = 0  # records before this number are not kept any more
         self._held = contextlib.ExitStack()
         self._warn = warn
         self._disk_full_at = -_DISK_RETRY_S
         self._protected_at = 0.0
-        self._seen = 0  # how many records there were then
         try:
-            folder = data_folder() / "journals" / run_id
-            folder.mkdir(parents=True, exist_ok=True)
-            self._held.enter_context(hold(folder))
-            (folder / "run.json").write_bytes(introduction)  # only now: a dead script's folder has it and is not held
-            self.folder = folder
+            if name:
+                folder = data_folder() / "journals" / name
+                folder.mkdir(parents=True, exist_ok=True)
+                self._held.enter_context(hold(folder))
+                (folder / "run.json").write_bytes(introduction)  # only now: a dead script's folder is not held
+                self.folder = folder
         except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
             warn("folder", f"no journal can be kept ({error}); points wait in memory")
-        _journals.add(self)
 
     @property
-    def newest(self) -> _Segment:
-        return self.segments[-1] if self.segments else _NOWHERE
+    def taken(self) -> int:
+        """Up to before which number records were begun."""
+        return _MAX_STEP - operator.length_hint(self.numbers)
 
     @property
     def unacknowledged(self) -> int:
         """How many records and changes the board has not acknowledged."""
-        return self.newest.taken - self.acknowledged + len(self.changes) - self.acknowledged_changes
+        return self.taken - self.acknowledged + len(self.changes) - self.acknowledged_changes
 
     def note_change(self, step: float, params: Mapping[str, Any]) -> None:
         """Keep that these parameters hold from a step on; to be called before a record is made with them."""
@@ -503,78 +821,154 @@ class _Journal:
                     file.write(_json(change) + b"\n")
         self.changes.append(change)
 
-    def write(self, step: float, values: Mapping[str, float]) -> bool:
-        """Write a record the slow way; False if there is no room for it, or the journal is closed."""
+    def admits(self, name: str) -> bool:
+        """Whether a metric is one of the first _MAX_METRICS."""
+        if name not in self._metrics and len(self._metrics) < _MAX_METRICS:
+            self._metrics[name] = None
+        elif name not in self._metrics:
+            self._warn("metrics", f"{name!r} and other new metrics are not logged: a run has at most {_MAX_METRICS}")
+        return name in self._metrics
+
+    def number_records(self) -> None:
+        """From now on the steps of records are not their numbers."""
         with self.lock:
-            names = tuple(dict.fromkeys([*self.newest.names, *values]))
-            if len(names) > _MAX_METRICS:
-                raise ValueError(f"a run has at most {_MAX_METRICS} metrics")
-            while (segment := self.segment_for(names)) is not _NOWHERE:
-                if (place := next(segment.places, None)) is not None:
-                    segment.write(place, step, values)
-                    return True
-            return False
+            if self._lead == 1:
+                self._lead = 2
+                for block in self._all_blocks():
+                    block.close()
 
-    def segment_for(self, names: tuple[str, ...]) -> _Segment:
-        """With the lock held: a segment with room for these metrics, the newest or a new one; else _NOWHERE."""
-        newest = self.newest
-        if not self.closed and (newest.names != names or not operator.length_hint(newest.places)):
-            self.segment = _NOWHERE
-            newest.close()
-            newest = self._make_segment(names, newest.end)
-            self.segments += [newest] if newest is not _NOWHERE else []
-        self.segment = _NOWHERE if self.closed else newest
-        return self.segment
+    def place_for(self, names: tuple[str, ...]) -> tuple[_Block | None, int | None]:
+        """A place for a record with these metrics, and its block; None if there is no room, or it is closed."""
+        while (block := self.open_block(names)) is not None:
+            if (place := next(block.places, None)) is not None:
+                return block, place
+        return None, None
 
-    def _make_segment(self, names: tuple[str, ...], base: int) -> _Segment:
+    def open_block(self, names: tuple[str, ...]) -> _Block | None:
+        """A block with room for records with these metrics; beyond _MAX_LAYOUTS sets of them, with all metrics."""
+        with self.lock:
+            if names not in self.blocks and len(self.blocks) >= _MAX_LAYOUTS:
+                names = tuple(self._metrics)
+            block = self.blocks.get(names)
+            if not self.closed and (block is None or not block.open):
+                block = self._new_block(names, 2 * block.records if block else _FIRST_BLOCK_RECORDS)
+                if block is not None:
+                    self.blocks[names] = block
+            if block is not None and not self.closed:
+                self.firsts[names[0]] = block
+            return None if self.closed else block
+
+    def _new_block(self, names: tuple[str, ...], records: int) -> _Block | None:
+        """With the lock held: a block in the newest segment or a new one; None if there is no room."""
+        lead = self._lead if names else 2
+        record_bytes = 8 * (lead + len(names))
+        records = max(1, min(records, _BLOCKS_BYTES // (1 + len(self.blocks)) // record_bytes))
+        least = record_bytes + len(_head({"seq": _MAX_STEP, "numbered": names, "records": records}))
+        if not self.segments or self.segments[-1].left < least:
+            self._add_segment(least + (records - 1) * record_bytes)
+        if not self.segments or self.segments[-1].left < least:
+            return None
+        segment = self.segments[-1]
+        block = _Block(names, segment, self.taken, min(records, 1 + (segment.left - least) // record_bytes), lead)
+        segment.blocks.append(block)
+        return block
+
+    def _add_segment(self, least: int) -> None:
+        """With the lock held: add a segment with room for so many bytes, if that can be had."""
         # Each file is one that the process has open: the more there are, the longer may the next be.
-        filled = len(self.newest.buffer) if self.newest.names == names else 0
+        filled = len(self.segments[-1].buffer) if self.segments else 0
         longest = _SEGMENT_BYTES << min(len(self.segments) // 8, _MAX_GROWTH)
-        size = min(max(_FIRST_SEGMENT_BYTES, 2 * filled), longest)
+        least = (least + len(_head(_FILE_HEAD)) + 7) // 8 * 8
+        size = max(least, min(max(_FIRST_SEGMENT_BYTES, 2 * filled), longest))
         if self.folder and time.monotonic() - self._disk_full_at > _DISK_RETRY_S:
-            path = self.folder / f"{base:015d}.points"
+            self._files += 1
+            path = self.folder / f"{self._files:06d}.points"
             try:
-                return _Segment(names, base, size, path)
+                self.segments.append(_Segment(size, path))
             except OSError as error:
                 self._disk_full_at = time.monotonic()
                 with contextlib.suppress(OSError):
                     path.unlink()
                 self._warn("disk", f"the journal cannot grow ({error}); points wait in memory while there is room")
+            else:
+                return
         room = _MEMORY_BYTES - sum(len(one.buffer) for one in self.segments if one.path is None)
-        if room < _FIRST_SEGMENT_BYTES:
+        size = max(least, min(size, room // 8 * 8, _SEGMENT_BYTES))
+        if room < max(size, _FIRST_SEGMENT_BYTES):
             self._warn("full", "no room is left, neither on disk nor in memory: points are lost")
-            return _NOWHERE
-        return _Segment(names, base, min(size, room, _SEGMENT_BYTES), None)
+        else:
+            self.segments.append(_Segment(size, None))
 
     def fill(self, end: int) -> None:
-        """Before ``end``, write a record without metrics where one was begun and never written: at an interrupt."""
-        for segment in self.segments:
-            for number in range(max(self.acknowledged, segment.base), min(end, segment.end)):
-                place = segment.start + (number - segment.base) * segment.record
-                if not any(segment.buffer[8 * place : 8 * place + 8]):
-                    segment.write(place, number, {})
+        """Write a record without metrics for each number before ``end`` that was taken and never written: at an
+        interrupt."""
+        written: set[float] = set()
+        for block in self._all_blocks():
+            bits, numbers = block.numbers()
+            written.update(compress(numbers, bits))
+        lost = sorted({*range(self.acknowledged, end)} - written)
+        while lost:
+            with self.lock:
+                filler = self._new_block((), len(lost))
+            if filler is None:
+                return
+            for number, place in zip(lost, filler.places):  # noqa: B905  (Python 3.9 knows no strict)
+                filler.write(place, number, number, {})
+            lost = lost[filler.records :]
+            filler.close()
 
-    def unsent(self) -> tuple[tuple[str, ...], memoryview, list[Mapping[str, Any]]]:
-        """Names and bytes of the oldest records that are not acknowledged, and all such changes, also earlier ones.
-        Segments that are acknowledged go."""
-        while len(self.segments) > 1 and self.acknowledged >= self.segments[0].end:
-            if path := self.segments.pop(0).path:
-                with contextlib.suppress(OSError):  # they go with the folder
-                    path.unlink()
-                    path.with_suffix(".sums").unlink()
-        self.newest.plain = "torch" not in sys.modules  # it may be imported at any time
-        segment = self.segments[0] if self.segments else _NOWHERE
-        most = max(1, _SEGMENT_BYTES // (8 * segment.record))
-        count = max(0, min(segment.taken - self.acknowledged, most))
-        begin = 8 * (segment.start + (self.acknowledged - segment.base) * segment.record)
-        records = segment.buffer[begin : begin + 8 * count * segment.record]
-        return segment.names, records, self.changes[self.acknowledged_changes :]  # read last: none of theirs is missing
+    def _all_blocks(self) -> list[_Block]:
+        return [block for segment in [*self.segments] for block in segment.blocks]
+
+    def unsent(self, most: int) -> tuple[dict[str, Any], list[memoryview]]:
+        """The head of a post and the bytes of the oldest records that are not acknowledged, ``most`` of them or little
+        more; all such changes, also earlier ones."""
+        self._let_go()
+        described, records, size = [], [], 0
+        for segment in [*self.segments]:
+            for block in segment.blocks:
+                begin, end = (8 * (block.start + count * block.record) for count in (block.acknowledged, block.taken))
+                if begin < end and size < most:
+                    kind = {"metrics": block.names, "records": (end - begin) // (8 * block.record)}
+                    described.append(kind if block.lead == 2 else {**kind, "counted": True})
+                    records.append(segment.buffer[begin:end])
+                    size += end - begin
+        head: dict[str, Any] = {"version": 2, "seq": self.acknowledged, "blocks": described}
+        if changes := self.changes[self.acknowledged_changes :]:  # read last: none of those before a record is missing
+            head["changes"] = changes
+        return head, records
+
+    def _let_go(self) -> None:
+        """Remove segments of which all has arrived. Where there are many, such a one gets no more records."""
+        for segment in self.segments[:-1]:
+            if not any(block.waits for block in segment.blocks):
+                with self.lock:
+                    for block in segment.blocks if len(self.segments) > _MAX_FILES else ():
+                        block.close()
+                if any(block.open or block.waits for block in segment.blocks):
+                    continue
+                self.segments.remove(segment)
+                self._gone = self.acknowledged
+                if segment.path:
+                    with contextlib.suppress(OSError):  # they go with the folder
+                        segment.path.unlink()
+                        segment.path.with_suffix(".sums").unlink()
+
+    def acknowledge(self, accepted: int, changes: int) -> None:
+        """The board has all records before this number, and so many changes more."""
+        self.acknowledged = accepted
+        self.acknowledged_changes += changes
+        for block in self._all_blocks():
+            if block.waits:
+                block.acknowledge(accepted)
 
     def go_back(self, wanted: int | None) -> bool:
         """The board wants records that it had acknowledged: whether they are still here, and are sent again."""
-        if wanted is None or not self.segments or not self.segments[0].base <= wanted < self.acknowledged:
+        if wanted is None or not self._gone <= wanted < self.acknowledged:
             return False
         self.acknowledged, self.acknowledged_changes = wanted, 0
+        for block in self._all_blocks():
+            block.acknowledged = 0
         return True
 
     def protect(self, now: float) -> None:
@@ -583,10 +977,9 @@ class _Journal:
         if now - self._protected_at < _PROTECT_S or not self.folder or self.unacknowledged <= 0:
             return
         self._protected_at = now
-        seen, self._seen = self._seen, self.newest.taken
         with contextlib.suppress(OSError, ImportError):  # records without a checksum are sent all the same, and marked
             for segment in self.segments:
-                _extras("checksums").add_sums(segment, self.acknowledged, self._seen if self.closed else seen)
+                _extras("checksums").add_sums(segment, everything=self.closed)
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir() if (os.environ.get("LOSSBOARD_SYNC") or "0") != "0" else ():
                 with path.open("rb+") as file:
@@ -596,10 +989,13 @@ class _Journal:
         """Let nothing more be begun, and keep how the run ended, unless points before that are in memory only."""
         with self.lock:
             self.closed = True
-            self.segment = _NOWHERE
-            self.newest.close()
+            self.blocks.clear()
+            self.firsts.clear()
+            for block in self._all_blocks():
+                block.close()
         with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
-            if self.folder and all(one.path or one.end <= self.acknowledged for one in self.segments):
+            lost = [one for one in self.segments if not one.path and any(block.waits for block in one.blocks)]
+            if self.folder and not lost:
                 (self.folder / "ending.json").write_bytes(ending)
 
     def leave(self, *, remove: bool = False) -> None:
@@ -607,17 +1003,13 @@ class _Journal:
         folder = self.folder
         self.lock = threading.RLock()  # a thread of the parent's may have held the old one
         self.closed = True
-        self.segment = _NOWHERE
+        self.blocks.clear()
+        self.firsts.clear()
         self.segments = []
         self.folder = None
         if folder and remove:
             remove_journal(folder, self._held.close)
         self._held.close()
-
-
-_journals: weakref.WeakSet[_Journal] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker) has nothing to report
-    os.register_at_fork(after_in_child=lambda: [*map(_Journal.leave, _journals)])
 
 
 def remove_journal(folder: Path, release: Callable[[], None]) -> None:

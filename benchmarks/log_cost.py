@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lossboard
@@ -21,6 +21,8 @@ from benchmarks.figures import Figure, show
 STEPS = 1_000_000
 TRIES = 7
 MILLIONS = 10
+ALTERNATING = [{"loss": 0.25, "w": 1.5}, {"val/loss": 0.5, "val/acc": 0.75}]
+TAGS = [{f"tag{number}": 0.25} for number in range(20)]
 
 
 def main() -> list[Figure]:
@@ -42,6 +44,10 @@ def measured() -> Iterator[Figure]:
         note = f"{min(taken):.3f} to {max(taken):.3f} in {TRIES} tries"
         yield Figure(f"{name}() of a step with two metrics", medians[name], "µs", note=note)
     yield Figure("log() against list.append()", medians["log"] / medians["list.append"], "×", at_most=5)
+    for what, rows in {"alternating sets of": ALTERNATING, "one of twenty": TAGS}.items():
+        logged = statistics.median(logging_rows(rows) for _ in range(TRIES))
+        bare = statistics.median(appending_rows(rows) for _ in range(TRIES))
+        yield Figure(f"log() of {what} metrics against list.append()", logged / bare, "×", at_most=8)
     early, late = zip(*((taken[0], taken[-1]) for taken in (logging(MILLIONS) for _ in range(3))), strict=True)
     ratio = statistics.median(late) / statistics.median(early)
     yield Figure("the million steps before ten million against the first", ratio, "×", at_most=1.1)
@@ -63,6 +69,31 @@ def appending() -> float:
         w = step * 0.5
         rows.append((step, w, loss))
     return time.process_time() - began
+
+
+def appending_rows(rows: Sequence[dict[str, float]]) -> float:
+    """Seconds with list.append of these, one after the other and again."""
+    kept = []
+    began = time.process_time()
+    for step in range(STEPS // len(rows)):
+        for row in rows:
+            kept.append((step, *row.values()))  # noqa: PERF401
+    return time.process_time() - began
+
+
+def logging_rows(rows: Sequence[dict[str, float]]) -> float:
+    """Seconds with log() of these."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LOSSBOARD_DIR"] = folder
+        run = lossboard.run("cost", url="http://127.0.0.1:9")
+        began = time.process_time()
+        for step in range(STEPS // len(rows)):
+            for row in rows:
+                run.log(row, step=step)
+        taken = time.process_time() - began
+        lossboard._FINISH_TIMEOUT_S = 0.0
+        run.finish()
+    return taken
 
 
 def logging(millions: int) -> list[float]:

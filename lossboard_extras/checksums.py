@@ -7,27 +7,39 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lossboard import _Segment
+    from lossboard import _Block, _Segment
 
 _SUM_BYTES = 64 << 10  # of records that share a checksum, at most
 
 
-def add_sums(segment: _Segment, begin: int, end: int) -> None:
-    """Write checksums of a segment's records from ``begin`` to before ``end`` beside its file, but of no block in which
-    one is not written yet. OSError."""
-    begin, end = max(begin, segment.summed), min(end, segment.end)
-    if not segment.path or begin >= end:
-        return
-    lines = b"" if segment.summed > segment.base else bytes(segment.buffer[: 8 * segment.start])
-    bits = segment.buffer.cast("Q")
-    while begin < end:
-        some = min(end - begin, max(1, _SUM_BYTES // (8 * segment.record)))
-        cell = segment.start + (begin - segment.base) * segment.record
-        steps = bits[cell : cell + some * segment.record : segment.record].tolist()
-        crc = zlib.crc32(segment.buffer[8 * cell : 8 * (cell + some * segment.record)])
-        block = [begin - segment.base, begin - segment.base + some, crc]
-        lines += b"" if 0 in steps else json.dumps(block).encode() + b"\n"
-        begin += some
-    with segment.path.with_suffix(".sums").open("ab") as file:
-        file.write(lines)
-    segment.summed = begin
+def add_sums(segment: _Segment, *, everything: bool) -> None:
+    """Write checksums beside a segment's file, of the records that are not acknowledged and were there when this was
+    last called; or of ``everything`` that is there. OSError."""
+    lines = []
+    for block in segment.blocks if segment.path else ():
+        end = block.taken if everything else block.seen
+        block.seen = block.taken
+        begin = max(block.summed, block.acknowledged)
+        if begin < end:
+            if not block.summed:
+                head = bytes(segment.buffer[block.head : 8 * block.start]).decode().strip()
+                lines.append(json.dumps({"at": block.head, "head": head}))
+            lines += _sums(block, begin, end)
+            block.summed = end
+    if segment.path and lines:
+        with segment.path.with_suffix(".sums").open("a", encoding="utf-8") as file:
+            file.write("".join(line + "\n" for line in lines))
+
+
+def _sums(block: _Block, begin: int, end: int) -> list[str]:
+    """A line for some records each: their first byte in the file, the byte after them, and their CRC-32. None for those
+    of which one is not written yet."""
+    lines = []
+    size = max(1, _SUM_BYTES // (8 * block.record))
+    for first in range(begin, end, size):
+        cells = [block.start + number * block.record for number in (first, min(end, first + size))]
+        records = block.cells[cells[0] : cells[1]].cast("B")
+        steps = records.cast("Q")[:: block.record].tolist()
+        if 0 not in steps:
+            lines.append(json.dumps([8 * cells[0], 8 * cells[1], zlib.crc32(records)]))
+    return lines

@@ -195,11 +195,18 @@ class ActiveRuns:
         return newest_of
 
     async def end(
-        self, active: Active, status: Status, error: str | None = None, result: dict[str, Any] | None = None
+        self,
+        active: Active,
+        status: Status,
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+        **told: Any,
     ) -> RunRecord:
-        """Give a run, whose lock is held, its terminal status: on disk first, then for all to see."""
+        """Give a run, whose lock is held, its terminal status: on disk first, then for all to see. ``told``: other
+        fields of its record that came with its end."""
         now = time.time()
-        record = dataclasses.replace(active.record, status=status, error=error, ended_at=now, result=result or {})
+        ended: dict[str, Any] = {"status": status, "error": error, "ended_at": now, "result": result or {}}
+        record = dataclasses.replace(active.record, **ended, **told)
         record.started_at = record.started_at or (now if active.launched else None)
         if status == "diverged":
             record.why = await why_of(self._store, record)

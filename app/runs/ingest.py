@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.errors import ConflictError, InvalidError, UnavailableError
@@ -48,10 +48,12 @@ class Ingest:
         run_id: str,
         *batches: Batch,
         changes: Sequence[ChangeIn] = (),
+        summary: Mapping[str, Any] | None = None,
         after_gap: bool = False,
         unchecked: bool = False,
     ) -> Accepted:
-        """Take in batches that follow each other, and with them the parameters that were changed on the way.
+        """Take in batches that follow each other, and with them the parameters that were changed on the way, and the
+        run's new summary.
 
         after_gap, unchecked: as in Store.append
         ConflictError if records before them are missing or the run has ended, GoneError if it was deleted.
@@ -70,14 +72,16 @@ class Ingest:
                     )
                 if record.method != EXTERNAL:  # its journal is being read: nothing goes on
                     await self._note_start(record, "interrupted")
-                    accepted = await self._append(record, batches, changes, after_gap=after_gap, unchecked=unchecked)
+                    accepted = await self._append(
+                        record, batches, changes, summary, after_gap=after_gap, unchecked=unchecked
+                    )
                     await self._store.save_run(record)
                     return Accepted(accepted=accepted, control=Control(stop=True), missing=record.missing)
                 active = await self._revive(record)
             self._hear(run_id)  # it may have waited for long
             record = active.record
             await self._note_start(record, "paused" if active.paused else "running")
-            next_seq = await self._append(record, batches, changes, after_gap=after_gap, unchecked=unchecked)
+            next_seq = await self._append(record, batches, changes, summary, after_gap=after_gap, unchecked=unchecked)
             return Accepted(accepted=next_seq, control=active.control, missing=record.missing)
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
@@ -90,7 +94,8 @@ class Ingest:
                 if record.status != "interrupted" or told_to_stop:
                     return record
                 active = Active(record)
-            return await self._active.end(active, ending.status, ending.error, dict(ending.result))
+            told = {} if ending.summary is None else {"summary": dict(ending.summary)}
+            return await self._active.end(active, ending.status, ending.error, dict(ending.result), **told)
 
     async def watch_silence(self) -> None:
         """Interrupt external runs that have been silent for too long; runs for ever."""
@@ -137,6 +142,7 @@ class Ingest:
         record: RunRecord,
         batches: Sequence[Batch],
         changes: Sequence[ChangeIn],
+        summary: Mapping[str, Any] | None,
         *,
         after_gap: bool,
         unchecked: bool,
@@ -144,8 +150,10 @@ class Ingest:
         if len(record.last.keys() | {name for batch in batches for name in batch.names}) > MAX_METRICS:
             raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
         changed: dict[str, Any] = {}
+        if summary is not None and dict(summary) != record.summary:
+            changed["summary"] = dict(summary)
         if new := _unknown(changes, record.changes):
-            changed = {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
+            changed |= {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
             if record.default_name is not None:
                 changed["name"] = with_changes(record.default_name, changed["changes"])
         parts = (part for batch in batches for part in batch.parts())

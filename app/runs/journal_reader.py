@@ -23,7 +23,7 @@ from app.schemas.requests import ChangeIn
 from app.storage.batch import Floats, check_names
 from app.storage.binary_form import Block, index
 
-VERSION = 2  # the newest that is read here
+VERSION = 3  # the newest that is read here
 MAX_HEAD_BYTES = 8 << 20  # a thousand names of 200 characters, each escaped
 READ_BYTES = 1 << 20  # at once, of a file whose head says nothing
 POST_BYTES = 4 << 20  # of records in one post
@@ -31,6 +31,9 @@ POST_BYTES = 4 << 20  # of records in one post
 GOOD, UNKNOWN, BAD = 1, 0, -1  # what checksums say of a record
 
 _CHANGE = TypeAdapter(ChangeIn)
+
+
+type Sum = tuple[int, int, int]
 
 
 class JournalError(Exception):
@@ -65,13 +68,14 @@ class JournalFile:
     start: int  # byte at which the first record begins
     base: int
     end: int
-    numbers: Floats  # of a numbered file: the number in each place, NaN where no record is, -1 where it can be none
+    first: int  # no record of a smaller number was ever in it
+    numbers: Floats  # in each place, NaN where no record is, -1 where it can be none; empty: they count from base
     sums: NDArray[np.int8]  # of each place: GOOD, UNKNOWN or BAD
 
     def between(self, begin: int, end: int) -> tuple[Block, NDArray[np.bool_], Floats]:
         """Its records with these numbers, whether each is checked, and the numbers of those that are not as they were
         written. OSError."""
-        if self.numbered:
+        if len(self.numbers):
             places = np.flatnonzero((self.numbers >= begin) & (self.numbers < end))
         else:
             places = np.arange(max(begin, self.base) - self.base, max(min(end, self.end), self.base) - self.base)
@@ -80,7 +84,7 @@ class JournalFile:
         first = int(places[0])
         rows = self._rows(first, int(places[-1]) + 1)[places - first]
         if not self.numbered:
-            rows = np.insert(rows, 1, self.base + places, axis=1)
+            rows = np.insert(rows, 1, self.numbers[places] if len(self.numbers) else self.base + places, axis=1)
         written = rows[:, 0].view(np.uint64) != 0
         sound = (np.abs(rows[:, 0]) <= MAX_WHOLE) & (self.sums[places] != BAD)
         kept = written & sound
@@ -137,9 +141,11 @@ class Journal:
         checks: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)]
         lost: dict[str, Floats] = {}
         for file in self.files:
-            block, sure, lost[file.path.name] = file.between(begin, end)
-            blocks.append(block)
-            checks.append(sure)
+            if file.base < end and begin < file.end:
+                block, sure, gone = file.between(begin, end)
+                blocks.append(block)
+                checks.append(sure)
+                lost[file.path.name] = np.concatenate([lost.get(file.path.name, gone[:0]), gone])
         numbers, source, place = index(blocks)
         checked = np.concatenate(checks)
         for name, gone in lost.items():
@@ -201,18 +207,17 @@ def _open_files(journal: Journal) -> None:
     for path in paths:
         try:
             with path.open("rb") as file:
-                opened = _open(path, file)
+                opened = list(_open(path, file, journal.damage))
         except ValueError as error:
             base = _base_of(path)
             following = math.inf if base is None else min((one for one in named if one > base), default=math.inf)
             journal.damage.append(Damage(f"{path.name}: {error}", following))
             known += [] if base is None else [base]
         else:
-            if opened is not None:
-                journal.files.append(opened)
-                known.append(opened.base)
-                if lost := int((opened.numbers == -1).sum()):
-                    journal.damage.append(Damage(f"{path.name}: {lost} of its records have no number that can be"))
+            journal.files += opened
+            known += [one.first for one in opened]
+            if lost := sum(int((one.numbers == -1).sum()) for one in opened):
+                journal.damage.append(Damage(f"{path.name}: {lost} of its records have no number that can be"))
     journal.first = min(known, default=None)
 
 
@@ -221,33 +226,89 @@ def _base_of(path: Path) -> int | None:
     return int(path.stem) if path.stem.isdecimal() and path.stem.isascii() else None
 
 
-def _open(path: Path, file: BinaryIO) -> JournalFile | None:
-    """A file of records; None if its making was cut short, before it could have any. ValueError says what is wrong."""
-    copy, sums = _read_sums(path)
+def _open(path: Path, file: BinaryIO, damage: list[Damage]) -> Iterator[JournalFile]:
+    """A file of records; nothing if its making was cut short, before it could have any. ValueError says what is wrong;
+    where the rest can be read, that is noted in ``damage``."""
+    copies, sums = _read_sums(path)
     line = file.readline(MAX_HEAD_BYTES)
     try:
         about = _parse_head(line)
     except ValueError as error:
         if _has_nothing(line, file):
-            return None
-        if not copy:
+            return
+        if not copies:
             raise ValueError(f"its first line cannot be read: {error}") from None
-        line = copy
-        about = _parse_head(copy)
+        if 0 not in copies:  # each block has its own
+            yield from _open_blocks(path, file, min(copies), (copies, sums), damage)
+            return
+        line = copies[0]
+        about = _parse_head(line)
+    if "version" in about and "seq" not in about:
+        yield from _open_blocks(path, file, len(line), (copies, sums), damage)
+        return
     numbered = "numbered" in about
     names = about["numbered" if numbered else "metrics"]
     if not numbered and _base_of(path) not in (about["seq"], None):
         raise ValueError(f"its first line says that its records begin with {about['seq']}")
     width = 1 + numbered + len(names)
     room = max(0, path.stat().st_size - len(line)) // (8 * width)
-    states = _check(file, len(line), 8 * width, room, sums)
-    numbers = np.empty(0)
-    base, end = about["seq"], about["seq"] + room
-    if numbered:
-        numbers = _read_numbers(path, len(line), width, room)
-        there = numbers[numbers >= 0]
-        base, end = (int(there.min()), int(there.max()) + 1) if len(there) else (base, base)
-    return JournalFile(path, tuple(names), numbered, len(line), base, end, numbers, states)
+    at = [(len(line) + 8 * width * begin, len(line) + 8 * width * end, crc) for begin, end, crc in sums]
+    states = _check(file, len(line), 8 * width, room, at)
+    numbers = _read_numbers(path, len(line), width, room) if numbered else np.empty(0)
+    yield _with_range(path, tuple(names), len(line), about["seq"], numbers, states, numbered=numbered)
+
+
+def _open_blocks(
+    path: Path,
+    file: BinaryIO,
+    begin: int,
+    found: tuple[dict[int, bytes], Sequence[Sum]],
+    damage: list[Damage],
+) -> Iterator[JournalFile]:
+    """The blocks of a file of version 3, from byte ``begin`` on; ``found``: what _read_sums() gave."""
+    copies, sums = found
+    size = path.stat().st_size
+    while begin < size:
+        file.seek(begin)
+        line = file.readline(MAX_HEAD_BYTES)
+        if line[:1] == b"\0":  # no block was begun here
+            return
+        try:
+            about = _parse_block(line)
+        except ValueError as error:
+            if _has_nothing(line, file):
+                return
+            if begin not in copies:
+                damage.append(Damage(f"{path.name}: what follows byte {begin} cannot be read: {error}"))
+                return
+            line = copies[begin]
+            about = _parse_block(line)
+        numbered = "numbered" in about
+        names = tuple(about["numbered" if numbered else "counted"])
+        start, record_bytes = begin + len(line), 8 * (1 + numbered + len(names))
+        room = min(about["records"], max(0, size - start) // record_bytes)
+        states = _check(file, start, record_bytes, room, sums)
+        numbers = _read_numbers(path, start, 1 + numbered + len(names), room, 1 if numbered else 0)
+        yield _with_range(path, names, start, about["seq"], numbers, states, numbered=numbered)
+        begin = start + about["records"] * record_bytes
+
+
+def _with_range(
+    path: Path,
+    names: tuple[str, ...],
+    start: int,
+    seq: int,
+    numbers: Floats,
+    states: NDArray[np.int8],
+    *,
+    numbered: bool,
+) -> JournalFile:
+    """Records whose numbers count from ``seq``, unless they are given."""
+    if not len(numbers) and len(states):
+        return JournalFile(path, names, False, start, seq, seq + len(states), seq, numbers, states)
+    there = numbers[numbers >= 0]
+    base, end = (int(there.min()), int(there.max()) + 1) if len(there) else (seq, seq)
+    return JournalFile(path, names, numbered, start, base, end, min(seq, base), numbers, states)
 
 
 def _parse_head(line: bytes) -> dict[str, Any]:
@@ -261,9 +322,23 @@ def _parse_head(line: bytes) -> dict[str, Any]:
     version = about.get("version", 1)
     if isinstance(version, int) and version > VERSION:
         raise JournalError(f"it is of version {version}, and this board reads up to {VERSION}: use a newer Lossboard")
-    check_names(about.get("numbered", about.get("metrics")))
+    if version == VERSION:
+        return about
+    check_names(about.get("numbered", about.get("counted", about.get("metrics"))))
     if not isinstance(about.get("seq"), int) or not 0 <= about["seq"] <= MAX_WHOLE:
         raise ValueError("seq is no number of a record")
+    return about
+
+
+def _parse_block(line: bytes) -> dict[str, Any]:
+    """The first line of a block. ValueError if it is none."""
+    about = _parse_head(line)
+    if (
+        not {"numbered", "counted"} & about.keys()
+        or not isinstance(about.get("records"), int)
+        or not 0 <= about["records"] <= MAX_WHOLE
+    ):
+        raise ValueError("records is no number of records")
     return about
 
 
@@ -274,45 +349,54 @@ def _has_nothing(line: bytes, file: BinaryIO) -> bool:
     return is_part and not any(any(some) for some in iter(lambda: file.read(READ_BYTES), b""))
 
 
-def _read_sums(path: Path) -> tuple[bytes, list[tuple[int, int, int]]]:
-    """The copy of a file's head, b"" if there is none, and its checksums: places, and the CRC-32 of what is there."""
+def _read_sums(path: Path) -> tuple[dict[int, bytes], list[Sum]]:
+    """What stands beside a file: copies of its heads, by the byte at which each begins, and its checksums: where what
+    they are of begins and ends, in bytes, or before version 3 in records; and its CRC-32."""
     try:
-        copy, *lines = path.with_suffix(".sums").read_bytes().splitlines(keepends=True)
-    except (FileNotFoundError, ValueError):
-        return b"", []
-    sums: list[tuple[int, int, int]] = []
+        lines = path.with_suffix(".sums").read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return {}, []
+    copies: dict[int, bytes] = {}
+    sums: list[Sum] = []
     for line in lines:
         try:
-            begin, end, crc = json.loads(line)
-        except (
-            ValueError,
-            TypeError,
-        ):  # the end of its script cut it short, or it is damaged: then its records have none
+            found = json.loads(line)
+            if isinstance(found, dict) and "at" in found:
+                copies[int(found["at"])] = _padded(str(found["head"]).encode())
+                _parse_head(copies[int(found["at"])])
+            elif isinstance(found, dict):
+                _parse_head(line)
+                copies[0] = line
+            else:
+                begin, end, crc = found
+                whole = all(isinstance(one, int) for one in found)
+                sums += [(begin, end, crc)] if whole and 0 <= begin < end else []
+        except (ValueError, TypeError, KeyError):  # its script's end cut it short, or it is damaged: it counts as none
             continue
-        if all(isinstance(one, int) for one in (begin, end, crc)) and 0 <= begin < end:
-            sums.append((begin, end, crc))
-    try:
-        _parse_head(copy)
-    except ValueError:
-        return b"", sums
-    return copy, sums
+    return copies, sums
 
 
-def _check(
-    file: BinaryIO, start: int, record_bytes: int, room: int, sums: Sequence[tuple[int, int, int]]
-) -> NDArray[np.int8]:
-    """Of each place in a file what the checksums say of its record."""
+def _padded(head: bytes) -> bytes:
+    """A line as long as a client makes the heads of blocks: the cells after it are aligned."""
+    return head + b" " * (-(len(head) + 1) % 8) + b"\n"
+
+
+def _check(file: BinaryIO, start: int, record_bytes: int, room: int, sums: Sequence[Sum]) -> NDArray[np.int8]:
+    """Of each place from byte ``start`` on what the checksums say of its record."""
     states = np.zeros(room, np.int8)
+    last = start + room * record_bytes
     for begin, end, crc in sums:
-        file.seek(start + begin * record_bytes)
-        content = file.read((end - begin) * record_bytes) if end <= room else b""
-        states[begin:end] = GOOD if zlib.crc32(content) == crc else BAD
+        if start <= begin < last:
+            file.seek(begin)
+            content = file.read(end - begin) if end <= last else b""
+            places = slice((begin - start) // record_bytes, (end - start) // record_bytes)
+            states[places] = GOOD if zlib.crc32(content) == crc else BAD
     return states
 
 
-def _read_numbers(path: Path, start: int, width: int, room: int) -> Floats:
-    """What JournalFile.numbers has."""
+def _read_numbers(path: Path, start: int, width: int, room: int, column: int = 1) -> Floats:
+    """What JournalFile.numbers has; ``column``: that of the numbers."""
     rows = np.fromfile(path, "<f8", room * width, offset=start).reshape(-1, width)
-    numbers = rows[:, 1]
+    numbers = rows[:, column]
     known = (numbers >= 0) & (numbers <= MAX_WHOLE) & (numbers == np.floor(numbers))
     return np.where(rows[:, 0].view(np.uint64) == 0, np.nan, np.where(known, numbers, -1))

@@ -101,6 +101,8 @@ type Scalar = Annotated[
     float | str | bool | None, PlainValidator(_scalar, json_schema_input_type=float | str | bool | None)
 ]
 
+type Summary = Annotated[dict[Name, Scalar], Field(max_length=MAX_RESULTS)]
+
 
 class RequestModel(BaseModel):
     """A body in which an unknown field is an error and not overlooked."""
@@ -254,6 +256,7 @@ class PointsIn(RequestModel):
     changes: list[ChangeIn] = Field(
         default_factory=list, description="Parameters that were changed, sent no later than the first point they made."
     )
+    summary: Summary | None = Field(default=None, description="Of the whole run so far; null: as it was.")
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> PointsIn:
@@ -283,3 +286,4 @@ class Ending(RequestModel):
     status: Literal["finished", "failed", "stopped", "diverged"]
     result: Annotated[dict[Name, Scalar], Field(max_length=MAX_RESULTS)] = Field(default_factory=dict)
     error: Annotated[str, Field(max_length=10_000)] | None = None
+    summary: Summary | None = Field(default=None, description="Of the whole run; null: as it was.")

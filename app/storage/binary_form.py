@@ -27,12 +27,14 @@ class Post:
     changes: parameters that were changed, as they came: they are not checked here
     after_gap: the records before these that the board lacks never come
     unchecked: no checksum has vouched for these records
+    summary: of the whole run so far, as it came; None: as it was
     """
 
     batches: Sequence[Batch]
     changes: Any = ()
     after_gap: bool = False
     unchecked: bool = False
+    summary: Any = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def parse(body: bytes) -> Post:
     flags = {name: header.get(name, False) for name in ("after_gap", "unchecked")}
     if wrong := [name for name, value in flags.items() if value is not True and value is not False]:
         raise ValueError(f"{wrong[0]} must be true or false")
-    return Post(batches, header.get("changes", []), **flags)
+    return Post(batches, header.get("changes", []), **flags, summary=header.get("summary"))
 
 
 def write(seq: int, blocks: Sequence[Block], **flags: Any) -> bytes:
@@ -119,10 +121,13 @@ def _blocks(form: object, blob: bytes) -> list[Block]:
         check_names(names)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise ValueError("records of each block must be a whole number, of its records")
-        end = begin + 8 * count * (2 + len(names))
+        counted = described.get("counted", False) is True
+        width = (1 if counted else 2) + len(names)
+        end = begin + 8 * count * width
         if end > len(blob):
             raise ValueError(f"the blocks are cut: {len(blob)} bytes are less than the {end} that they name")
-        rows = np.frombuffer(blob[begin:end], "<f8").reshape(count, 2 + len(names))
+        rows = np.frombuffer(blob[begin:end], "<f8").reshape(count, width)
+        rows = np.insert(rows, 1, rows[:, 0], axis=1) if counted else rows
         blocks.append(Block(tuple(names), rows[rows[:, 0].view(np.uint64) != 0]))
         begin = end
     if begin != len(blob):

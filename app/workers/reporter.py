@@ -40,22 +40,23 @@ class WorkerRun(lossboard.Run):
         steps = np.where(table[:, 0] == 0, -0.0, table[:, 0])
         done = 0
         while done < len(table):
-            cells = self._reserve(names, len(table) - done)
-            if not len(cells):
+            rows = self._reserve(names, len(table) - done)
+            if not len(rows):
                 if self.should_stop:  # the board takes no more of this run
                     return
                 raise OSError("there is no room for more points, neither on disk nor in memory")
-            rows = cells.reshape(-1, table.shape[1])
-            rows[:, 1:] = table[done : done + len(rows), 1:]
+            rows[:, 1] = list(islice(self.journal.numbers, len(rows)))
+            rows[:, 2:] = table[done : done + len(rows), 1:]
             rows[:, 0] = steps[done : done + len(rows)]  # last: a record with a step is whole
             done += len(rows)
         while self.journal.unacknowledged > MAX_UNACKNOWLEDGED and not self.should_stop:
             time.sleep(_POLL_S)
 
     def _reserve(self, names: tuple[str, ...], count: int) -> NDArray[np.float64]:
-        """The cells of up to ``count`` new records in a row; none if there is no room."""
-        with self.journal.lock:
-            segment = self.journal.segment_for(names)
-            places = list(islice(segment.places, count))
+        """Room for up to ``count`` new records, a row each: step, number, metrics. No row if there is none."""
+        block = self.journal.open_block(names)
+        if block is None:
+            return np.empty((0, 2 + len(names)))
+        places = list(islice(block.places, count))
         begin = places[0] if places else 0
-        return np.asarray(segment.cells[begin : begin + len(places) * segment.record])
+        return np.asarray(block.cells[begin : begin + len(places) * block.record]).reshape(-1, block.record)

@@ -95,7 +95,7 @@ def test_what_a_script_sets_itself_is_no_change(fake: FakeBoard, folder: Path) -
     wait_for(lambda: run.params["lr"] == 0.5)
     run.params["lr"] = 0.25  # a schedule of its own
     fake.params = {"lr": 0.5, "momentum": 0.9}
-    wait_for(lambda: "momentum" in run.params)
+    wait_for(lambda: run.params.get("momentum") == 0.9)
     assert run.params["lr"] == 0.25
     assert run.finish()
     assert [change["params"] for _, change in fake.changes] == [{"lr": 0.5}, {"momentum": 0.9}]

@@ -109,7 +109,7 @@ def test_a_deleted_run_stops_quietly(board: BoardProcess) -> None:
 
 def test_what_cannot_be_logged_is_warned_of_once_and_never_raises(board: BoardProcess) -> None:
     run = lossboard.run("clumsy", url=board.url)
-    with pytest.warns(UserWarning, match="a value was not logged"):
+    with pytest.warns(UserWarning, match="a value of 'loss' was not logged"):
         run.log(loss="much")  # type: ignore[arg-type]
     run.log(loss="much")  # type: ignore[arg-type]  # a second warning would be an error here
     run.log(loss=2)
@@ -177,10 +177,11 @@ def test_names_and_steps_that_no_board_takes_spoil_nothing_else(board: BoardProc
         board.url,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("UserWarning") == 2
+    assert done.stderr.count("UserWarning") == 5  # of steps, of three names, and that there are too many
     points = board.get(f"/api/runs/{newest(board)['id']}/points")
-    assert points["step"] == [0, 1, 2, 3, -1, 0]
-    assert points["metrics"] == {"loss": [0, 1, 2, 3, 4, 5]}
+    assert points["step"] == [0, 1, 2, 3, 4, -1, 0]
+    assert points["metrics"]["loss"] == [0, 1, 2, None, 3, 4, 5]
+    assert list(points["metrics"]) == ["loss", *(f"m{i}" for i in range(999))]
 
 
 @pytest.mark.parametrize("result", ["{'preds': [1, 2, 3]}", "{'n': 2**60}", "[1, 2]"])
@@ -247,7 +248,7 @@ def test_numbers_of_other_libraries_are_numbers(board: BoardProcess) -> None:
     assert shown["result"] == {"acc": 0.25, "size": 7}
 
 
-def test_a_point_without_metrics_is_warned_of_and_not_stored(board: BoardProcess) -> None:
+def test_metrics_come_in_a_dictionary_too_and_a_point_without_any_is_not_stored(board: BoardProcess) -> None:
     done = run_script(
         """
         run = lossboard.run("the dictionary as it is")
@@ -265,11 +266,16 @@ def test_a_point_without_metrics_is_warned_of_and_not_stored(board: BoardProcess
         board.url,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("send log(loss=...) or log(**metrics)") == 1
+    assert done.stderr.count("no metrics; send log(loss=...) or log({'loss': ...})") == 1
     assert done.stderr.count("this run has finished") == 1
     assert done.stderr.count("UserWarning") == 2
     points = board.get(f"/api/runs/{newest(board)['id']}/points")
-    assert (points["step"], points["metrics"]) == ([0, 5], {"loss": [2, 3], "self": [None, 4]})
+    assert points["step"] == [0, 1, 2, 3, 5]
+    assert points["metrics"] == {
+        "loss": [1, 2, 1, 1, 3],
+        "acc": [None, None, None, 1, None],
+        "self": [None, None, None, None, 4],
+    }
 
 
 def test_a_bad_name_spoils_no_other_metric(board: BoardProcess) -> None:
@@ -303,5 +309,5 @@ def test_warnings_that_are_errors_do_not_end_a_training(board: BoardProcess) -> 
     )
     assert (done.returncode, done.stderr) == (
         0,
-        "lossboard: a value was not logged: could not convert string to float: 'much'\n",
+        "lossboard: a value of 'loss' was not logged: could not convert string to float: 'much'\n",
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from tests.harness.boards import BoardProcess, running, wait_for
@@ -32,6 +33,17 @@ def leave_behind(folder: Path) -> str:
     done = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL
     return done.stdout.strip()
+
+
+def as_older_clients_wrote(journal: Path) -> Path:
+    """Turn a journal into one of an older client, in one file, whose records have no numbers; that file."""
+    (file,) = journal.glob("*.points")
+    file.unlink()
+    records = np.stack([np.arange(1000.0), np.arange(1000.0)], axis=1)
+    records[0, 0] = -0.0
+    older = journal / "000000000000000.points"
+    older.write_bytes(b'{"version": 2, "seq": 0, "metrics": ["loss"]}\n' + records.tobytes() + bytes(1600))
+    return older
 
 
 def sync(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,7 +92,7 @@ def test_sync_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 def test_a_first_record_that_was_begun_and_never_written_holds_nothing_up(board: BoardProcess, tmp_path: Path) -> None:
     run_id = leave_behind(tmp_path)
-    (file,) = (tmp_path / "journals" / run_id).glob("*.points")
+    file = as_older_clients_wrote(tmp_path / "journals" / run_id)
     head, newline, records = file.read_bytes().partition(b"\n")
     file.write_bytes(head + newline + bytes(16) + records[16:])
     done = sync("--data-dir", str(tmp_path), "--url", board.url)
@@ -92,7 +104,7 @@ def test_a_first_record_that_was_begun_and_never_written_holds_nothing_up(board:
 def test_what_is_damaged_stays_and_is_named_and_the_rest_arrives(board: BoardProcess, tmp_path: Path) -> None:
     damaged, sound = leave_behind(tmp_path), leave_behind(tmp_path)
     journal = tmp_path / "journals" / damaged
-    (file,) = journal.glob("*.points")
+    file = as_older_clients_wrote(journal)
     head, _, content = file.read_bytes().partition(b"\n")
     (journal / "000000000000500.points").write_bytes(
         head.replace(b'"seq": 0', b'"seq": 500') + b"\n" + content[16 * 500 :]
@@ -120,7 +132,7 @@ def test_what_is_damaged_stays_and_is_named_and_the_rest_arrives(board: BoardPro
 
 def with_head(journal: Path, base: int) -> None:
     """Take the records before ``base`` out of a journal, as if a board had acknowledged them."""
-    (file,) = journal.glob("*.points")
+    file = as_older_clients_wrote(journal)
     head, _, content = file.read_bytes().partition(b"\n")
     first_line = head.replace(b'"seq": 0', f'"seq": {base}'.encode())
     (journal / f"{base:015d}.points").write_bytes(first_line + b"\n" + content[16 * base :])

@@ -7,6 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from app.storage import binary_form
+
 
 class FakeBoard(ThreadingHTTPServer):
     """Takes every post, but answers the next ones of points with ``answers``: status and body.
@@ -45,12 +47,12 @@ class _Answer(BaseHTTPRequestHandler):
         self.server.paths.append(self.path.rpartition("/")[2])
         status, answer = 200, {}
         if self.path.endswith("/points"):
-            line, _, records = body.partition(b"\n")
-            head = json.loads(line)
+            head = json.loads(body.partition(b"\n")[0])
             self.server.heads.append(head)
             status, answer = self.server.answers.pop(0) if self.server.answers else (200, {})
             if status == 200:
-                self.server.accepted = head["seq"] + len(records) // (8 * (1 + len(head["metrics"])))
+                last = binary_form.parse(body).batches[-1]
+                self.server.accepted = last.seq + len(last)
         self.send_response(status)
         self.end_headers()
         taken = {"accepted": self.server.accepted, "control": {"params": self.server.params}}

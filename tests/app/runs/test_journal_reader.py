@@ -216,8 +216,8 @@ def test_a_file_whose_making_was_cut_short_says_nothing(tmp_path: Path, content:
 
 
 def test_a_newer_version_is_no_damage(tmp_path: Path) -> None:
-    write(tmp_path, 0, records(0, 5), head(0, version=3))
-    with pytest.raises(JournalError, match="version 3, and this board reads up to 2: use a newer Lossboard"):
+    write(tmp_path, 0, records(0, 5), head(0, version=4))
+    with pytest.raises(JournalError, match="version 4, and this board reads up to 3: use a newer Lossboard"):
         read_journal(tmp_path)
 
 
@@ -226,7 +226,7 @@ def test_the_client_writes_the_version_that_is_read(tmp_path: Path, monkeypatch:
     run = lossboard.run("script", url="http://127.0.0.1:9")
     run.log(loss=1)
     (path,) = tmp_path.rglob("*.points")
-    assert json.loads(path.read_bytes().partition(b"\n")[0]) == {"version": 2, "seq": 0, "metrics": ["loss"]}
+    assert json.loads(path.read_bytes().partition(b"\n")[0]) == {"version": 3}
     run.sender.done.set()
 
 
