@@ -12,8 +12,10 @@ larger than this file, as ``run.image`` and ``lossboard.SummaryWriter``, is in t
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
 import functools
+import hashlib
 import http.client
 import importlib
 import json
@@ -37,6 +39,7 @@ if sys.version_info < (3, 9):  # noqa: UP036
     raise ImportError("lossboard.py needs Python 3.9 or newer; this is " + sys.version.split()[0])
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
+ADDRESS_FILE = "address"  # in the data folder, while a board is up: where that is
 DONE = ".done"  # of the name of a journal that is being removed
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
@@ -44,6 +47,7 @@ MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 _MAX_STEP = 2**53  # beyond it float64 cannot represent every whole number
 _MAX_METRICS = 1000
 _MAX_NAME_CHARS = 200
+_KEPT = ("method", "id", "name", "status", "error", "resume")  # where a board refuses what else is said of a run
 _MAX_TEXT = 2000  # characters of a value of the summary
 _MAX_WARNINGS = 1000
 
@@ -79,6 +83,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
     """
 
     params: dict[str, Any]
+    _is_known = False  # whether the board has made the run itself, and no other process reports it
 
     def __init__(
         self,
@@ -89,6 +94,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
         group: str | None = None,
         tags: Sequence[str] = (),
         live: Any = None,
+        id: str | None = None,  # noqa: A002
+        resume: bool = False,
+        rank: int | str | None = None,
         notes: str = "",
         attach_to: str = "",
     ) -> None:
@@ -96,10 +104,21 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
         params: a mapping, or an object with fields; the board may change the numeric ones
         live: which of them it may change: their names, or a mapping of each to its least and greatest value
-        attach_to: the id of a run that the board knows already
+        id: of a run that other processes reported before, or will; any text
+        resume: should that run have ended, it goes on
+        rank: of this process among those that train together, RANK or LOCAL_RANK of the environment unless given; all
+            but rank 0 are silent. "all": each is a run of its own, in a group
+        attach_to: an id, to resume
         """
         connection = Connection(url)
-        self._set_up(attach_to or os.urandom(16).hex(), connection.url)
+        given, resume, session = str(attach_to or id or ""), bool(resume or attach_to), ""
+        ranked = str((os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) if rank in (None, "all") else rank)
+        if rank == "all":
+            group, name, given = group or name, f"{name} rank {ranked}", given and f"{given} rank {ranked}"
+        if given and not self._is_known:
+            session = os.urandom(4).hex()
+        run_id = _run_id(given) if given else os.urandom(16).hex()
+        self._set_up(run_id, connection.url)
         about: dict[str, Any] = {"method": "external", "id": self.id, "name": str(name or "run")[:_MAX_NAME_CHARS]}
         try:
             self.params = _Params(_fields(params) or {}, self._note_change)
@@ -108,10 +127,20 @@ class Run(contextlib.AbstractContextManager["Run"]):
             about["tags"] = [str(tag)[:_MAX_NAME_CHARS] for tag in ([tags] if isinstance(tags, str) else tags)]
         except Exception as error:
             self._warn("about", f"a part of what describes the run is left out: {error}")
-        about.update(group=str(group or "")[:_MAX_NAME_CHARS], notes=str(notes or ""))
-        told = {key: value for key, value in about.items() if value or key == "live"}
-        introduction = b"" if attach_to else _json(told)
-        self._begin(_Journal(self.id, introduction, self._warn), _Sender(self, connection, introduction))
+        about.update(group=str(group or "")[:_MAX_NAME_CHARS], notes=str(notes or ""), resume=resume)
+        told = {key: value for key, value in about.items() if value or (key == "live" and value is not None)}
+        introduction = b"" if self._is_known else _json(told)
+        silent = f"rank {ranked} reports nothing" if rank != "all" and ranked != "0" else ""
+        if not silent and session and _is_held(run_id):
+            silent = "another process reports this run; give it an id of its own, or rank='all'"
+            self._warn(silent, f"nothing is logged: {silent}")
+        self._warned.add(silent)
+        folder = f"{run_id}-{session}" if session else run_id
+        journal = _Journal("" if silent else folder, introduction, self._warn)
+        self._begin(journal, _Sender(self, connection, introduction, session))
+        if silent:
+            self.silence(silent)
+            return
         self.sender.start()
         _runs.add(self)
         _watch_exits()
@@ -345,7 +374,7 @@ def _copied(run_id: str, url: str, params: dict[str, Any]) -> Run:
     run = Run.__new__(Run)
     run._set_up(run_id, url)
     run.params = params
-    run._begin(_Journal("", b"", run._warn), _Sender(run, Connection(url), b""))
+    run._begin(_Journal("", b"", run._warn), _Sender(run, Connection(url), b"", ""))
     run.silence(_COPY)
     return run
 
@@ -479,7 +508,7 @@ class _Sender(threading.Thread):
 
     waited_s = 0.0  # how long scripts of this process have waited at their end since a board last answered
 
-    def __init__(self, run: Run, connection: Connection, introduction: bytes) -> None:
+    def __init__(self, run: Run, connection: Connection, introduction: bytes, session: str) -> None:
         super().__init__(name="lossboard-sender", daemon=True)
         self.connection = connection
         self.arrived = False  # the board has acknowledged how the run ended
@@ -488,6 +517,7 @@ class _Sender(threading.Thread):
         self._run = run
         self._path = f"/api/runs/{run.id}"
         self._introduction = introduction
+        self._session = {"session": session} if session else {}
         self._introduced = False
         self._summary: dict[str, Any] = {}  # what the board has of the run's summary
         self._ending = b""
@@ -540,7 +570,8 @@ class _Sender(threading.Thread):
         head, records = journal.unsent(_SEGMENT_BYTES << min(self._stuck_posts, 3))
         if (summary := self._run.shown_summary()) != self._summary:
             head["summary"] = summary
-        answer = self.connection.post(f"{self._path}/points", b"".join([_json(head), b"\n", *records]), CONTENT_TYPE)
+        body = b"".join([_json({**head, **self._session}), b"\n", *records])
+        answer = self.connection.post(f"{self._path}/points", body, CONTENT_TYPE)
         self._summary = summary
         self._stuck_posts += 1
         if answer["accepted"] > journal.acknowledged or not records:
@@ -1036,10 +1067,10 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else port 8000 here. ValueError: no address."""
+    """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else the one here. ValueError: no address."""
 
     def __init__(self, url: str | None = None) -> None:
-        self.url = (url or os.environ.get("LOSSBOARD_URL") or "http://127.0.0.1:8000").rstrip("/")
+        self.url = (url or os.environ.get("LOSSBOARD_URL") or _found_address()).rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {self.url!r} is no address of a board; send something like http://127.0.0.1:8000")
@@ -1047,10 +1078,14 @@ class Connection:
         self._connection = kind(parts.hostname, parts.port, timeout=_RESPONSE_TIMEOUT_S)  # opened by the first post
         self.close = self._connection.close
         self._path = parts.path
+        self._headers = {}
+        if parts.username is not None:
+            login = urllib.parse.unquote(f"{parts.username}:{parts.password or ''}")
+            self._headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
         """The JSON of the board's answer. RefusedError, OSError or http.client.HTTPException."""
-        self._connection.request("POST", self._path + path, body, {"Content-Type": content_type})
+        self._connection.request("POST", self._path + path, body, {"Content-Type": content_type, **self._headers})
         response = self._connection.getresponse()
         text = response.read()
         if response.status >= 300:
@@ -1064,8 +1099,17 @@ class Connection:
         except RefusedError as error:
             if error.status != 422:
                 raise
-            self.post(path, _json({k: v for k, v in json.loads(content).items() if k not in ("params", "result")}))
+            self.post(path, _json({k: v for k, v in json.loads(content).items() if k in _KEPT}))
             warn(path, f"the board refused a part of this run, and took the rest: {error}")
+
+
+def _found_address() -> str:
+    """Where the board on this machine's data folder is, as it wrote there; else port 8000."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        address = (data_folder() / ADDRESS_FILE).read_text(encoding="utf-8").strip()
+        if address.startswith("http://"):
+            return address
+    return "http://127.0.0.1:8000"
 
 
 def data_folder() -> Path:
@@ -1075,6 +1119,25 @@ def data_folder() -> Path:
     homes = {"win32": os.environ.get("LOCALAPPDATA", "~/AppData/Local"), "darwin": "~/Library/Application Support"}
     home = Path(homes.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share")
     return home.expanduser() / "lossboard"
+
+
+def _run_id(given: str) -> str:
+    """An id as the board has it: 32 hex digits, of any text."""
+    is_one = len(given) == 32 and not set(given) - set("0123456789abcdef")
+    return given if is_one else hashlib.md5(given.encode(errors="replace"), usedforsecurity=False).hexdigest()
+
+
+def _is_held(run_id: str) -> bool:
+    """Whether another process on this machine reports a run."""
+    with contextlib.suppress(RuntimeError):
+        for folder in (data_folder() / "journals").glob(f"{run_id}*"):
+            try:
+                hold(folder).close()
+            except BlockingIOError:
+                return True
+            except OSError:  # it is no journal of ours
+                continue
+    return False
 
 
 def hold(folder: Path) -> IO[bytes]:

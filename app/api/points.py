@@ -63,7 +63,13 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     body = await request.body()
     post, changes, summary = await aside(len(body), parse, body)
     return await services.ingest.add_points(
-        run_id, *post.batches, changes=changes, summary=summary, after_gap=post.after_gap, unchecked=post.unchecked
+        run_id,
+        *post.batches,
+        changes=changes,
+        summary=summary,
+        session=post.session,
+        after_gap=post.after_gap,
+        unchecked=post.unchecked,
     )
 
 

@@ -4,6 +4,7 @@ commands that look after a board's data are in app/cli/data.py."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import signal
@@ -193,6 +194,7 @@ class BoardServer(uvicorn.Server):
             return
         self._watching = asyncio.create_task(log.watch_open_files())
         url = self._settings.url
+        self._address_file.write_text(url, encoding="utf-8")
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
         for address in {listener.getsockname()[0] for listener in sockets or []}:
             if not is_loopback(address):
@@ -202,6 +204,17 @@ class BoardServer(uvicorn.Server):
                 )
         if self._settings.browser:
             threading.Thread(target=_open, args=(url,), daemon=True).start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; scripts look for the board elsewhere from then on."""
+        with contextlib.suppress(OSError):
+            if self._address_file.read_text(encoding="utf-8") == self._settings.url:
+                self._address_file.unlink()
+        await super().shutdown(sockets)
+
+    @property
+    def _address_file(self) -> Path:
+        return self._settings.data_dir / lossboard.ADDRESS_FILE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As uvicorn's; and lets go of what would hold up the exit."""

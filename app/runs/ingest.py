@@ -15,6 +15,7 @@ from app.runs.control import MAX_CHANGES
 from app.runs.diagnosis import why_of
 from app.runs.names import with_changes
 from app.runs.progress import note_points, note_step
+from app.runs.sessions import Sessions
 from app.schemas.limits import MAX_METRICS
 from app.schemas.requests import ChangeIn, Ending
 from app.schemas.responses import Accepted, Control, Status
@@ -49,12 +50,14 @@ class Ingest:
         *batches: Batch,
         changes: Sequence[ChangeIn] = (),
         summary: Mapping[str, Any] | None = None,
+        session: str = "",
         after_gap: bool = False,
         unchecked: bool = False,
     ) -> Accepted:
         """Take in batches that follow each other, and with them the parameters that were changed on the way, and the
         run's new summary.
 
+        session: that of which the numbers of these records are, and the one that is answered
         after_gap, unchecked: as in Store.append
         ConflictError if records before them are missing or the run has ended, GoneError if it was deleted.
         """
@@ -64,16 +67,16 @@ class Ingest:
             if active is None:
                 record = await self._active.find(run_id)
                 if record.status != "interrupted":
-                    accepted = await self._store.count(record)
+                    stored = await self._store.count(record)
                     raise ConflictError(
-                        f"This run has ended ({record.status}); it takes no more points than its {accepted}.",
-                        accepted=accepted,
+                        f"This run has ended ({record.status}); it takes no more points than its {stored}.",
+                        accepted=Sessions(record.sessions, stored, session).known,
                         missing=record.missing,
                     )
                 if record.method != EXTERNAL:  # its journal is being read: nothing goes on
                     await self._note_start(record, "interrupted")
                     accepted = await self._append(
-                        record, batches, changes, summary, after_gap=after_gap, unchecked=unchecked
+                        record, batches, changes, summary, session, after_gap=after_gap, unchecked=unchecked
                     )
                     await self._store.save_run(record)
                     return Accepted(accepted=accepted, control=Control(stop=True), missing=record.missing)
@@ -81,8 +84,12 @@ class Ingest:
             self._hear(run_id)  # it may have waited for long
             record = active.record
             await self._note_start(record, "paused" if active.paused else "running")
-            next_seq = await self._append(record, batches, changes, summary, after_gap=after_gap, unchecked=unchecked)
-            return Accepted(accepted=next_seq, control=active.control, missing=record.missing)
+            accepted = await self._append(
+                record, batches, changes, summary, session, after_gap=after_gap, unchecked=unchecked
+            )
+            return Accepted(
+                accepted=accepted, control=active.control, missing=[] if record.sessions else record.missing
+            )
 
     async def finish(self, run_id: str, ending: Ending) -> RunRecord:
         """A run says how it ended; one that has ended stays as it is, unless it was thought lost."""
@@ -143,28 +150,30 @@ class Ingest:
         batches: Sequence[Batch],
         changes: Sequence[ChangeIn],
         summary: Mapping[str, Any] | None,
+        session: str,
         *,
         after_gap: bool,
         unchecked: bool,
     ) -> int:
         if len(record.last.keys() | {name for batch in batches for name in batch.names}) > MAX_METRICS:
             raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
-        changed: dict[str, Any] = {}
-        if summary is not None and dict(summary) != record.summary:
-            changed["summary"] = dict(summary)
-        if new := _unknown(changes, record.changes):
-            changed |= {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
-            if record.default_name is not None:
-                changed["name"] = with_changes(record.default_name, changed["changes"])
+        changed = await self._changed(record, changes, summary)
+        sessions: Sessions | None = None
+        if session or record.sessions:
+            sessions = Sessions(record.sessions, await self._store.count(record), session)
+            batches = sessions.place(batches)
+            if sessions.all != record.sessions:
+                changed["sessions"] = sessions.all
         parts = (part for batch in batches for part in batch.parts())
         for part in parts:  # the first one brings the changes: they are on disk no later than any of its points
             try:
                 appended = await self._store.append(record, part, after_gap=after_gap, unchecked=unchecked, **changed)
             except GapError as gap:
+                wanted = gap.wanted if sessions is None else sessions.in_session(gap.wanted)
                 raise ConflictError(
-                    f"Records from {gap.wanted} are missing before this batch; send those first.",
+                    f"Records from {wanted} are missing before this batch; send those first.",
                     field=("seq",),
-                    wanted=gap.wanted,
+                    wanted=wanted,
                 ) from None
             changed = {}
             for filled in appended.filled:
@@ -172,7 +181,20 @@ class Ingest:
                 note_extremes(record, filled.names, filled.rows)
             if appended.new is not None and note_points(record, appended.new):
                 await self._store.save_run(record)
-        return appended.next_seq
+        return appended.next_seq if sessions is None else sessions.in_session(appended.next_seq)
+
+    async def _changed(
+        self, record: RunRecord, changes: Sequence[ChangeIn], summary: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """The fields of the run's record that have other values with a post."""
+        changed: dict[str, Any] = {}
+        if summary is not None and dict(summary) != record.summary:
+            changed["summary"] = dict(summary)
+        if new := _unknown(changes, record.changes):
+            changed |= {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
+            if record.default_name is not None:
+                changed["name"] = with_changes(record.default_name, changed["changes"])
+        return changed
 
     async def _revive(self, record: RunRecord) -> Active:
         """With all that was asked of it: the hold too, so that it goes on with the steps that it has left."""

@@ -114,6 +114,17 @@ class Journal:
     damage: list[Damage] = field(default_factory=list)
 
     @property
+    def run_id(self) -> str:
+        """The run that it is of."""
+        return self.folder.name.partition("-")[0]
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What a post of its records says: of which session their numbers are, if it is not the run's first."""
+        session = self.folder.name.partition("-")[2]
+        return {"session": session} if session else {}
+
+    @property
     def is_empty(self) -> bool:
         """Whether its script ended before it could log anything."""
         return not (self.introduction or self.ending or self.changes or self.files or self.damage)

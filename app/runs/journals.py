@@ -29,7 +29,7 @@ DAMAGED_FILE = "damaged"  # in a journal's folder: what could not be read of it
 
 _COLLECT_INTERVAL_S = 10.0  # between two looks of a board at its own folder
 _ABANDONED_S = 60.0  # age of a folder in which nothing was written: its script was killed as it began
-_RUN_ID = re.compile("[0-9a-f]{32}")
+_NAME = re.compile("[0-9a-f]{32}(-[0-9a-f]{8})?")  # a run's id, and the session of a process that resumed it
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,12 @@ def sync(
     """
     connection = Connection(url)
     try:
-        for found in sorted((folder / "journals").glob(run_id)):
-            if found.suffix == lossboard.DONE and _RUN_ID.fullmatch(found.stem):  # its removal was cut short
+        for found in sorted((folder / "journals").glob(run_id if run_id == "*" else f"{run_id}*")):
+            if found.suffix == lossboard.DONE and _NAME.fullmatch(found.stem):  # its removal was cut short
                 shutil.rmtree(found, ignore_errors=True)
-            elif not _RUN_ID.fullmatch(found.name) and found.is_dir():
+            elif not _NAME.fullmatch(found.name) and found.is_dir():
                 yield Sent(found.name, "no run", "its name is not that of a run, 32 hex digits", stays=True)
-            elif _RUN_ID.fullmatch(found.name) and (again or not (found / DAMAGED_FILE).exists()):
+            elif _NAME.fullmatch(found.name) and (again or not (found / DAMAGED_FILE).exists()):
                 yield from _send_one(connection, found, may_skip)
     finally:
         connection.close()
@@ -230,14 +230,14 @@ def send(connection: Connection, journal: Journal, may_skip: AskedAboutGap = lam
     What the board said of params or a result that it refused, while it took the rest; "" if it took all.
     """
     lacking: list[str] = []
-    path = f"/api/runs/{journal.folder.name}"
+    path = f"/api/runs/{journal.run_id}"
     board = _begin(connection, journal, may_skip, lacking)
     journal.damage = [damage for damage in journal.damage if damage.before > board.has_all_before]
     if board.has_ended:
         return ""
     number = board.accepted
     for part in journal.parts(board.has_all_before):
-        number = max(number, _post(connection, path, part, after_gap=part.seq > number))
+        number = max(number, _post(connection, path, part, after_gap=part.seq > number, **journal.flags))
     if journal.ending:
         connection.tell(f"{path}/finish", json.dumps(journal.ending).encode(), lambda _, what: lacking.append(what))
     return "; ".join(lacking)
@@ -267,7 +267,8 @@ def _begin(connection: Connection, journal: Journal, may_skip: AskedAboutGap, la
     """Introduce the run where that is needed, and send its changes, before the points that were made with them; what
     the board has of it. GapError."""
     first = journal.first or 0
-    introduction = journal.introduction or {"method": "external", "id": journal.folder.name, "name": "run"}
+    introduction = journal.introduction or {"method": "external", "id": journal.run_id, "name": "run"}
+    introduction = {name: value for name, value in introduction.items() if name != "resume"}  # that was then
     if journal.introduction and not first:
         _tell(connection, introduction, lacking)
     try:
@@ -290,7 +291,7 @@ def _begin(connection: Connection, journal: Journal, may_skip: AskedAboutGap, la
 
 def _ask(may_skip: AskedAboutGap, journal: Journal, wanted: int) -> None:
     first = journal.first or 0
-    gap = Gap(journal.folder.name, str(journal.introduction.get("name", "run")), wanted, first)
+    gap = Gap(journal.run_id, str(journal.introduction.get("name", "run")), wanted, first)
     if wanted < first and not may_skip(gap):
         raise GapError(gap)
 
@@ -301,13 +302,13 @@ def _tell(connection: Connection, introduction: dict[str, Any], lacking: list[st
 
 def _send_changes(connection: Connection, journal: Journal) -> Known:
     """Post a journal's changes; what the board has of the run."""
-    body = lossboard.post_head(0, (), journal.changes)
-    return Known.of(connection.post(f"/api/runs/{journal.folder.name}/points", body, lossboard.CONTENT_TYPE))
+    body = binary_form.write(0, [], **journal.flags, changes=journal.changes)
+    return Known.of(connection.post(f"/api/runs/{journal.run_id}/points", body, lossboard.CONTENT_TYPE))
 
 
-def _post(connection: Connection, path: str, part: Part, *, after_gap: bool) -> int:
+def _post(connection: Connection, path: str, part: Part, *, after_gap: bool, **session: str) -> int:
     """Post some records; the number that the board wants next. JournalError if it does not take them all."""
-    flags = {"after_gap": True} if after_gap else {}
+    flags: dict[str, Any] = {**session, "after_gap": True} if after_gap else {**session}
     flags |= {} if part.checked else {"unchecked": True}
     body = binary_form.write(part.seq, part.blocks, **flags)
     accepted: int = connection.post(f"{path}/points", body, lossboard.CONTENT_TYPE)["accepted"]

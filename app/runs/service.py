@@ -106,10 +106,18 @@ class RunService:
         return group, records
 
     async def create_external(
-        self, run_id: str, name: str, params: dict[str, Any], group: str | None = None, **told: Any
+        self,
+        run_id: str,
+        name: str,
+        params: dict[str, Any],
+        group: str | None = None,
+        *,
+        resume: bool = False,
+        **told: Any,
     ) -> tuple[RunRecord, bool]:
         """Store a run whose points come from elsewhere; the same id again gives the run that is there.
 
+        resume: should it have ended, it goes on
         told: other fields of its record that a script gives: tags, notes, live
 
         Returns the run, and whether it is new. GoneError if a run of this id was deleted.
@@ -117,7 +125,10 @@ class RunService:
         run_id = run_id or uuid.uuid4().hex
         async with self._active.lock(run_id), self._making:
             with contextlib.suppress(NotFoundError):
-                return await self.get(run_id), False
+                record = await self.get(run_id)
+                if resume and record.method == EXTERNAL and not self._active.get(run_id):
+                    await self._resume(record)
+                return record, False
             now = time.time()
             record = RunRecord(
                 id=run_id,
@@ -134,6 +145,15 @@ class RunService:
             await self._store.add_run(record)
             self._active.add(Active(record, launched=True, heard_at=time.monotonic()))
         return record, True
+
+    async def _resume(self, record: RunRecord) -> None:
+        """A run of a script that has ended goes on; a stop that was asked of it is over."""
+        going_on: dict[str, Any] = {"status": "running", "ended_at": None, "error": None}
+        going_on["asked"] = {name: value for name, value in record.asked.items() if name == "params"}
+        await self._store.save_run(dataclasses.replace(record, **going_on))
+        for name, value in going_on.items():
+            setattr(record, name, value)
+        self._active.add(Active(record, launched=True, heard_at=time.monotonic()))
 
     async def get(self, run_id: str) -> RunRecord:
         """The run. NotFoundError, or GoneError if it was deleted."""

@@ -148,6 +148,9 @@ class RunIn(SettingIn):
     tags: Tags = []
     notes: Notes = ""
     id: RunId = Field(default="", validate_default=False, description="Only with method external.")
+    resume: bool = Field(
+        default=False, strict=True, description="Only with method external: one of this id that has ended goes on."
+    )
     live: Live | None = Field(
         default=None,
         description="Only with method external: the parameters that may be changed while it runs, each with its least"

@@ -14,6 +14,7 @@ import lossboard
 from app.schemas.limits import MAX_METRICS, MAX_WHOLE
 from app.storage.batch import MAX_PART_BYTES, Batch, Floats, check_names, from_blob
 
+MAX_SESSION_CHARS = 40
 BLOCKS_VERSION = 2  # of a post with blocks
 
 type Numbers = NDArray[np.int64]
@@ -28,6 +29,7 @@ class Post:
     after_gap: the records before these that the board lacks never come
     unchecked: no checksum has vouched for these records
     summary: of the whole run so far, as it came; None: as it was
+    session: that of which the records' numbers are; empty: the run's first
     """
 
     batches: Sequence[Batch]
@@ -35,6 +37,7 @@ class Post:
     after_gap: bool = False
     unchecked: bool = False
     summary: Any = None
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,10 @@ def parse(body: bytes) -> Post:
     flags = {name: header.get(name, False) for name in ("after_gap", "unchecked")}
     if wrong := [name for name, value in flags.items() if value is not True and value is not False]:
         raise ValueError(f"{wrong[0]} must be true or false")
-    return Post(batches, header.get("changes", []), **flags, summary=header.get("summary"))
+    session = header.get("session", "")
+    if not isinstance(session, str) or len(session) > MAX_SESSION_CHARS:
+        raise ValueError(f"session must be a text of at most {MAX_SESSION_CHARS} characters")
+    return Post(batches, header.get("changes", []), **flags, summary=header.get("summary"), session=session)
 
 
 def write(seq: int, blocks: Sequence[Block], **flags: Any) -> bytes:

@@ -35,6 +35,7 @@ type Time = Annotated[float, Field(ge=0, le=MAX_TIME, allow_inf_nan=False)]
 type Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
 type Step = Whole | Annotated[float, Field(ge=-MAX_WHOLE, le=MAX_WHOLE, allow_inf_nan=False)]  # 3, or 2.75
 type Range = Annotated[list[int], Field(min_length=2, max_length=2)]
+type Session = Annotated[tuple[str, Whole, Whole], Field()]  # name; number of its first record there, and in the run
 type Extremes = Annotated[list[float], Field(min_length=2, max_length=2)]  # the smallest, and the largest
 type Share = Annotated[float, Field(ge=0, le=1)]
 type Asked = Annotated[dict[str, Any], AfterValidator(_checked_asked)]
@@ -88,6 +89,7 @@ class RunRecord:
     best_loss: float | None = None  # of a search: the smallest so far
     steps_to_1_percent: Step | None = None  # where the loss is at most that much of the first, as positions count
     evaluations_to_1_percent: Whole | None = None  # of a built-in run: gradients of single samples until then
+    sessions: list[Session] = field(default_factory=list)  # of the processes that reported it, if there were several
     missing: list[Range] = field(default_factory=list)  # [begin, end) of the numbers of records that never came
     unchecked: list[Range] = field(default_factory=list)  # of those that came from a journal without checksums
     damage: str | None = None  # a sentence: what is stored of the run and cannot be read

@@ -21,8 +21,11 @@ _POLL_S = 0.002  # between two looks whether the board has caught up
 class WorkerRun(lossboard.Run):
     """A run that the board knows already, reported by a worker of one thread."""
 
+    _is_known = True
+
     def __init__(self, job: Job) -> None:
         super().__init__(url=job.url, attach_to=job.run_id)
+        self.journal.number_records()
         self.control = self.control or job.control
 
     def report_change(self, step: int, params: Mapping[str, Any]) -> None:

@@ -223,23 +223,6 @@ def test_params_that_no_board_takes_do_not_hide_the_run(board: BoardProcess) -> 
     assert (newest(board)["status"], newest(board)["params"]) == ("finished", {})
 
 
-def test_what_was_refused_is_not_called_silence(board: BoardProcess) -> None:
-    done = run_script(
-        """
-        import time
-        lossboard._FINISH_TIMEOUT_S = 1
-        run = lossboard.run("nobody", attach_to="0" * 32)
-        while not run.sender.refused:
-            time.sleep(0.01)
-        print(run.finish(), run.finish())
-        """,
-        board.url,
-    )
-    assert done.stdout == "False False\n"
-    assert "what is left was refused at" in done.stderr
-    assert "no board answered" not in done.stderr
-
-
 def test_numbers_of_other_libraries_are_numbers(board: BoardProcess) -> None:
     run = lossboard.run("numpy", params={"lr": np.float32(0.5), "n": np.int64(3), "path": Path("x")}, url=board.url)
     assert run.finish(result={"acc": np.float32(0.25), "size": np.array(7)})

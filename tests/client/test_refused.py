@@ -104,6 +104,19 @@ def test_a_run_that_has_ended_and_has_everything_leaves_no_journal(fake: FakeBoa
     wait_for(lambda: not journal.exists())
 
 
+def test_what_was_refused_is_not_called_silence(
+    fake: FakeBoard, run: lossboard.Run, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(lossboard, "_FINISH_TIMEOUT_S", 0.3)
+    fake.answers = [refusal(404)] * 1000
+    log(run, 10)
+    wait_for(lambda: run.sender.refused)
+    assert not run.finish()
+    told = [str(one.message) for one in recwarn]
+    assert any("what is left was refused at" in one for one in told)
+    assert not any("no board answered" in one for one in told)
+
+
 def test_a_deleted_run_leaves_no_journal(fake: FakeBoard, run: lossboard.Run) -> None:
     journal = run.journal.folder
     assert journal is not None

@@ -13,7 +13,8 @@ from app.storage import binary_form
 class FakeBoard(ThreadingHTTPServer):
     """Takes every post, but answers the next ones of points with ``answers``: status and body.
 
-    It asks for ``params``, and remembers the paths of all posts, and the heads of those of points.
+    It asks for ``params``, and remembers the paths of all posts, who sent them, the heads of those of points, and how
+    runs introduced themselves.
     """
 
     daemon_threads = True
@@ -24,6 +25,8 @@ class FakeBoard(ThreadingHTTPServer):
         self.params: dict[str, Any] = {}
         self.paths: list[str] = []
         self.heads: list[dict[str, Any]] = []
+        self.introductions: list[dict[str, Any]] = []
+        self.authorizations: list[str | None] = []
         self.accepted = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -45,7 +48,10 @@ class _Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.paths.append(self.path.rpartition("/")[2])
+        self.server.authorizations.append(self.headers["Authorization"])
         status, answer = 200, {}
+        if self.path.endswith("/runs"):
+            self.server.introductions.append(json.loads(body))
         if self.path.endswith("/points"):
             head = json.loads(body.partition(b"\n")[0])
             self.server.heads.append(head)
