@@ -55,6 +55,7 @@ _FIRST_SEGMENT_BYTES = 32 << 10  # the next one has twice that, and so on up to 
 _SEGMENT_BYTES = 4 << 20  # of one file of a long run; also the most bytes of records in one post, about
 _FIRST_BLOCK_RECORDS = 16  # the next block with the same metrics has twice as many, and so on
 _BLOCKS_BYTES = 2 << 20  # of all blocks that are being written, about: each holds its share of one post
+_MAX_TIMES = 500  # that are kept of the records that wait
 _MAX_LAYOUTS = 2000  # sets of metrics that are told apart; further ones are written as records of all metrics
 _MAX_FILES = 8  # while all that is in older ones has arrived
 _MAX_GROWTH = 4  # doublings of _SEGMENT_BYTES when there are many files
@@ -127,7 +128,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
             about["tags"] = [str(tag)[:_MAX_NAME_CHARS] for tag in ([tags] if isinstance(tags, str) else tags)]
         except Exception as error:
             self._warn("about", f"a part of what describes the run is left out: {error}")
-        about.update(group=str(group or "")[:_MAX_NAME_CHARS], notes=str(notes or ""), resume=resume)
+        about.update(
+            group=str(group or "")[:_MAX_NAME_CHARS], notes=str(notes or ""), resume=resume, started_at=time.time()
+        )
         told = {key: value for key, value in about.items() if value or (key == "live" and value is not None)}
         introduction = b"" if self._is_known else _json(told)
         silent = f"rank {ranked} reports nothing" if rank != "all" and ranked != "0" else ""
@@ -135,6 +138,10 @@ class Run(contextlib.AbstractContextManager["Run"]):
             silent = "another process reports this run; give it an id of its own, or rank='all'"
             self._warn(silent, f"nothing is logged: {silent}")
         self._warned.add(silent)
+        self._cell = _cell()
+        for other in [*_runs]:
+            if other._cell[1] == self._cell[1] is not None and other._cell[0] is not self._cell[0]:
+                other.end_by_itself(rerun=True)  # its cell was run again
         folder = f"{run_id}-{session}" if session else run_id
         journal = _Journal("" if silent else folder, introduction, self._warn)
         self._begin(journal, _Sender(self, connection, introduction, session))
@@ -301,6 +308,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             self._silent = "this run has finished"
             status = "stopped" if status == "finished" and self.should_stop else status
             ending = {"status": status, "result": result or {}, "error": error and str(error)[:10_000]}
+            ending["ended_at"] = time.time()
             content = _json({**ending, "summary": self.shown_summary()} if self.summary else ending)
             self.journal.seal(content)
             self.sender.end(content)
@@ -315,11 +323,23 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.finish(*_outcome(error))
 
-    def end_at_exit(self) -> None:
-        """Say how the run ended, as the interpreter exits."""
+    def end_by_itself(self, *, rerun: bool = False) -> None:
+        """Say how the run ended, as the interpreter exits, or a notebook's cell is run again."""
         code, logged = self._exit
+        error = getattr(sys, "last_value", None)
+        if error is not None and (
+            rerun or not hasattr(sys.modules["__main__"], "__file__")
+        ):  # it may be that of another cell
+            trace = error.__traceback__
+            while trace and trace.tb_frame.f_code is not self._cell[0]:
+                trace = trace.tb_next
+            error = error if trace else None
         left = code not in (0, None) and logged == self.journal.taken
-        self._end(*_outcome(SystemExit(code) if left else getattr(sys, "last_value", None)))
+        self._end(*_outcome(SystemExit(code) if left else error))
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a link to the run's windows."""
+        return f'<a href="{self.url}/visdom" target="_blank">run {self.id[:8]} on Lossboard</a>'
 
     def left_with(self, code: Any) -> None:
         """Note a call of sys.exit(): if nothing is logged afterwards, it was the end."""
@@ -379,6 +399,15 @@ def _copied(run_id: str, url: str, params: dict[str, Any]) -> Run:
     return run
 
 
+def _cell() -> tuple[Any, Any]:
+    """The code at the top level that has called this, and where it stands: code that stands in the same place and is
+    another is that of a notebook's cell that was run again. None, None outside of such code, as in a thread."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return (frame.f_code, (id(frame.f_globals), frame.f_code.co_filename, frame.f_lineno)) if frame else (None, None)
+
+
 def _outcome(error: BaseException | None) -> tuple[str, None, str | None]:
     """What finish() is to be told where this exception ended the run."""
     if error is None or (isinstance(error, SystemExit) and error.code in (0, None)):
@@ -412,7 +441,7 @@ def _silence_all() -> None:
 def _end_all() -> None:
     """At the exit of the interpreter: all runs share one wait."""
     for run in [*_runs]:
-        run.end_at_exit()
+        run.end_by_itself()
     for run in [*_runs]:
         run.wait_for_end()
 
@@ -593,6 +622,7 @@ class _Sender(threading.Thread):
     def _note_failure(self, error: Exception) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
         self.connection.close()
+        self._run.journal.note_time()
         self.refused = isinstance(error, RefusedError)
         journal = self._run.journal
         if not isinstance(error, RefusedError) or journal.go_back(error.body.get("wanted")):
@@ -812,6 +842,7 @@ class _Journal:
         self.acknowledged = 0  # up to before which number the board has the records
         self.changes: list[Mapping[str, Any]] = []  # of parameters, as a post has them
         self.acknowledged_changes = 0  # how many of them the board has
+        self.times: list[tuple[int, float]] = []  # numbers, and when the records before each were made
         self.closed = not name
         self._lead = 1  # of new blocks
         self.folder: Path | None = None  # None if the records are kept in memory only
@@ -851,6 +882,15 @@ class _Journal:
                 with (self.folder / "changes.jsonl").open("ab") as file:
                     file.write(_json(change) + b"\n")
         self.changes.append(change)
+
+    def note_time(self) -> None:
+        """Keep when the newest records were made, as the board hears of them later."""
+        if self.taken > max(self.acknowledged, self.times[-1][0] if self.times else -1):
+            self.times = [*self.times[:: 1 + len(self.times) // _MAX_TIMES], (self.taken, time.time())]
+            with contextlib.suppress(OSError):
+                if self.folder:
+                    with (self.folder / "times.jsonl").open("ab") as file:
+                        file.write(_json(self.times[-1]) + b"\n")
 
     def admits(self, name: str) -> bool:
         """Whether a metric is one of the first _MAX_METRICS."""
@@ -965,6 +1005,8 @@ class _Journal:
                     records.append(segment.buffer[begin:end])
                     size += end - begin
         head: dict[str, Any] = {"version": 2, "seq": self.acknowledged, "blocks": described}
+        if times := [one for one in self.times if one[0] > self.acknowledged]:
+            head["times"] = times
         if changes := self.changes[self.acknowledged_changes :]:  # read last: none of those before a record is missing
             head["changes"] = changes
         return head, records

@@ -62,7 +62,13 @@ async def start_run(wanted: RunIn, services: ServicesDep, response: Response) ->
             raise InvalidError("An external run has its data elsewhere; leave data out.", field=("data",))
         told = {"tags": wanted.tags, "notes": wanted.notes, "live": wanted.live}
         record, new = await services.runs.create_external(
-            wanted.id, wanted.name or "external run", wanted.params, wanted.group or None, resume=wanted.resume, **told
+            wanted.id,
+            wanted.name or "external run",
+            wanted.params,
+            wanted.group or None,
+            wanted.started_at,
+            resume=wanted.resume,
+            **told,
         )
         response.status_code = 201 if new else 200
         return run_response(record)

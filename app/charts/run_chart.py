@@ -80,7 +80,7 @@ class RunChart:
         new = batch.after(self.next_seq)
         if len(new):
             self._draw(new)
-            self.times.append((float(new.rows[-1, 0]), time.time()))
+            self.times.append((float(new.rows[-1, 0]), time.time() if new.at is None else new.at))
             if len(self.times) > MAX_TIMES:
                 self.times = self.times[::2]
         return True

@@ -205,8 +205,8 @@ class ActiveRuns:
         """Give a run, whose lock is held, its terminal status: on disk first, then for all to see. ``told``: other
         fields of its record that came with its end."""
         now = time.time()
-        ended: dict[str, Any] = {"status": status, "error": error, "ended_at": now, "result": result or {}}
-        record = dataclasses.replace(active.record, **ended, **told)
+        ended: dict[str, Any] = {"status": status, "error": error, "ended_at": now, "result": result or {}} | told
+        record = dataclasses.replace(active.record, **ended)
         record.started_at = record.started_at or (now if active.launched else None)
         if status == "diverged":
             record.why = await why_of(self._store, record)

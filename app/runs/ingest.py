@@ -101,7 +101,9 @@ class Ingest:
                 if record.status != "interrupted" or told_to_stop:
                     return record
                 active = Active(record)
-            told = {} if ending.summary is None else {"summary": dict(ending.summary)}
+            told: dict[str, Any] = {} if ending.summary is None else {"summary": dict(ending.summary)}
+            if ending.ended_at is not None:
+                told["ended_at"] = min(ending.ended_at, time.time())
             return await self._active.end(active, ending.status, ending.error, dict(ending.result), **told)
 
     async def watch_silence(self) -> None:

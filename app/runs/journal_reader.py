@@ -6,6 +6,7 @@ error, and access to a mapping ends the process.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import zlib
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from app.schemas.limits import MAX_WHOLE
+from app.schemas.limits import MAX_TIME, MAX_WHOLE
 from app.schemas.requests import ChangeIn
 from app.storage.batch import Floats, check_names
 from app.storage.binary_form import Block, index
@@ -26,6 +27,7 @@ from app.storage.binary_form import Block, index
 VERSION = 3  # the newest that is read here
 MAX_HEAD_BYTES = 8 << 20  # a thousand names of 200 characters, each escaped
 READ_BYTES = 1 << 20  # at once, of a file whose head says nothing
+POST_TIMES = 60  # that one post has
 POST_BYTES = 4 << 20  # of records in one post
 
 GOOD, UNKNOWN, BAD = 1, 0, -1  # what checksums say of a record
@@ -102,6 +104,7 @@ class Journal:
 
     introduction, ending: as they are posted; empty if there is none
     changes: of parameters, as a post has them
+    times: numbers of records, and by when those before each were made: seconds since 1970
     first: the smallest number that a file was made for; None if there is no file
     """
 
@@ -110,6 +113,7 @@ class Journal:
     ending: dict[str, Any] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
     files: list[JournalFile] = field(default_factory=list)
+    times: list[tuple[int, float]] = field(default_factory=list)
     first: int | None = None
     damage: list[Damage] = field(default_factory=list)
 
@@ -117,6 +121,12 @@ class Journal:
     def run_id(self) -> str:
         """The run that it is of."""
         return self.folder.name.partition("-")[0]
+
+    def times_of(self, part: Part) -> list[tuple[int, float]]:
+        """Those of the times that a post of these records has."""
+        within = [(number, at) for number, at in self.times if part.seq < number < part.end]
+        after = [(number, at) for number, at in self.times if number >= part.end][:1]
+        return within[:: len(within) // POST_TIMES + 1] + after
 
     @property
     def flags(self) -> dict[str, str]:
@@ -184,6 +194,7 @@ def read_journal(folder: Path) -> Journal:
         journal.ending = _read_json(journal, "ending.json")
         journal.changes = list(_read_changes(journal))
         _open_files(journal)
+        journal.times = _read_times(journal)
     except OSError as error:
         raise JournalError(str(error)) from error
     return journal
@@ -209,6 +220,22 @@ def _read_changes(journal: Journal) -> Iterator[dict[str, Any]]:
             yield _CHANGE.validate_json(line).model_dump(mode="json", exclude_none=True)
         except ValidationError:
             journal.damage.append(Damage(f"{path.name}: a line of it is no change of parameters"))
+
+
+def _read_times(journal: Journal) -> list[tuple[int, float]]:
+    """What the journal's script noted, and when it last wrote to a file."""
+    path = journal.folder / "times.jsonl"
+    found: list[tuple[int, float]] = []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError, TypeError):  # the end of its script cut it short, or it is damaged
+            number, at = json.loads(line)
+            if number > (found[-1][0] if found else -1) and 0 <= at <= MAX_TIME:
+                found.append((int(number), float(at)))
+    if found:
+        written = [file.path.stat().st_mtime for file in journal.files]
+        last = max([found[-1][1], *written])
+        found.append((MAX_WHOLE, last))
+    return found
 
 
 def _open_files(journal: Journal) -> None:

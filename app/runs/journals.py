@@ -237,7 +237,10 @@ def send(connection: Connection, journal: Journal, may_skip: AskedAboutGap = lam
         return ""
     number = board.accepted
     for part in journal.parts(board.has_all_before):
-        number = max(number, _post(connection, path, part, after_gap=part.seq > number, **journal.flags))
+        flags: dict[str, Any] = journal.flags
+        if times := journal.times_of(part):
+            flags["times"] = times
+        number = max(number, _post(connection, path, part, after_gap=part.seq > number, **flags))
     if journal.ending:
         connection.tell(f"{path}/finish", json.dumps(journal.ending).encode(), lambda _, what: lacking.append(what))
     return "; ".join(lacking)
@@ -306,9 +309,9 @@ def _send_changes(connection: Connection, journal: Journal) -> Known:
     return Known.of(connection.post(f"/api/runs/{journal.run_id}/points", body, lossboard.CONTENT_TYPE))
 
 
-def _post(connection: Connection, path: str, part: Part, *, after_gap: bool, **session: str) -> int:
+def _post(connection: Connection, path: str, part: Part, *, after_gap: bool, **flags: Any) -> int:
     """Post some records; the number that the board wants next. JournalError if it does not take them all."""
-    flags: dict[str, Any] = {**session, "after_gap": True} if after_gap else {**session}
+    flags |= {"after_gap": True} if after_gap else {}
     flags |= {} if part.checked else {"unchecked": True}
     body = binary_form.write(part.seq, part.blocks, **flags)
     accepted: int = connection.post(f"{path}/points", body, lossboard.CONTENT_TYPE)["accepted"]

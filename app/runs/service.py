@@ -111,12 +111,14 @@ class RunService:
         name: str,
         params: dict[str, Any],
         group: str | None = None,
+        started_at: float | None = None,
         *,
         resume: bool = False,
         **told: Any,
     ) -> tuple[RunRecord, bool]:
         """Store a run whose points come from elsewhere; the same id again gives the run that is there.
 
+        started_at: when its script began, if that was before
         resume: should it have ended, it goes on
         told: other fields of its record that a script gives: tags, notes, live
 
@@ -137,7 +139,7 @@ class RunService:
                 params=params,
                 status="running",
                 created_at=now,
-                started_at=now,
+                started_at=now if started_at is None else min(started_at, now),
                 group=group,
                 colour=self._next_colour(),
                 **told,

@@ -7,7 +7,7 @@ stored once, also those that come late, from a journal that another process left
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Sessions:
             for batch in batches:
                 part = batch.after(stretch.begin) if is_open else batch.between(stretch.begin, stretch.end)
                 if len(part):
-                    placed.append(Batch(part.seq - stretch.begin + stretch.number, part.names, part.rows))
+                    placed.append(replace(part, seq=part.seq - stretch.begin + stretch.number))
         return placed or [Batch(self._count, (), np.empty((0, 1)))]
 
     def in_session(self, number: int) -> int:

@@ -88,6 +88,7 @@ def _in_order(bounds: Bounds) -> Bounds:
 
 
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
+type Time = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
 type Tags = Annotated[list[Name], Field(max_length=MAX_TAGS), AfterValidator(_each_once)]
 type Notes = Annotated[str, Field(max_length=MAX_NOTES)]
 type Live = Annotated[dict[Name, Annotated[Bounds, AfterValidator(_in_order)]], Field(max_length=MAX_RESULTS)]
@@ -148,6 +149,9 @@ class RunIn(SettingIn):
     tags: Tags = []
     notes: Notes = ""
     id: RunId = Field(default="", validate_default=False, description="Only with method external.")
+    started_at: Time | None = Field(
+        default=None, description="Only with method external: seconds since 1970, if its script began before this post."
+    )
     resume: bool = Field(
         default=False, strict=True, description="Only with method external: one of this id that has ended goes on."
     )
@@ -290,3 +294,4 @@ class Ending(RequestModel):
     result: Annotated[dict[Name, Scalar], Field(max_length=MAX_RESULTS)] = Field(default_factory=dict)
     error: Annotated[str, Field(max_length=10_000)] | None = None
     summary: Summary | None = Field(default=None, description="Of the whole run; null: as it was.")
+    ended_at: Time | None = Field(default=None, description="Seconds since 1970, if it ended before this post.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +42,13 @@ class Batch:
     """Consecutive records of one run.
 
     ``rows`` has the shape (records, 1 + len(names)): the step, then the metrics. A metric that a record lacks is the
-    NaN with the bits ``lossboard.MISSING_BITS``.
+    NaN with the bits ``lossboard.MISSING_BITS``. ``at``: when they were made, in seconds since 1970; None: just now.
     """
 
     seq: int
     names: tuple[str, ...]
     rows: Floats
+    at: float | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,18 +63,18 @@ class Batch:
     def after(self, seq: int) -> Batch:
         """The records numbered ``seq`` and later."""
         skipped = max(0, seq - self.seq)
-        return Batch(self.seq + skipped, self.names, self.rows[skipped:])
+        return replace(self, seq=self.seq + skipped, rows=self.rows[skipped:])
 
     def between(self, begin: int, end: int) -> Batch:
         """The records numbered from ``begin`` to before ``end``."""
         later = self.after(begin)
-        return Batch(later.seq, self.names, later.rows[: max(0, end - later.seq)])
+        return replace(later, rows=later.rows[: max(0, end - later.seq)])
 
     def parts(self) -> Iterator[Batch]:
         """The batch in parts of a bounded size, at least one: whoever reads them back need not hold a big one."""
         size = max(1, MAX_PART_BYTES // (8 * self.rows.shape[1]))
         for start in range(0, max(1, len(self)), size):
-            yield Batch(self.seq + start, self.names, self.rows[start : start + size])
+            yield replace(self, seq=self.seq + start, rows=self.rows[start : start + size])
 
     def blob(self) -> bytes:
         """The rows as the store keeps them."""

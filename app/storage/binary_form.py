@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import lossboard
-from app.schemas.limits import MAX_METRICS, MAX_WHOLE
+from app.schemas.limits import MAX_METRICS, MAX_TIME, MAX_WHOLE
 from app.storage.batch import MAX_PART_BYTES, Batch, Floats, check_names, from_blob
 
 MAX_SESSION_CHARS = 40
+MAX_TIMES = 1000
 BLOCKS_VERSION = 2  # of a post with blocks
 
 type Numbers = NDArray[np.int64]
@@ -72,6 +73,8 @@ def parse(body: bytes) -> Post:
     else:
         check_names(form)
         batches = [_written(from_blob(seq, form, blob))]
+    if times := header.get("times", []):
+        batches = list(_with_times(batches, _times(times)))
     for batch in batches:
         if not (np.abs(batch.rows[:, 0]) <= MAX_WHOLE).all():
             raise ValueError(f"every step must be a finite number from {-MAX_WHOLE} to {MAX_WHOLE}")
@@ -110,6 +113,29 @@ def merge(seq: int, blocks: Sequence[Block]) -> list[Batch]:
     there = int(np.argmin(np.append(numbers == seq + np.arange(len(numbers)), False)))
     batches = list(_batches(seq, blocks, source[:there], place[:there]))
     return batches or [Batch(seq, (), np.empty((0, 1)))]
+
+
+def _times(form: object) -> list[tuple[int, float]]:
+    numbers = isinstance(form, list) and all(
+        isinstance(one, list) and len(one) == 2 and all(isinstance(n, int | float) for n in one) for one in form
+    )
+    if not numbers or not isinstance(form, list) or len(form) > MAX_TIMES or form != sorted(form):
+        raise ValueError(f"times must be at most {MAX_TIMES} pairs in order: a number of a record, seconds since 1970")
+    if not all(0 <= number <= MAX_WHOLE and 0 <= at <= MAX_TIME for number, at in form):
+        raise ValueError(f"times must be of records numbered up to {MAX_WHOLE}, and up to {MAX_TIME} seconds")
+    return [(int(number), float(at)) for number, at in form]
+
+
+def _with_times(batches: Iterable[Batch], times: Sequence[tuple[int, float]]) -> Iterator[Batch]:
+    """The batches in parts of which each was made by one of the times; those after the last one just now."""
+    for batch in batches:
+        begin = batch.seq
+        for number, at in times:
+            if begin < number and begin < batch.seq + len(batch):
+                yield replace(batch.between(begin, number), at=at)
+                begin = number
+        if begin < batch.seq + len(batch) or not len(batch):
+            yield batch.after(begin)
 
 
 def _check_version(header: Mapping[str, Any]) -> None:

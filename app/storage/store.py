@@ -464,7 +464,8 @@ def _store_records(
         chunks.insert(db, run, found)
     if not len(new):
         return Appended(wanted, None, filled)
-    chunks.append(db, run, new, time.time(), merge=merge)
+    now = time.time()
+    chunks.append(db, run, new, now if new.at is None else min(new.at, now), merge=merge)
     wanted = new.seq + len(new)
     db.execute("UPDATE runs SET next_seq = ? WHERE number = ?", (wanted, run))
     return Appended(wanted, new, filled)

@@ -106,3 +106,24 @@ def test_processes_that_are_spawned_have_copies(tmp_path: Path) -> None:
     )
     assert done.stdout == "0\n0\n0\n", done.stderr
     assert done.stderr.count("this is a copy of the run") == 2
+
+
+def test_a_cell_that_is_run_again_ends_its_earlier_run(tmp_path: Path) -> None:
+    """The first time the cell is interrupted, the second time it is not, the third time another cell fails before."""
+    done = run_script(
+        tmp_path,
+        """
+        import code
+        notebook = code.InteractiveInterpreter({"times": []})
+        cell = "import lossboard\\nrun = lossboard.run('cell')\\nrun.log(loss=1)\\ntimes.append(run)\\n"
+        cell += "if len(times) == 1: raise KeyboardInterrupt\\n"
+        for source in (cell, cell, "1 / 0", cell):
+            try:
+                notebook.runsource(source, f"<cell {len(source)}>", "exec")
+            except KeyboardInterrupt:
+                notebook.showtraceback()
+        print([run._silent for run in notebook.locals["times"]], "windows" in notebook.locals["times"][0]._repr_html_())
+        """,
+    )
+    assert done.stdout == "['this run has finished', 'this run has finished', ''] False\n", done.stderr
+    assert [status for status, _ in endings(tmp_path)][1:] == ["finished", "stopped"]

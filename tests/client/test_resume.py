@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lossboard
 from app.runs import journals
+from app.runs.journal_reader import read_journal
 from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.fake_board import FakeBoard
 
@@ -126,4 +131,45 @@ def test_a_login_in_the_address_is_sent(fake: FakeBoard, folder: Path) -> None:
     run = lossboard.run("login", url=fake.url.replace("//", "//ann:sec%20ret@"))
     assert run.finish()
     assert fake.authorizations == ["Basic YW5uOnNlYyByZXQ="] * len(fake.paths)
+    del folder
+
+
+def test_a_synced_run_shows_when_it_was_made(board: BoardProcess, folder: Path) -> None:
+    """Its records have the times that its journal noted, and its start and end are those of its script."""
+    monday = 1_700_000_000.0
+    journal = folder / "journals" / ("a" * 32)
+    journal.mkdir(parents=True)
+    about = {"method": "external", "id": journal.name, "name": "away", "started_at": monday}
+    (journal / "run.json").write_text(json.dumps(about))
+    (journal / "ending.json").write_text(json.dumps({"status": "finished", "ended_at": monday + 60}))
+    steps = np.repeat(np.arange(60.0), 2)
+    steps[0] = -0.0
+    (journal / "000000000000000.points").write_bytes(
+        b'{"version": 2, "seq": 0, "metrics": ["loss"]}\n' + steps.tobytes()
+    )
+    noted = [[20, monday + 20], [40, monday + 40]]
+    (journal / "times.jsonl").write_text("".join(json.dumps(one) + "\n" for one in noted) + "[50, 17")
+    os.utime(journal / "000000000000000.points", (monday + 60, monday + 60))
+    read = read_journal(journal)
+    (part,) = read.parts(0)
+    assert [at - monday for _, at in read.times_of(part)] == [20, 40, 60]
+    assert [sent.refusal for sent in journals.sync(folder, board.url)] == [None]
+    shown = board.get(f"/api/runs/{'a' * 32}")
+    times = [datetime.fromisoformat(shown[name]).timestamp() - monday for name in ("started_at", "ended_at")]
+    assert times == [0, 60]
+    assert points_of(board, "a" * 32)["step"] == list(range(60))
+
+
+@pytest.mark.filterwarnings("ignore:lossboard. the board does not take")
+def test_what_waits_for_a_board_keeps_its_time(fake: FakeBoard, folder: Path) -> None:
+    fake.answers = [(503, {})] * 1000
+    run = lossboard.run("patient", url=fake.url)
+    run.log(loss=1.0)
+    wait_for(lambda: run.journal.times)
+    ((number, at),) = run.journal.times
+    assert (number, abs(at - time.time()) < 60) == (1, True)
+    fake.answers = []
+    assert run.finish()
+    (told,) = [head["times"] for head in fake.heads[-3:] if head.get("times") and head["blocks"]][-1:]
+    assert told == [[number, at]]
     del folder
