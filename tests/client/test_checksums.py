@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import struct
 import time
 from pathlib import Path
 
@@ -93,9 +93,10 @@ def test_garbled_points_do_not_arrive_and_are_named(board: BoardProcess, tmp_pat
     (journal,) = (tmp_path / "journals").iterdir()
     last = max(journal.glob("*.points"))
     content = bytearray(last.read_bytes())
-    records = content.index(b"\n", content.index(b'"numbered"')) + 1
-    content[records + 24 * 3 + 16 + 1] ^= 4  # of its fourth record a bit of the loss
-    base = int(struct.unpack_from("<d", content, records + 8)[0])
+    head = content[: content.index(b"\n", content.index(b'"counted"'))].splitlines()[-1]
+    records = content.index(head) + len(head) + 1
+    content[records + 16 * 3 + 8 + 1] ^= 4  # of its fourth record a bit of the loss
+    base = json.loads(head)["seq"]
     last.write_bytes(content)
     done = sync("--data-dir", str(tmp_path), "--url", board.url)
     assert done.returncode == 1
