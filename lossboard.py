@@ -1195,3 +1195,6 @@ def hold(folder: Path) -> IO[bytes]:
 
 
 run = Run  # as scripts read best: lossboard.run("digits")
+
+if __name__ == "__main__":  # python -m lossboard run -- python train.py
+    sys.exit(_extras("command").main())

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_architecture import LIBRARIES
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "trainers", "lossboard_extras")
 SOURCES = [ROOT / "lossboard.py", *(path for top in PACKAGES for path in sorted((ROOT / top).rglob("*.py")))]
+# What runs in other programs, with their libraries.
+OTHER_PROGRAMS = {
+    "app.visdom.server_process",
+    "lossboard_extras.capture.sitecustomize",
+    *(f"lossboard_extras.{name}" for name in LIBRARIES),
+}
 POSIX_ONLY = {
     "crypt",
     "curses",
@@ -86,9 +94,7 @@ def test_no_module_imports_what_only_posix_has(path: Path) -> None:
 
 def test_everything_is_imported_without_what_windows_lacks() -> None:
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES]
-    modules = [
-        name for name in names if name != "app.visdom.server_process"
-    ]  # a program of its own, with libraries of its own
+    modules = [name for name in names if name not in OTHER_PROGRAMS]
     ours = f"OURS = {(*PACKAGES, 'lossboard')!r}"
     program = f"{ours}; POSIX_ONLY = {POSIX_ONLY!r}; MISSING = {MISSING!r}; MODULES = {modules!r}\n{PROGRAM}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)

@@ -26,6 +26,7 @@ from app import assets
 from app.cli import log
 from app.cli.data import backup, check, restore
 from app.cli.data import give_up as _give_up
+from app.cli.run import CONTEXT, run
 from app.cli.runs import export, ls, rm, show
 from app.cli.watch import import_, watch
 from app.main import create_app
@@ -142,6 +143,7 @@ def sync(
 for _command in (ls, show, rm, export, watch, check, backup, restore):
     commands.command()(_command)
 commands.command("import")(import_)
+commands.command(context_settings=CONTEXT)(run)
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:

@@ -1,0 +1,128 @@
+"""What `lossboard run` changes in the libraries that a program imports: what it logs goes to the board as well."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lossboard
+from lossboard_extras.writer import SummaryWriter
+
+CALLS = ["add_scalar", "add_scalars", "add_text", "add_graph", "add_hparams", "add_image", "add_images", "add_figure"]
+CALLS += ["add_histogram", "add_audio", "add_video", "add_embedding", "add_pr_curve", "add_mesh", "close"]
+
+_begun: list[Captured] = []  # those that have a run
+_calls = threading.local()  # of the libraries that are under way
+_said: set[str] = set()
+
+
+class Captured(SummaryWriter):
+    """The run of one of the program's writers. Who started the program is told of it when it begins."""
+
+    def __init__(self, log_dir: Any, **about: Any) -> None:
+        super().__init__(log_dir, **about)
+        self._about["group"] = os.environ.get("LOSSBOARD_CAPTURE_GROUP") or self._about["group"]
+        self.is_open = True
+        self.next_step = 0  # where the library counts steps
+
+    def begin(self) -> lossboard.Run:
+        """As SummaryWriter's."""
+        run = super().begin()
+        _begun.append(self)
+        if path := os.environ.get("LOSSBOARD_CAPTURED"):
+            with Path(path).open("a", encoding="ascii") as file:  # a line is written at once, whoever else writes
+                file.write(f"{run.id}\n")
+        return run
+
+    def close(self) -> None:
+        """As SummaryWriter's; a program does not wait for it before it ends."""
+        self.is_open = False
+        if self.has_begun:
+            error = sys.exc_info()[1]
+            threading.Thread(target=self.run.__exit__, args=(None, error, None)).start()
+
+
+def capture_writer(module: Any) -> None:
+    """What is given to the writers of torch.utils.tensorboard or tensorboardX."""
+    for name in CALLS:
+        if original := getattr(module.SummaryWriter, name, None):
+            setattr(module.SummaryWriter, name, _followed(original, functools.partial(_repeat, name)))
+
+
+def capture_wandb(module: Any) -> None:
+    """What is logged by each run that wandb.init() begins, also in its modes offline and disabled."""
+    original = module.init
+
+    @functools.wraps(original)
+    def init(*args: Any, **options: Any) -> Any:
+        run = original(*args, **options)
+        if run is not None and "_lossboard" not in vars(run):  # it may give the run that there is
+            ours = vars(run)["_lossboard"] = Captured(None, name=run.name or run.project, group=run.project)
+            run.log = module.log = _followed(run.log, functools.partial(_log_wandb, run, ours))
+            run.finish = module.finish = _followed(run.finish, lambda *_, **__: ours.close())
+        return run
+
+    module.init = init
+
+
+def capture_optimizers(module: Any) -> None:
+    """Before each step of an optimizer of torch, what the board asks for is heeded."""
+    if hasattr(module, "register_optimizer_step_pre_hook"):  # torch 2
+        module.register_optimizer_step_pre_hook(lambda *_: heed())
+
+
+def heed() -> None:
+    """Wait while a run is held; KeyboardInterrupt, once, where one is to stop."""
+    for ours in [one for one in _begun if one.is_open]:
+        ours.run.wait_while_paused()
+        if ours.run.should_stop:
+            ours.is_open = False
+            raise KeyboardInterrupt("stopped on the board")
+
+
+def _followed(original: Callable[..., Any], repeat: Callable[..., None]) -> Callable[..., Any]:
+    """A function that does what the original does; then ``repeat`` gets the same arguments, unless the library itself
+    has made the call. What ``repeat`` raises is said, and ends nothing."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **options: Any) -> Any:
+        if getattr(_calls, "under_way", False):
+            return original(*args, **options)
+        _calls.under_way = True
+        try:
+            result = original(*args, **options)
+        finally:
+            _calls.under_way = False
+        try:
+            repeat(*args, **options)
+        except Exception as error:
+            sentence = f"lossboard: a call of {original.__name__} is not shown: {error!r}\n"
+            if sentence not in _said:
+                _said.add(sentence)
+                sys.stderr.write(sentence)
+        return result
+
+    return call
+
+
+def _repeat(name: str, writer: Any, *args: Any, **options: Any) -> None:
+    """Let the run of a writer have the same call."""
+    if "_lossboard" not in vars(writer):
+        vars(writer)["_lossboard"] = Captured(getattr(writer, "log_dir", None) or getattr(writer, "logdir", None))
+    getattr(vars(writer)["_lossboard"], name)(*args, **options)
+
+
+def _log_wandb(
+    run: Any, ours: Captured, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, *_: Any
+) -> None:
+    """Log the same, with the step that wandb gives it."""
+    if not ours.has_begun:
+        ours.describe(params=dict(run.config))
+    at = ours.next_step if step is None else step
+    ours.run.log(data, step=at)
+    ours.next_step = at + (step is None if commit is None else commit)

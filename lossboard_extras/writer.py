@@ -1,0 +1,147 @@
+"""``lossboard.SummaryWriter``: the calls of TensorBoard's writer, for a script that is to report to a board instead."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lossboard
+
+MAX_NOTES = 10_000
+# What follows add_ in the names of methods that have no part here yet.
+NOT_SHOWN = {"audio", "embedding", "figure", "histogram", "histogram_raw", "image", "image_with_boxes", "images"}
+NOT_SHOWN |= {"custom_scalars", "custom_scalars_marginchart", "custom_scalars_multilinechart", "mesh", "onnx_graph"}
+NOT_SHOWN |= {"pr_curve", "pr_curve_raw", "tensor", "video"}
+
+
+class SummaryWriter(contextlib.AbstractContextManager["SummaryWriter"]):
+    """Reports to a run of its own, which begins with the first scalar.
+
+    What is given before that describes the run: hyperparameters are its params, texts and a graph its notes. Later
+    hyperparameters go to its summary. What a board cannot show is said once. Nothing raises into the training.
+    """
+
+    def __init__(self, log_dir: Any = None, comment: str = "", *_: Any, **about: Any) -> None:
+        """``log_dir`` names the run, by its last part, and its group, by what comes before; nothing is written there.
+
+        ``about`` may have name, group, params, tags, notes and url, as lossboard.run() takes them. Other arguments of
+        TensorBoard's writers change nothing.
+        """
+        self.log_dir = str(log_dir or about.get("logdir") or "")
+        self._about: dict[str, Any] = {"name": f"{Path(sys.argv[0]).stem or 'run'}{comment}", "group": None}
+        if self.log_dir:
+            self._about["name"], self._about["group"] = _name_and_group(Path(self.log_dir))
+        self._about.update({key: about[key] for key in ("name", "group", "tags", "url") if key in about})
+        self._params: dict[str, Any] = dict(about.get("params") or {})
+        self._notes: list[str] = [about["notes"]] if about.get("notes") else []
+        self._run: lossboard.Run | None = None
+        self._steps: dict[str, int] = {}  # of each tag, where the script counts none
+        self._said: set[str] = set()
+
+    @property
+    def run(self) -> lossboard.Run:
+        """The run, begun now if it was not before."""
+        if self._run is None:
+            self._run = self.begin()
+        return self._run
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self._about["name"])
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a run."""
+        return self._run is not None
+
+    def begin(self) -> lossboard.Run:
+        """Begin the run with what describes it by now."""
+        notes = "\n\n".join(self._notes)[:MAX_NOTES]
+        return lossboard.run(params=self._params, notes=notes, **self._about)
+
+    def describe(self, params: Mapping[str, Any]) -> None:
+        """Give a run that has not begun further parameters."""
+        self._params.update(params)
+
+    def add_scalar(self, tag: str, scalar_value: Any, global_step: Any = None, *_: Any, **__: Any) -> None:
+        """Log one number."""
+        self.run.log({tag: scalar_value}, step=self._step(tag, global_step))
+
+    def add_scalars(
+        self, main_tag: str, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, *_: Any, **__: Any
+    ) -> None:
+        """Log several numbers, as main_tag/name."""
+        self.run.log({main_tag: tag_scalar_dict}, step=self._step(main_tag, global_step))
+
+    def add_text(self, tag: str, text_string: str, *_: Any, **__: Any) -> None:
+        """Note a text, if it comes before the first number."""
+        self._note("text", f"{tag}: {text_string}")
+
+    def add_graph(self, model: Any, *_: Any, **__: Any) -> None:
+        """Note what a model looks like in print, if it comes before the first number."""
+        self._note("graph", str(model))
+
+    def add_hparams(self, hparam_dict: Mapping[str, Any], metric_dict: Mapping[str, Any], *_: Any, **__: Any) -> None:
+        """Give the run hyperparameters, and figures that stand for it."""
+        if self._run is None:
+            self._params.update(hparam_dict)
+        else:
+            self._run.summary.update(hparam_dict)
+        self.run.summary.update(metric_dict)
+
+    def flush(self) -> None:
+        """Does nothing: what was logged is on its way."""
+
+    def close(self) -> None:
+        """Say that the run has ended; if an exception is being handled, that it has failed."""
+        if self._run is not None:
+            self._run.__exit__(None, sys.exc_info()[1], None)
+
+    def get_logdir(self) -> str:
+        """The ``log_dir`` that was given."""
+        return self.log_dir
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._run is not None:
+            self._run.__exit__(kind, error, trace)
+
+    def __getattr__(self, name: str) -> Any:
+        what = name.partition("add_")[2]
+        if what not in NOT_SHOWN:
+            raise AttributeError(f"SummaryWriter has no {name!r}")
+        return lambda *_, **__: self._say(what)
+
+    def _step(self, tag: str, given: Any) -> Any:
+        if given is not None:
+            return given
+        self._steps[tag] = self._steps.get(tag, -1) + 1
+        return self._steps[tag]
+
+    def _note(self, what: str, text: str) -> None:
+        if self._run is None:
+            self._notes.append(text)
+        else:
+            self._say(what, 4)
+
+    def _say(self, what: str, stacklevel: int = 3) -> None:
+        """One warning of each kind of what a board does not show."""
+        if what in self._said:
+            return
+        self._said.add(what)
+        try:
+            warnings.warn(f"lossboard: add_{what} is not shown on the board yet", stacklevel=stacklevel)
+        except Warning:  # where warnings are made errors
+            sys.stderr.write(f"lossboard: add_{what} is not shown on the board yet\n")
+
+
+def _name_and_group(folder: Path) -> tuple[str, str | None]:
+    """The last part of a folder's path, and what comes before it: below the working folder, or one part of it."""
+    with contextlib.suppress(ValueError, OSError):
+        folder = folder.relative_to(Path.cwd())
+    group = folder.parent.name if folder.is_absolute() else folder.parent.as_posix()
+    return folder.name, None if group in ("", ".") else group

@@ -1,0 +1,31 @@
+"""What stands for a run where a test looks at what is given to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class FakeRun:
+    """Takes what a writer or a callback gives to its run."""
+
+    id = "0123456789abcdef0123456789abcdef"
+
+    def __init__(self, **about: Any) -> None:
+        self.about = about
+        self.points: list[tuple[Any, Any]] = []
+        self.summary: dict[str, Any] = {}
+        self.should_stop = False
+        self.ended = ""
+        self.error: Any = "is open"
+
+    def log(self, metrics: Any, step: Any) -> None:
+        self.points.append((step, metrics))
+
+    def wait_while_paused(self) -> None:
+        pass
+
+    def finish(self, status: str) -> None:
+        self.ended = status
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.error = error
