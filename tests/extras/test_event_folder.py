@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from app.storage import binary_form
 from lossboard_extras.event_folder import EventFolder
-from tests.harness.event_files import event, losses, simple, write
+from tests.harness.event_files import event, framed, losses, simple, write
 
 FIRST = "events.out.tfevents.1"
 SECOND = "events.out.tfevents.2"
@@ -82,6 +83,36 @@ def test_each_point_arrives_once_when_the_answer_to_a_post_was_lost(folder: Path
     board.take_all(opened(folder, len(board.points)))
     values = [(step, name, value) for step, values in board.points for name, value in values.items()]
     assert sorted(values) == [(7, "a", 1), (7, "b", 2), (8, "a", 3), (8, "b", 4), (9, "a", 5)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_value_arrives_once_whatever_is_written_when_and_whoever_is_killed(folder: Path, seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311
+    written = {name: [(step, tag, float(step)) for step in range(30) for tag in "abc"] for name in (FIRST, SECOND)}
+    left = {
+        name: b"".join(framed(event(step, simple(tag, value))) for step, tag, value in values)
+        for name, values in written.items()
+    }
+    folder.mkdir()
+    for name in left:
+        (folder / name).touch()
+    board, events = Taker(), opened(folder, 0, FIRST, SECOND)
+    while any(left.values()):
+        name = draw.choice([name for name in left if left[name]])
+        some = draw.randint(1, 400)  # bytes: also a part of an event
+        with (folder / name).open("ab") as file:
+            file.write(left[name][:some])
+        left[name] = left[name][some:]
+        body = events.take()
+        if body and draw.random() < 0.7:  # else it is lost on its way
+            accepted = board.take(body)
+            if draw.random() < 0.7:  # else the answer is lost
+                events.acknowledge(accepted)
+        if draw.random() < 0.3:
+            events = opened(folder, len(board.points), FIRST, SECOND)
+    board.take_all(events)
+    arrived = [(step, tag, value) for step, values in board.points for tag, value in values.items()]
+    assert sorted(arrived) == sorted(written[FIRST] + written[SECOND])
 
 
 def test_a_post_of_which_the_board_took_a_part_is_completed(folder: Path) -> None:
