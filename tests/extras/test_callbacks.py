@@ -101,3 +101,23 @@ def test_keras(begun: list[FakeRun], monkeypatch: pytest.MonkeyPatch) -> None:
         (3, ["epoch", "loss", "val_loss"]),
     ]
     assert run.error is None
+
+
+def test_scikit_learn(begun: list[FakeRun]) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    pytest.importorskip("sklearn.callback")
+    import numpy as np  # noqa: PLC0415
+
+    from lossboard_extras.sklearn import LossboardCallback  # noqa: PLC0415
+
+    x = np.arange(20.0).reshape(10, 2)
+    y = np.arange(10) > 4
+    model = linear_model.LogisticRegression(C=0.5, max_iter=3).set_callbacks(LossboardCallback(group="digits"))
+    model.fit(x, y)
+    model.fit(x, y)
+    assert [run.about["name"] for run in begun] == ["LogisticRegression", "LogisticRegression"]
+    assert (begun[0].about["group"], begun[0].about["params"]["C"], begun[0].error) == ("digits", 0.5, None)
+    steps = [step for step, _ in begun[0].points]
+    assert steps == list(range(len(steps)))
+    assert steps
+    assert all(0 <= metrics["train_score"] <= 1 for _, metrics in begun[0].points)
