@@ -20,7 +20,7 @@ from tests.harness.boards import BoardProcess
 # One that does not end cannot be waited for.
 ENDLESS = "/api/events"
 
-EXAMPLES = 25  # requests for each operation
+EXAMPLES = 12  # requests for each operation
 
 
 @pytest.fixture(scope="module")
