@@ -208,6 +208,8 @@ class ActiveRuns:
         ended: dict[str, Any] = {"status": status, "error": error, "ended_at": now, "result": result or {}} | told
         record = dataclasses.replace(active.record, **ended)
         record.started_at = record.started_at or (now if active.launched else None)
+        if record.started_at is not None and record.ended_at is not None:  # by two clocks, or told of one moment
+            record.ended_at = max(record.ended_at, record.started_at)
         if status == "diverged":
             record.why = await why_of(self._store, record)
         await self._store.save_run(record)

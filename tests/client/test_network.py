@@ -153,6 +153,7 @@ class Reporting(RuleBasedStateMachine):
         self.run.sender.done.set()
         self.run.sender.join()
         self.run.journal.leave()  # as the end of its process would
+        self.run.sender.connection.close()
         self.run = None
         self.done["death"] += 1
 

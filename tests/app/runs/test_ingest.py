@@ -395,3 +395,9 @@ async def test_a_silent_script_that_is_heard_while_it_is_interrupted_goes_on(run
         posting = await runs.meet(run_id, runs.post(run_id, 0, 1.0))
     await posting
     assert (await runs.stored(run_id)).status == "running"
+
+
+async def test_a_run_ends_no_sooner_than_it_started(runs: Runs) -> None:
+    run_id = await runs.start()
+    record = await runs.finish(run_id, ended_at=5.0)  # by a clock that is behind
+    assert record.ended_at == record.started_at
