@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.charts.latest import LatestRuns
 from app.charts.run_chart import RunChart
-from app.charts.view_state import ViewState
 from app.schemas.view import Axes, View
 from app.storage.batch import Batch
 from app.storage.downsampling import Curve
-from app.storage.media import Sent
 from app.storage.records import RunRecord
 from app.storage.store import Store
 from app.visdom import publisher
-from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, PAGE_SETTLES_S, SHARED_INTERVAL_S, Publisher, env_of
+from app.visdom.publisher import MAX_SINGLE_RUN_ENVS, PAGE_SETTLES_S, SHARED_INTERVAL_S, env_of
 from app.visdom.windows import metrics
 from app.visdom.windows.curves import add_note
 from app.visdom.windows.layout import Window
@@ -32,85 +27,12 @@ from app.visdom.windows.race import COSTS_WIN, WIN
 from app.visdom.windows.single_run import windows_at
 from app.visdom.windows.x_axis import PlotOptions
 from tests.harness.boards import PATIENCE
-from tests.harness.fake_visdom import FakeVisdom
-from tests.harness.gated_database import GatedDatabase
+from tests.harness.publishing import publishing
 from tests.harness.waiting import until
-from trainers import METHODS
-from trainers.numbers import short
-from trainers.problem import make_data
 
 pytestmark = pytest.mark.anyio
 
-
 WINS = (WIN, COSTS_WIN)
-
-
-class Stage:
-    """A publisher with the latest runs, a view, a real store, and a Visdom that is a fake."""
-
-    def __init__(self, folder: Path) -> None:
-        self.database = GatedDatabase(folder / "db")
-        self.store = Store(self.database)
-        self.visdom = FakeVisdom()
-        self.is_up = True
-        self.view_state = ViewState(self.store)
-        self.latest = LatestRuns(self.store, 8)
-        self.listeners: list[Callable[[], None]] = []  # called whenever a state is told
-        self.publisher = Publisher(
-            self.store,
-            self.visdom,  # type: ignore[arg-type]
-            self.latest,
-            self.view_state,
-            lambda: self.is_up,
-            state_changed=self.tell,
-        )
-
-    def tell(self) -> None:
-        for listener in self.listeners:
-            listener()
-
-    async def add(self, number: int = 1, points: int = 3, **record: Any) -> RunRecord:
-        method = "gd" if record else "external"
-        run = RunRecord(f"{number:032x}", f"run {number}", method, {}, "running", 0.0, started_at=1.0, **record)
-        await self.store.add_run(run)
-        await self.latest.load()
-        await self.feed(run, 0, points)
-        return run
-
-    async def feed(self, run: RunRecord, seq: int, points: int) -> None:
-        steps = np.arange(seq, seq + points, dtype=float)
-        batch = Batch(seq, ("loss",), np.column_stack([steps, steps]))
-        await self.store.append(run, batch)
-
-    async def change_nothing(self) -> None:
-        """Let the publisher look whether a shared window is to be sent."""
-        await self.view_state.change(self.view_state.get())
-
-    def shown(self, win: str = "loss", env: str = "lossboard") -> list[float]:
-        window = self.visdom.windows.get((env, win))
-        return window["data"][0]["x"] if window else []
-
-    def shared(self) -> set[str]:
-        """The shared windows that a browser would show."""
-        return {win for env, win in self.visdom.windows if env == "lossboard"}
-
-
-@asynccontextmanager
-async def publishing(folder: Path) -> AsyncIterator[Stage]:
-    stage = Stage(folder)
-    tasks = [
-        asyncio.create_task(stage.publisher.publish_shared()),
-        asyncio.create_task(stage.publisher.publish_selected_run()),
-        asyncio.create_task(stage.publisher.publish_single_runs()),
-    ]
-    try:
-        yield stage
-    finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        stage.store.close()
 
 
 @pytest.fixture
@@ -366,146 +288,3 @@ async def test_own_windows_miss_nothing_while_they_are_opened(tmp_path: Path) ->
         await opening
         await until(lambda: stage.shown("metric-loss", env_of(run.id)) == [0, 1, 2, 3])
         await until(lambda: "finished" in str(stage.visdom.windows[env_of(run.id), "about"]))
-
-
-# --- the selected run -------------------------------------------------------------------------------------------------
-
-
-async def add_descent(stage: Stage, method: str = "gd", steps: int = 0, **record: Any) -> tuple[RunRecord, list[Batch]]:
-    """A run of a built-in method with its first steps stored, and one batch for each of all its steps."""
-    planned = METHODS[method]
-    params = planned.params.model_validate({"epochs": 40})
-    run = RunRecord("5" * 32, "run", method, params.model_dump(), "running", 0.0, total_steps=40, **record)
-    data = (np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
-    await stage.store.add_run(run, data)
-    points = planned.train(make_data(*data), params)
-    batches = [Batch(step, planned.metrics(params), np.array([[step, *point]])) for step, point in enumerate(points)]
-    for batch in batches[:steps]:
-        await stage.store.append(run, batch)
-    return run, batches
-
-
-async def test_windows_of_one_state_are_sent_together_and_then_it_is_told(tmp_path: Path) -> None:
-    async with publishing(tmp_path) as stage:
-        run, batches = await add_descent(stage)
-        env, told = env_of(run.id), []
-
-        def note() -> None:
-            """What the windows show at the moment at which a state is told."""
-            state = stage.publisher.state
-            if state is None or state.run != run.id:
-                return
-            windows = {win: window for (name, win), window in stage.visdom.windows.items() if name == env}
-            ball = windows["cost"]["data"][-1]
-            tangent = next(trace for trace in windows["cost"]["data"] if trace["name"].startswith("tangent"))
-            run_of_tangent = tangent["x"][1] - tangent["x"][0]
-            assert (ball["x"], ball["y"]) == ([state.values["w"]], [state.cost])
-            assert state.gradient is not None
-            slope = (tangent["y"][1] - tangent["y"][0]) / run_of_tangent
-            assert slope == pytest.approx(state.gradient["grad"])
-            marks = {w["layout"]["shapes"][0]["x0"] for w in windows.values() if w["layout"].get("shapes")}
-            assert marks <= {state.position}
-            assert windows["samples"]["opts"]["title"] == f"All samples, at w = {short(state.values['w'], 6)}"
-            told.append(state.position)
-
-        stage.listeners.append(note)
-        stage.visdom.delay = 0.01
-        await stage.view_state.change(View(run=run.id))
-        for batch in batches[:30]:
-            await stage.store.append(run, batch)
-            await asyncio.sleep(0.04)
-        await until(lambda: told[-1:] == [30])
-        assert told == sorted(told)
-        assert len(told) <= 30 * 0.04 / 0.2 + 4  # no more than five a second, though points came faster
-
-
-async def test_a_chosen_position_is_shown_with_what_follows_it_and_position_0_too(tmp_path: Path) -> None:
-    async with publishing(tmp_path) as stage:
-        run, batches = await add_descent(stage, steps=10)
-
-        def state() -> tuple[float | None, bool] | None:
-            told = stage.publisher.state
-            return told and (told.position, told.next_values is not None)
-
-        for at, shown in ((4, (5, True)), (-1, (0, True)), (8, (9, True)), (9, (10, False)), (None, (10, False))):
-            await stage.view_state.change(View(run=run.id, at=at))
-            await until(lambda shown=shown: state() == shown)
-        await stage.view_state.change(View(run=run.id, at=9))
-        await stage.store.append(run, batches[10])
-        await until(lambda: state() == (10, True))
-        await stage.view_state.change(View())
-        await until(lambda: stage.publisher.state is None)
-
-
-@pytest.mark.parametrize(("method", "first"), [("backprop", ["graph", "cost"]), ("gd", ["cost", "metric-w"])])
-async def test_the_picture_is_the_first_window_before_the_first_step_and_in_the_middle(
-    tmp_path: Path, method: str, first: list[str]
-) -> None:
-    async with publishing(tmp_path) as stage:
-        run, batches = await add_descent(stage, method)
-        env = env_of(run.id)
-
-        def order() -> list[str]:
-            return [win for name, win in stage.visdom.windows if name == env]
-
-        await stage.publisher.open_single_run(run)
-        before = order()
-        assert before[:2] == first
-        for batch in batches[:5]:
-            await stage.store.append(run, batch)
-        await stage.publisher.open_single_run(run)
-        assert order() == before
-
-
-async def test_windows_that_an_earlier_board_left_make_way_for_the_picture(tmp_path: Path) -> None:
-    async with publishing(tmp_path) as stage:
-        run, _ = await add_descent(stage, "backprop", steps=5)
-        env = env_of(run.id)
-        for win in ("about", "cost", "graph"):
-            stage.visdom.windows[env, win] = {}
-        await stage.publisher.open_single_run(run)
-        assert next(win for name, win in stage.visdom.windows if name == env) == "graph"
-        await stage.publisher.open_single_run(run)  # and once only
-        assert [path for path, _ in stage.visdom.posts].count("/close") == 1
-
-
-async def test_the_state_is_told_without_visdom_and_the_windows_follow(tmp_path: Path) -> None:
-    async with publishing(tmp_path) as stage:
-        stage.is_up = False
-        run, _ = await add_descent(stage, steps=3)
-        await stage.view_state.change(View(run=run.id))
-        await until(lambda: stage.publisher.state is not None and stage.publisher.state.position == 3)
-        assert not stage.visdom.windows
-        stage.is_up = True
-        stage.publisher.visdom_is_new()
-        await until(lambda: (env_of(run.id), "about") in stage.visdom.windows)  # nobody has opened them
-
-
-async def test_a_deleted_or_damaged_run_has_no_state(tmp_path: Path) -> None:
-    async with publishing(tmp_path) as stage:
-        run, _ = await add_descent(stage, steps=3)
-        await stage.view_state.change(View(run=run.id))
-        await until(lambda: stage.publisher.state is not None and (env_of(run.id), "about") in stage.visdom.windows)
-        await stage.store.delete_run(run)
-        await until(lambda: stage.publisher.state is None)
-        await until(lambda: (env_of(run.id), "about") not in stage.visdom.windows)
-
-
-# --- media ------------------------------------------------------------------------------------------------------------
-
-
-async def test_the_media_of_the_selected_run_are_shown_as_they_were_at_its_step(tmp_path: Path) -> None:
-    async with publishing(tmp_path) as stage:
-        run = await stage.add(points=5)
-        await stage.view_state.change(View(run=run.id))
-
-        def content() -> str | None:
-            window = stage.visdom.windows.get((env_of(run.id), "media-note"))
-            return window["data"][0]["content"] if window else None
-
-        for step in (0, 3):
-            note = Sent("a" * 32, step // 3, "note", "text", step, 5.0, f"of {step}".encode())
-            await stage.store.media.add(run, note)
-        await until(lambda: content() == "<pre>of 3</pre>")
-        await stage.view_state.change(View(run=run.id, at=2))
-        await until(lambda: content() == "<pre>of 0</pre>")
