@@ -42,6 +42,7 @@ CONTENT_TYPE = "application/vnd.lossboard.points"
 ADDRESS_FILE = "address"  # in the data folder, while a board is up: where that is
 DONE = ".done"  # of the name of a journal that is being removed
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
+UNREAD_BITS = MISSING_BITS + 1  # of a value on a GPU that is not here yet
 MISSING: float = struct.unpack("<d", struct.pack("<Q", MISSING_BITS))[0]
 
 _MAX_STEP = 2**53  # beyond it float64 cannot represent every whole number
@@ -122,9 +123,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         self._set_up(run_id, connection.url)
         about: dict[str, Any] = {"method": "external", "id": self.id, "name": str(name or "run")[:_MAX_NAME_CHARS]}
         try:
-            self.params = _Params(_fields(params) or {}, self._note_change)
-            about["params"] = self._storable_params()
-            about["live"] = None if live is None else _bounds(live)
+            about.update(self._describe(params, live))
             about["tags"] = [str(tag)[:_MAX_NAME_CHARS] for tag in ([tags] if isinstance(tags, str) else tags)]
         except Exception as error:
             self._warn("about", f"a part of what describes the run is left out: {error}")
@@ -138,10 +137,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             silent = "another process reports this run; give it an id of its own, or rank='all'"
             self._warn(silent, f"nothing is logged: {silent}")
         self._warned.add(silent)
-        self._cell = _cell()
-        for other in [*_runs]:
-            if other._cell[1] == self._cell[1] is not None and other._cell[0] is not self._cell[0]:
-                other.end_by_itself(rerun=True)  # its cell was run again
+        self._replace_earlier()
         folder = f"{run_id}-{session}" if session else run_id
         journal = _Journal("" if silent else folder, introduction, self._warn)
         self._begin(journal, _Sender(self, connection, introduction, session))
@@ -149,8 +145,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
             self.silence(silent)
             return
         self.sender.start()
-        _runs.add(self)
-        _watch_exits()
+        active_runs.add(self)
+        _watch_end()
 
     def _set_up(self, run_id: str, url: str) -> None:
         """A run that has nothing to report to yet."""
@@ -160,7 +156,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
         self.control: Mapping[str, Any] = {}  # what the board asks for, as in its last response
         self._silent = ""  # why nothing is logged any more
         self._offset = 0.0  # of the step of a record that is given none, from the record's number
-        self._exit: tuple[Any, int] = (None, 0)  # the code of the last sys.exit(), and how many points came before it
+        self.cell: tuple[Any, Any] = (None, None)  # in a notebook: that which has begun it
+        self.device_values: Any = None  # those that are on their way from a GPU, once there were any
         self._control_changed = threading.Event()
         self._hold = ""  # the last pause that was seen
         self._held_at = 0  # steps taken when it was first seen
@@ -176,7 +173,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """Whether the board asked this run to end (someone pressed Stop, or deleted it)."""
         return bool(self.control.get("stop"))
 
-    def log(self, metrics: Any = None, /, step: float | None = None, **more: Any) -> None:
+    def log(self, metrics: Any = None, /, step: float | None = None, **more: Any) -> None:  # noqa: C901, PLR0912
         """Log one point: numbers by name, as arguments or in a mapping; in nested ones, ``{"a": {"b": 1}}`` is a/b.
 
         ``step`` counts by itself unless given, also as a number before the metrics.
@@ -191,28 +188,28 @@ class Run(contextlib.AbstractContextManager["Run"]):
             for first in more:  # noqa: B007
                 break
             block = self._firsts[first]  # KeyError if no metric of this name was logged as the first
-            if len(more) == block.width:
-                values = block.pick(more)  # KeyError if the others are not those of this block
-            else:
+            if len(more) != block.width:
                 block = self._blocks[tuple(more)]
-                values = more.values()
-            at = None if step is None else block.check(_step(step))
+            values = block.pick(more)  # KeyError if the others are not those of this block
+            if step is not None:
+                step = block.check(step)
+            cells = block.cells
             place = next(block.places)  # StopIteration if the block is full
             cell = place + block.lead
-            cells = block.cells
             for value in values:
-                cells[cell] = value if type(value) is float else _number(value)
+                if type(value) is float:
+                    cells[cell] = value
+                else:
+                    self._write(cells, cell, value)
                 cell += 1
             number = next(self._numbers)
-            if block.lead == 1:
-                at = number + 0.0  # a float, which a cell takes sooner
+            if step is None:
+                step = number + self._offset
             else:
+                self._offset = step - number
+            if block.lead == 2:
                 cells[place + 1] = number
-                if at is None:
-                    at = number + self._offset
-                else:
-                    self._offset = at - number
-            cells[place] = at or -0.0  # last: a record with a step is whole
+            cells[place] = step or -0.0  # last: a record with a step is whole
         except Exception:  # whatever it was, the slow path meets it again and warns
             self._log_slowly(block, place, step, more)
 
@@ -237,11 +234,29 @@ class Run(contextlib.AbstractContextManager["Run"]):
             if (block is None or place is None) and values:
                 block, place = self.journal.place_for(tuple(values))
             if block is not None and place is not None:
+                for cell, name in enumerate(block.names, place + block.lead):
+                    self._write(block.cells, cell, values.get(name, MISSING))
                 number = next(self._numbers)
                 self._offset = self._offset if at is None else at - number
-                block.write(place, number, number + self._offset, values)
+                block.complete(place, number, number + self._offset)
         except Exception as error:
             self._warn(f"point {type(error)}", f"a point was not logged: {error}")
+
+    def _write(self, cells: memoryview[float], cell: int, value: Any) -> None:
+        """Write a value into its cell; one that is on a GPU once it is here."""
+        if getattr(value, "is_cuda", False) and self._reads_devices:
+            self.device_values.write(value, cells, cell)
+        else:
+            cells[cell] = _number(value)
+
+    @functools.cached_property
+    def _reads_devices(self) -> bool:
+        """Whether values on a GPU need not be waited for."""
+        try:
+            self.device_values = _extras("device_values").DeviceValues(self._warn)
+        except Exception:  # without lossboard_extras, log() waits for the GPU
+            return False
+        return True
 
     def _numbers_of(self, metrics: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
         """Name and value of all that can be logged."""
@@ -251,7 +266,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
                 if isinstance(value, Mapping):
                     yield from self._numbers_of(value, name + "/")
                 elif self.journal.admits(_metric_name(name)):
-                    yield name, float(_number(value))
+                    yield name, value if getattr(value, "is_cuda", False) else float(_number(value))
             except Exception as error:  # a typo in a metric must not end a training of hours
                 self._warn(f"{name} {type(error)}", f"a value of {name[:_MAX_NAME_CHARS]!r} was not logged: {error}")
 
@@ -263,11 +278,21 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """A copy, also in a process that is spawned, reports nothing."""
         return _copied, (self.id, self.url.partition("/api/")[0], self._storable_params())
 
+    def _describe(self, params: Any, live: Any) -> dict[str, Any]:
+        """Take the parameters; they, and which may be changed, as a board takes them."""
+        try:
+            parameters = _extras("parameters")
+        except ImportError:  # without lossboard_extras, a dictionary as JSON has it
+            self.params = dict(params or {})
+            return {"params": self.params, "live": live if isinstance(live, Mapping) else None}
+        self.params = parameters.Parameters(parameters.fields(params) or {}, self._note_change)
+        return {"params": self._storable_params(), "live": None if live is None else parameters.bounds(live)}
+
     def _storable_params(self) -> dict[str, Any]:
         stored = {}
         for name, value in self.params.items():
             try:
-                stored[str(name)] = _storable(value)
+                stored[str(name)] = _extras("parameters").storable(value)
             except Exception as error:
                 self._warn(f"params.{name}", f"params.{name} cannot be stored, and is left out: {error}")
         return stored
@@ -309,6 +334,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
             status = "stopped" if status == "finished" and self.should_stop else status
             ending = {"status": status, "result": result or {}, "error": error and str(error)[:10_000]}
             ending["ended_at"] = time.time()
+            if self.device_values:
+                self.device_values.read(wait=True)
             content = _json({**ending, "summary": self.shown_summary()} if self.summary else ending)
             self.journal.seal(content)
             self.sender.end(content)
@@ -325,25 +352,24 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def end_by_itself(self, *, rerun: bool = False) -> None:
         """Say how the run ended, as the interpreter exits, or a notebook's cell is run again."""
-        code, logged = self._exit
-        error = getattr(sys, "last_value", None)
-        if error is not None and (
-            rerun or not hasattr(sys.modules["__main__"], "__file__")
-        ):  # it may be that of another cell
-            trace = error.__traceback__
-            while trace and trace.tb_frame.f_code is not self._cell[0]:
-                trace = trace.tb_next
-            error = error if trace else None
-        left = code not in (0, None) and logged == self.journal.taken
-        self._end(*_outcome(SystemExit(code) if left else error))
+        try:
+            error = _extras("exits").error_of(self, rerun=rerun)
+        except ImportError:
+            error = getattr(sys, "last_value", None)
+        self._end(*_outcome(error))
+
+    def _replace_earlier(self) -> None:
+        """End the runs that an earlier run of the same cell of a notebook began."""
+        with contextlib.suppress(ImportError):
+            exits = _extras("exits")
+            exits.watch_exits()
+            self.cell = exits.cell()
+            for other in exits.begun_by_earlier(self.cell):
+                other.end_by_itself(rerun=True)
 
     def _repr_html_(self) -> str:
         """In a notebook: a link to the run's windows."""
         return f'<a href="{self.url}/visdom" target="_blank">run {self.id[:8]} on Lossboard</a>'
-
-    def left_with(self, code: Any) -> None:
-        """Note a call of sys.exit(): if nothing is logged afterwards, it was the end."""
-        self._exit = (code, self.journal.taken)
 
     def silence(self, why: str) -> None:
         """Report nothing any more, as what does this is not the process that began the run."""
@@ -368,9 +394,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def _take_params(self, changed: Mapping[str, Any]) -> None:
         """The board asks for other parameters: they hold from the record on that is logged after they were read."""
-        if isinstance(self.params, _Params):
+        if hasattr(self.params, "change"):
             self.params.change(changed)
-        else:  # the script has put something else there
+        else:
             self._note_change(changed)
             self.params.update(changed)
 
@@ -386,7 +412,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
 
 _COPY = "this is a copy of the run, or of its process; only what began a run reports it"
-_runs: weakref.WeakSet[Run] = weakref.WeakSet()  # those that this process began
+active_runs: weakref.WeakSet[Run] = weakref.WeakSet()  # those that this process began
 
 
 def _copied(run_id: str, url: str, params: dict[str, Any]) -> Run:
@@ -399,15 +425,6 @@ def _copied(run_id: str, url: str, params: dict[str, Any]) -> Run:
     return run
 
 
-def _cell() -> tuple[Any, Any]:
-    """The code at the top level that has called this, and where it stands: code that stands in the same place and is
-    another is that of a notebook's cell that was run again. None, None outside of such code, as in a thread."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_name != "<module>":
-        frame = frame.f_back
-    return (frame.f_code, (id(frame.f_globals), frame.f_code.co_filename, frame.f_lineno)) if frame else (None, None)
-
-
 def _outcome(error: BaseException | None) -> tuple[str, None, str | None]:
     """What finish() is to be told where this exception ended the run."""
     if error is None or (isinstance(error, SystemExit) and error.code in (0, None)):
@@ -417,71 +434,24 @@ def _outcome(error: BaseException | None) -> tuple[str, None, str | None]:
 
 
 @functools.cache
-def _watch_exits() -> None:
-    """Have all runs ended at the exit of the interpreter, which is told nothing of the code of sys.exit()."""
-    original = sys.exit
-
-    @functools.wraps(original)
-    def noting(code: Any = None, /) -> None:
-        for run in [*_runs] if threading.current_thread() is threading.main_thread() else []:
-            run.left_with(code)
-        original(code)
-
-    sys.exit = noting  # type: ignore[assignment]
+def _watch_end() -> None:
+    """Have all runs ended at the exit of the interpreter, and none reported by a fork."""
     atexit.register(_end_all)
     if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker)
         os.register_at_fork(after_in_child=_silence_all)
 
 
 def _silence_all() -> None:
-    for run in [*_runs]:
+    for run in [*active_runs]:
         run.silence(_COPY)
 
 
 def _end_all() -> None:
     """At the exit of the interpreter: all runs share one wait."""
-    for run in [*_runs]:
+    for run in [*active_runs]:
         run.end_by_itself()
-    for run in [*_runs]:
+    for run in [*active_runs]:
         run.wait_for_end()
-
-
-class _Params(dict[str, Any]):
-    """The parameters of a run. ``changed`` has those that the board has changed and the script has not read since."""
-
-    def __init__(self, given: Mapping[str, Any], note: Callable[[Mapping[str, Any]], None]) -> None:
-        super().__init__(given)
-        self.changed: dict[str, Any] = {}
-        self._note = note
-
-    def change(self, changed: Mapping[str, Any]) -> None:
-        """The board asks for these; each holds once it is read."""
-        self.changed.update(changed)
-        for name, value in changed.items():
-            self.setdefault(name, value)
-
-    def __getitem__(self, name: str) -> Any:
-        if name in self.changed:
-            with contextlib.suppress(KeyError):  # another thread may come first
-                value = self.changed.pop(name)
-                self._note({name: value})
-                self[name] = value
-        return super().__getitem__(name)
-
-    def __iter__(self) -> Iterator[str]:  # a method of its own: so dict() and ** read each value by its name
-        return super().__iter__()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self.keys() else default
-
-    def items(self) -> Any:
-        return {name: self[name] for name in self}.items()
-
-    def values(self) -> Any:
-        return {name: self[name] for name in self}.values()
-
-    def __reduce__(self) -> Any:
-        return dict, (dict(self),)
 
 
 def _warn(what: str) -> None:
@@ -576,6 +546,8 @@ class _Sender(threading.Thread):
                 self._ending_given.wait(_POLL_S)
                 continue
             try:
+                if self._run.device_values:
+                    self._run.device_values.read()
                 self._run.journal.protect(began)
                 sent = self._post()
             except Exception as error:  # whatever it is, the next try may succeed
@@ -640,10 +612,10 @@ class _Sender(threading.Thread):
 
 
 def _json(content: Any) -> bytes:
-    return json.dumps(content, default=_plain, ensure_ascii=False).encode(errors="replace")  # half characters: "?"
+    return json.dumps(content, default=plain, ensure_ascii=False).encode(errors="replace")  # half characters: "?"
 
 
-def _plain(value: Any) -> float | str:
+def plain(value: Any) -> float | str:
     for convert in (operator.index, _number, float):  # numpy's and torch's numbers are no numbers to JSON
         with contextlib.suppress(Exception):
             return float(number) if not isinstance(number := convert(value), int) else number
@@ -659,32 +631,8 @@ def _number(value: Any) -> Any:
 
 def _scalar(value: Any) -> Any:
     """One value of a summary or a result."""
-    value = value if value is None or isinstance(value, (bool, str)) else _plain(value)
+    value = value if value is None or isinstance(value, (bool, str)) else plain(value)
     return value[:_MAX_TEXT] if isinstance(value, str) else value
-
-
-def _fields(given: Any) -> Mapping[Any, Any] | None:
-    """The entries of a mapping, the fields of a dataclass or a Namespace; None of anything else."""
-    if isinstance(given, Mapping):
-        return given
-    if fields := getattr(given, "__dataclass_fields__", None):
-        return {name: getattr(given, name) for name in fields}
-    return vars(given) if type(given).__name__.endswith("Namespace") else None
-
-
-def _storable(value: Any) -> Any:
-    """A value as JSON has it. RecursionError if it refers to itself."""
-    if (fields := _fields(value)) is not None:
-        return {str(key): _storable(part) for key, part in fields.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_storable(part) for part in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else _plain(value)
-
-
-def _bounds(live: Any) -> dict[str, Any]:
-    """Bounds of the parameters that may be changed: [least, greatest], null where there is none."""
-    named = live if isinstance(live, Mapping) else dict.fromkeys([live] if isinstance(live, str) else live)
-    return {str(name): [None, None] if bounds is None else _storable([*bounds]) for name, bounds in named.items()}
 
 
 def _step(step: Any) -> float:
@@ -754,19 +702,17 @@ class _Block:
         """Let no further record be begun. In one call, so that neither thread nor interrupt can come between."""
         self._unused.extend(self.places)
 
-    def write(self, place: int, number: int, step: float, values: Mapping[str, float]) -> None:
-        """Write a record; what it lacks is MISSING."""
-        for cell, name in enumerate(self.names, place + self.lead):
-            self.cells[cell] = values.get(name, MISSING)
+    def complete(self, place: int, number: int, step: float) -> None:
+        """Make a record whole, after its values."""
         if self.lead == 2:
             self.cells[place + 1] = number
         self.cells[place] = (step if self.lead == 2 else number) or -0.0
 
-    def check(self, step: float) -> float:
+    def check(self, step: Any) -> float:
         """A step that a record here may be given. LookupError if steps are those that count by themselves."""
         if self.lead == 1:
             raise LookupError
-        return step
+        return _step(step)
 
     def numbers(self) -> tuple[list[Any], list[Any]]:
         """Of each record that is not acknowledged the bits of its step, 0 if it is not written, and its number."""
@@ -984,7 +930,7 @@ class _Journal:
             if filler is None:
                 return
             for number, place in zip(lost, filler.places):  # noqa: B905  (Python 3.9 knows no strict)
-                filler.write(place, number, number, {})
+                filler.complete(place, number, number)
             lost = lost[filler.records :]
             filler.close()
 

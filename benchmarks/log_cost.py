@@ -83,7 +83,7 @@ def appending_rows(rows: Sequence[dict[str, float]]) -> float:
 
 def logging_rows(rows: Sequence[dict[str, float]]) -> float:
     """Seconds with log() of these."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["LOSSBOARD_DIR"] = folder
         run = lossboard.run("cost", url="http://127.0.0.1:9")
         began = time.process_time()
@@ -98,7 +98,7 @@ def logging_rows(rows: Sequence[dict[str, float]]) -> float:
 
 def logging(millions: int) -> list[float]:
     """Seconds with log(), of each million steps."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["LOSSBOARD_DIR"] = folder
         run = lossboard.run("cost", url="http://127.0.0.1:9")
         taken, loss = [], 0.25

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from lossboard import UNREAD_BITS
+
 if TYPE_CHECKING:
     from lossboard import _Block, _Segment
+
+UNREAD = struct.pack("=Q", UNREAD_BITS)
 
 _SUM_BYTES = 64 << 10  # of records that share a checksum, at most
 
@@ -33,13 +38,13 @@ def add_sums(segment: _Segment, *, everything: bool) -> None:
 
 def _sums(block: _Block, begin: int, end: int) -> list[str]:
     """A line for some records each: their first byte in the file, the byte after them, and their CRC-32. None for those
-    of which one is not written yet."""
+    of which one is not written yet, or waits for a value on a GPU."""
     lines = []
     size = max(1, _SUM_BYTES // (8 * block.record))
     for first in range(begin, end, size):
         cells = [block.start + number * block.record for number in (first, min(end, first + size))]
         records = block.cells[cells[0] : cells[1]].cast("B")
         steps = records.cast("Q")[:: block.record].tolist()
-        if 0 not in steps:
+        if 0 not in steps and UNREAD not in bytes(records):
             lines.append(json.dumps([8 * cells[0], 8 * cells[1], zlib.crc32(records)]))
     return lines

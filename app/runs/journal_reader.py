@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+import lossboard
 from app.schemas.limits import MAX_TIME, MAX_WHOLE
 from app.schemas.requests import ChangeIn
 from app.storage.batch import Floats, check_names
@@ -95,7 +96,9 @@ class JournalFile:
     def _rows(self, first: int, last: int) -> Floats:
         width = 1 + self.numbered + len(self.names)
         offset = self.start + 8 * width * first
-        return np.fromfile(self.path, "<f8", (last - first) * width, offset=offset).reshape(-1, width)
+        rows = np.fromfile(self.path, "<f8", (last - first) * width, offset=offset)
+        rows[rows.view(np.uint64) == lossboard.UNREAD_BITS] = lossboard.MISSING  # its script ended before it was read
+        return rows.reshape(-1, width)
 
 
 @dataclass

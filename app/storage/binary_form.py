@@ -160,13 +160,20 @@ def _blocks(form: object, blob: bytes) -> list[Block]:
             raise ValueError(f"the blocks are cut: {len(blob)} bytes are less than the {end} that they name")
         rows = np.frombuffer(blob[begin:end], "<f8").reshape(count, width)
         rows = np.insert(rows, 1, rows[:, 0], axis=1) if counted else rows
-        blocks.append(Block(tuple(names), rows[rows[:, 0].view(np.uint64) != 0]))
+        blocks.append(Block(tuple(names), rows[_complete(rows)]))
         begin = end
     if begin != len(blob):
         raise ValueError(f"{len(blob) - begin} bytes follow the last block")
     if len({name for block in blocks for name in block.names}) > MAX_METRICS:
         raise ValueError(f"metrics must be at most {MAX_METRICS} names in all blocks")
     return blocks
+
+
+def _complete(rows: Floats) -> NDArray[np.bool_]:
+    """Of each record whether it is written, and waits for no value on a GPU: else it comes with a later post."""
+    bits = rows.view(np.uint64)
+    complete: NDArray[np.bool_] = (bits[:, 0] != 0) & (bits != lossboard.UNREAD_BITS).all(axis=1)
+    return complete
 
 
 def index(blocks: Sequence[Block]) -> tuple[Numbers, Numbers, Numbers]:
