@@ -27,6 +27,7 @@ import struct
 import sys
 import threading
 import time
+import types
 import urllib.parse
 import warnings
 import weakref
@@ -167,6 +168,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def _begin(self, journal: _Journal, sender: _Sender) -> None:
         self.journal, self.sender = journal, sender
         self._blocks, self._firsts, self._numbers = journal.blocks, journal.firsts, journal.numbers
+        self._last: Any = _NO_BLOCK  # in which the last record is, or another one
 
     @property
     def should_stop(self) -> bool:
@@ -176,7 +178,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def log(self, metrics: Any = None, /, step: float | None = None, **more: Any) -> None:  # noqa: C901, PLR0912
         """Log one point: numbers by name, as arguments or in a mapping; in nested ones, ``{"a": {"b": 1}}`` is a/b.
 
-        ``step`` counts by itself unless given, also as a number before the metrics.
+        ``step`` counts by itself unless given, also as a number before the metrics. A value on a GPU is not waited for:
+        unlike others it is lost at a kill -9 until it is here, as a rule less than 0.2 s later.
         """
         block = place = None
         if metrics is not None:
@@ -185,31 +188,34 @@ class Run(contextlib.AbstractContextManager["Run"]):
             else:
                 step = metrics
         try:
-            for first in more:  # noqa: B007
-                break
-            block = self._firsts[first]  # KeyError if no metric of this name was logged as the first
+            block = self._last
+            if block.first not in more:
+                for first in more:
+                    self._last = block = self._firsts[first]  # KeyError if no metric of this name came first yet
+                    break
             if len(more) != block.width:
                 block = self._blocks[tuple(more)]
             values = block.pick(more)  # KeyError if the others are not those of this block
             if step is not None:
                 step = block.check(step)
             cells = block.cells
-            place = next(block.places)  # StopIteration if the block is full
-            cell = place + block.lead
+            cell = place = next(block.places)  # StopIteration if the block is full
             for value in values:
+                cell += 1
                 if type(value) is float:
                     cells[cell] = value
                 else:
                     self._write(cells, cell, value)
-                cell += 1
             number = next(self._numbers)
-            if step is None:
-                step = number + self._offset
+            if block.lead == 1:
+                cells[place] = number + 0.0 or -0.0  # a float, which a cell takes sooner
             else:
-                self._offset = step - number
-            if block.lead == 2:
-                cells[place + 1] = number
-            cells[place] = step or -0.0  # last: a record with a step is whole
+                if step is None:
+                    step = number + self._offset
+                else:
+                    self._offset = step - number
+                cells[place] = number
+                cells[place - 1] = step or -0.0  # last: a record with a step is whole
         except Exception:  # whatever it was, the slow path meets it again and warns
             self._log_slowly(block, place, step, more)
 
@@ -218,6 +224,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
         ``place`` is where in ``block`` the fast path has begun the record, if it has.
         """
+        self._last = _NO_BLOCK  # it may be full
         if place is None and (self._silent or not metrics):
             why = self._silent or "no metrics; send log(loss=...) or log({'loss': ...})"
             self._warn(why, f"a point was not logged: {why}")
@@ -234,7 +241,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             if (block is None or place is None) and values:
                 block, place = self.journal.place_for(tuple(values))
             if block is not None and place is not None:
-                for cell, name in enumerate(block.names, place + block.lead):
+                for cell, name in enumerate(block.names, place + 1):
                     self._write(block.cells, cell, values.get(name, MISSING))
                 number = next(self._numbers)
                 self._offset = self._offset if at is None else at - number
@@ -661,14 +668,15 @@ class _Block:
     """Room for records with the same metrics, in a part of a segment.
 
     A record is float64 cells: the step, the record's number if that is another (``lead`` is 2), then the metrics.
-    Whoever takes the next of ``places``, each the cell at which a record begins, owns that record, without a lock. A
-    closed block has none left.
+    Whoever takes the next of ``places``, each the cell before a record's first metric, owns that record, without a
+    lock. A closed block has none left.
     """
 
     def __init__(self, names: tuple[str, ...], segment: _Segment, first: int, records: int, lead: int) -> None:
         """``first``: no record in the block has a smaller number."""
         self.lead = lead
         self.names = names
+        self.first = names[0] if names else ""
         self.width = len(names)
         self.pick: Any = operator.itemgetter(*names) if len(names) > 1 else dict.values
         self.record = lead + len(names)
@@ -680,7 +688,7 @@ class _Block:
         self.seen = self.summed = 0  # how many there were when checksums were last written, and how many have theirs
         self.acknowledged = 0  # of its records, how many the board has
         self.gave_up = 0  # posts in which a place that was taken stood in the way, and nothing in it
-        self.places = iter(range(self.start, self.start + records * self.record, self.record))
+        self.places = iter(range(self.start + lead - 1, self.start + records * self.record, self.record))
         self._unused: list[int] = []  # places that no record gets any more
 
     @property
@@ -704,9 +712,9 @@ class _Block:
 
     def complete(self, place: int, number: int, step: float) -> None:
         """Make a record whole, after its values."""
+        self.cells[place] = number or -0.0
         if self.lead == 2:
-            self.cells[place + 1] = number
-        self.cells[place] = (step if self.lead == 2 else number) or -0.0
+            self.cells[place - 1] = step or -0.0
 
     def check(self, step: Any) -> float:
         """A step that a record here may be given. LookupError if steps are those that count by themselves."""
@@ -730,6 +738,9 @@ class _Block:
             if not bits[known] and self.gave_up > _MAX_STUCK_POSTS:  # an interrupt came between
                 known, self.gave_up = known + 1, 0
         self.acknowledged += known
+
+
+_NO_BLOCK = types.SimpleNamespace(first="", width=-1)
 
 
 class _Segment:
@@ -1022,6 +1033,8 @@ class _Journal:
         folder = self.folder
         self.lock = threading.RLock()  # a thread of the parent's may have held the old one
         self.closed = True
+        for block in self._all_blocks():
+            block.places = iter(())
         self.blocks.clear()
         self.firsts.clear()
         self.segments = []

@@ -209,8 +209,8 @@ def _batches(seq: int, blocks: Sequence[Block], source: Numbers, place: Numbers)
 
 
 def _written(batch: Batch) -> Batch:
-    """The records up to the first that begins with zeros: that one was still being written."""
-    unwritten = np.flatnonzero(batch.rows[:, 0].view(np.uint64) == 0)
+    """The records up to the first that is not complete."""
+    unwritten = np.flatnonzero(~_complete(batch.rows))
     rows = batch.rows[: unwritten[0]] if len(unwritten) else batch.rows
     return _without_negative_zero(Batch(batch.seq, batch.names, rows))
 

@@ -61,5 +61,5 @@ class WorkerRun(lossboard.Run):
         if block is None:
             return np.empty((0, 2 + len(names)))
         places = list(islice(block.places, count))
-        begin = places[0] if places else 0
+        begin = places[0] - 1 if places else 0
         return np.asarray(block.cells[begin : begin + len(places) * block.record]).reshape(-1, block.record)
