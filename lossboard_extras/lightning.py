@@ -34,30 +34,35 @@ class LossboardLogger(Logger):
     @property
     def version(self) -> str | None:
         """The run's id, once it has begun."""
-        return self._writer.run.id if self._writer.has_begun else None
+        return self.run.id if self._writer.has_begun else None
+
+    @property
+    def run(self) -> lossboard.Run:
+        """The run, begun now if it was not before."""
+        return self._writer.run
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> lossboard.Run:
-        """The run."""
-        return self._writer.run
+    def experiment(self) -> SummaryWriter:
+        """What a module may give more to, as to TensorBoardLogger's. Lightning asks for it before it logs
+        hyperparameters, so the run does not begin by that."""
+        return self._writer
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log one point."""
-        run = self._writer.run
-        run.log(metrics, step=step)
-        run.wait_while_paused()
-        if run.should_stop:
+        self.run.log(metrics, step=step)
+        self.run.wait_while_paused()
+        if self.run.should_stop:
             raise KeyboardInterrupt("stopped on the board")
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
         """Describe the run."""
-        self._writer.describe(vars(params) if hasattr(params, "__dict__") else params)
+        self._writer.describe(params if isinstance(params, Mapping) else vars(params))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Say how the run ended."""
         if self._writer.has_begun:
-            self._writer.run.finish(STATUSES.get(status, "stopped"))
+            self.run.finish(STATUSES.get(status, "stopped"))

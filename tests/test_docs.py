@@ -16,7 +16,7 @@ from trainers import METHODS
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
-PATH_OF_OURS = re.compile(r"`((?:app|benchmarks|docs|static|tests|trainers)/[\w./]*)`")
+PATH_OF_OURS = re.compile(r"`((?:app|benchmarks|docs|examples|static|tests|trainers)/[\w./]*)`")
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 VERBS = {"get", "post", "put", "patch", "delete"}
 VARIABLES_OF_SCRIPTS = {"LOSSBOARD_URL", "LOSSBOARD_DIR", "LOSSBOARD_SYNC"}

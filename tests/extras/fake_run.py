@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 
@@ -11,7 +12,7 @@ class FakeRun:
     id = "0123456789abcdef0123456789abcdef"
 
     def __init__(self, **about: Any) -> None:
-        self.about = about
+        self.about = copy.deepcopy(about)  # as a run has it when it begins: what comes later is not in it
         self.points: list[tuple[Any, Any]] = []
         self.summary: dict[str, Any] = {}
         self.should_stop = False
