@@ -86,6 +86,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
     """
 
     params: dict[str, Any]
+    cell: tuple[Any, Any] = (None, None)  # of a notebook, in which it was begun
     _is_known = False  # whether the board has made the run itself, and no other process reports it
 
     def __init__(
@@ -138,7 +139,8 @@ class Run(contextlib.AbstractContextManager["Run"]):
             silent = "another process reports this run; give it an id of its own, or rank='all'"
             self._warn(silent, f"nothing is logged: {silent}")
         self._warned.add(silent)
-        self._replace_earlier()
+        with contextlib.suppress(ImportError):
+            self.cell = _extras("exits").begin()
         folder = f"{run_id}-{session}" if session else run_id
         journal = _Journal("" if silent else folder, introduction, self._warn)
         self._begin(journal, _Sender(self, connection, introduction, session))
@@ -157,7 +159,6 @@ class Run(contextlib.AbstractContextManager["Run"]):
         self.control: Mapping[str, Any] = {}  # what the board asks for, as in its last response
         self._silent = ""  # why nothing is logged any more
         self._offset = 0.0  # of the step of a record that is given none, from the record's number
-        self.cell: tuple[Any, Any] = (None, None)  # in a notebook: that which has begun it
         self.device_values: Any = None  # those that are on their way from a GPU, once there were any
         self._control_changed = threading.Event()
         self._hold = ""  # the last pause that was seen
@@ -357,22 +358,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.finish(*_outcome(error))
 
-    def end_by_itself(self, *, rerun: bool = False) -> None:
-        """Say how the run ended, as the interpreter exits, or a notebook's cell is run again."""
-        try:
-            error = _extras("exits").error_of(self, rerun=rerun)
-        except ImportError:
-            error = getattr(sys, "last_value", None)
+    def end_with(self, error: BaseException | None) -> None:
+        """Say how the run ended, without waiting: at the exit of the interpreter, or with a cell of a notebook."""
         self._end(*_outcome(error))
-
-    def _replace_earlier(self) -> None:
-        """End the runs that an earlier run of the same cell of a notebook began."""
-        with contextlib.suppress(ImportError):
-            exits = _extras("exits")
-            exits.watch_exits()
-            self.cell = exits.cell()
-            for other in exits.begun_by_earlier(self.cell):
-                other.end_by_itself(rerun=True)
 
     def _repr_html_(self) -> str:
         """In a notebook: a link to the run's windows."""
@@ -455,8 +443,12 @@ def _silence_all() -> None:
 
 def _end_all() -> None:
     """At the exit of the interpreter: all runs share one wait."""
+    error = getattr(sys, "last_value", None)
     for run in [*active_runs]:
-        run.end_by_itself()
+        try:
+            run.end_with(_extras("exits").error_of(run))
+        except ImportError:
+            run.end_with(error)
     for run in [*active_runs]:
         run.wait_for_end()
 

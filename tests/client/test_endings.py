@@ -49,6 +49,8 @@ def endings(folder: Path) -> list[tuple[str, str | None]]:
         ("sys.exit('out of memory')", ("failed", "SystemExit: out of memory")),
         ("sys.exit(0)", ("finished", None)),
         ("sys.exit()", ("finished", None)),
+        ("exit(1)", ("failed", "SystemExit: 1")),
+        ("quit()", ("finished", None)),
         ("pass", ("finished", None)),
         ("raise KeyError('x')", ("failed", "KeyError: 'x'")),
         ("raise KeyboardInterrupt", ("stopped", None)),
