@@ -31,7 +31,7 @@ import types
 import urllib.parse
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from pathlib import Path
 from typing import IO, Any
@@ -148,6 +148,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             self.silence(silent)
             return
         self.sender.start()
+        self._listens = self._is_known
         active_runs.add(self)
         _watch_end()
 
@@ -156,13 +157,18 @@ class Run(contextlib.AbstractContextManager["Run"]):
         self.id = run_id
         self.url = f"{url}/api/runs/{run_id}"
         self.summary: dict[str, Any] = {}  # what the board shows of the run: sent with its points and its ending
+        self.told: dict[str, Any] = {}  # what else the board is told of the run: see "progress" in docs/rest.md
         self.control: Mapping[str, Any] = {}  # what the board asks for, as in its last response
         self._silent = ""  # why nothing is logged any more
         self._offset = 0.0  # of the step of a record that is given none, from the record's number
         self.device_values: Any = None  # those that are on their way from a GPU, once there were any
+        self._revision = 0  # of the newest control
+        self._taking = threading.Lock()  # held by whoever takes a control
+        self._listens = True  # whether control is heard on a connection of its own, or never will be
         self._control_changed = threading.Event()
         self._hold = ""  # the last pause that was seen
         self._held_at = 0  # steps taken when it was first seen
+        self._done = 0  # batches of steps() that were trained on
         self._passed = 0  # calls of wait_while_paused() that have returned
         self._warned: set[str] = set()
 
@@ -174,7 +180,20 @@ class Run(contextlib.AbstractContextManager["Run"]):
     @property
     def should_stop(self) -> bool:
         """Whether the board asked this run to end (someone pressed Stop, or deleted it)."""
+        self.listen()
         return bool(self.control.get("stop"))
+
+    def listen(self) -> None:
+        """Hear from now on what the board asks for as soon as it does; without lossboard_extras with the next post."""
+        if not self._listens:
+            self._listens = True
+            with contextlib.suppress(ImportError, RuntimeError):  # RuntimeError: no thread begins any more
+                _extras("control").listen(self)
+
+    @property
+    def next_step(self) -> float:
+        """The step of the next point, if it is given none."""
+        return self.journal.taken + self._offset
 
     def log(self, metrics: Any = None, /, step: float | None = None, **more: Any) -> None:  # noqa: C901, PLR0912
         """Log one point: numbers by name, as arguments or in a mapping; in nested ones, ``{"a": {"b": 1}}`` is a/b.
@@ -293,7 +312,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         except ImportError:  # without lossboard_extras, a dictionary as JSON has it
             self.params = dict(params or {})
             return {"params": self.params, "live": live if isinstance(live, Mapping) else None}
-        self.params = parameters.Parameters(parameters.fields(params) or {}, self._note_change)
+        self.params = parameters.Parameters(parameters.fields(params) or {}, self._note_change, self.listen)
         return {"params": self._storable_params(), "live": None if live is None else parameters.bounds(live)}
 
     def _storable_params(self) -> dict[str, Any]:
@@ -304,6 +323,25 @@ class Run(contextlib.AbstractContextManager["Run"]):
             except Exception as error:
                 self._warn(f"params.{name}", f"params.{name} cannot be stored, and is left out: {error}")
         return stored
+
+    def steps(self, batches: Iterable[Any], *, epochs: int = 1, total: int | None = None) -> Iterator[Any]:
+        """The batches of each epoch, one after the other; waits while the board holds this run, and ends when it is to
+        stop. The page shows how many of all are done: of ``total``, where ``batches`` has no length."""
+        count = 0
+        with contextlib.suppress(Exception):  # of who measures batches
+            count = min(int(epochs * operator.length_hint(batches) if total is None else total), _MAX_STEP)
+        end = self._done + count
+        for _ in range(epochs):
+            for batch in batches:
+                if count > 0:
+                    self.told["progress"] = [self._done, max(end, self._done + 1)]
+                self.wait_while_paused()
+                if self.should_stop:
+                    return
+                yield batch
+                self._done += 1
+        if count > 0:
+            self.told["progress"] = [self._done, self._done]
 
     def wait_while_paused(self) -> None:
         """Wait while the board holds this run: call it once a step. Each Step on the board lets one call through."""
@@ -339,7 +377,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """Let nothing more be logged, and have the sender say how the run ended."""
         if not self._silent:
             self._silent = "this run has finished"
-            status = "stopped" if status == "finished" and self.should_stop else status
+            status = "stopped" if status == "finished" and self.control.get("stop") else status
             ending = {"status": status, "result": result or {}, "error": error and str(error)[:10_000]}
             ending["ended_at"] = time.time()
             if self.device_values:
@@ -368,7 +406,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def silence(self, why: str) -> None:
         """Report nothing any more, as what does this is not the process that began the run."""
-        self._silent, self.control = why, {}
+        self._silent, self.control, self._listens = why, {}, True
         self.sender.done.set()
         self.journal.leave()
 
@@ -377,15 +415,21 @@ class Run(contextlib.AbstractContextManager["Run"]):
         return {str(key)[:_MAX_NAME_CHARS]: _scalar(value) for key, value in islice(self.summary.copy().items(), 1000)}
 
     def take_control(self, control: Mapping[str, Any]) -> None:
-        """Called by the sender with all that the board asks for."""
-        if control == self.control:
-            return
-        before = (self.control.get("params") or {}).items()
-        changed = {name: value for name, value in (control.get("params") or {}).items() if (name, value) not in before}
-        if changed and not self._silent:
-            self._take_params(changed)
-        self.control = control
+        """Called with all that the board asks for, by those who hear it; what is older than the last is nothing new."""
+        with self._taking:
+            revision = control.get("revision", self._revision)
+            if control == self.control or revision < self._revision:
+                return
+            known = asked_of(self.control)
+            changed = {name: value[0] for name, value in asked_of(control).items() if value != known.get(name)}
+            if changed and not self._silent:
+                self._take_params(changed)
+            self.control, self._revision = control, revision
         self._control_changed.set()
+
+    def forget_revision(self) -> None:
+        """The board that answers next may be another, which counts anew."""
+        self._revision = 0
 
     def _take_params(self, changed: Mapping[str, Any]) -> None:
         """The board asks for other parameters: they hold from the record on that is logged after they were read."""
@@ -397,7 +441,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def _note_change(self, changed: Mapping[str, Any]) -> None:
         """To be called before a record is made with these parameters."""
-        self.journal.note_change(self.journal.taken + self._offset, changed)
+        self.journal.note_change(self.next_step, changed)
 
     def _warn(self, kind: str, what: str) -> None:
         """One warning of each kind."""
@@ -517,7 +561,7 @@ class _Sender(threading.Thread):
         self._introduction = introduction
         self._session = {"session": session} if session else {}
         self._introduced = False
-        self._summary: dict[str, Any] = {}  # what the board has of the run's summary
+        self._told: dict[str, Any] = {}  # what the board has of what it is told of the run
         self._ending = b""
         self._ending_given = threading.Event()
         self._stuck_posts = 0  # since a record was last acknowledged
@@ -568,11 +612,11 @@ class _Sender(threading.Thread):
             self._introduced = True
         journal = self._run.journal
         head, records = journal.unsent(_SEGMENT_BYTES << min(self._stuck_posts, 3))
-        if (summary := self._run.shown_summary()) != self._summary:
-            head["summary"] = summary
+        told = {"summary": self._run.shown_summary(), **self._run.told}
+        head.update((name, value) for name, value in told.items() if value != self._told.get(name, {}))
         body = b"".join([_json({**head, **self._session}), b"\n", *records])
         answer = self.connection.post(f"{self._path}/points", body, CONTENT_TYPE)
-        self._summary = summary
+        self._told = told
         self._stuck_posts += 1
         if answer["accepted"] > journal.acknowledged or not records:
             self._stuck_posts = 0
@@ -593,12 +637,14 @@ class _Sender(threading.Thread):
     def _note_failure(self, error: Exception) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
         self.connection.close()
+        self._run.forget_revision()
         self._run.journal.note_time()
         self.refused = isinstance(error, RefusedError)
         journal = self._run.journal
         if not isinstance(error, RefusedError) or journal.go_back(error.body.get("wanted")):
             return
-        self._introduced &= error.status != 404  # a board that was put back to an older state may not know the run
+        if error.status == 404:  # a board that was put back to an older state may not know the run
+            self._introduced, self._told = False, {}
         has_all = error.body.get("accepted", journal.acknowledged) >= journal.taken
         self.arrived = error.final and error.status == 409 and self._ending != b"" and has_all  # its answer was lost
         if error.status != 410 and not self.arrived:
@@ -632,6 +678,12 @@ def _scalar(value: Any) -> Any:
     """One value of a summary or a result."""
     value = value if value is None or isinstance(value, (bool, str)) else plain(value)
     return value[:_MAX_TEXT] if isinstance(value, str) else value
+
+
+def asked_of(control: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each parameter that is asked for its value, and how many times it was asked for."""
+    times = control.get("asked") or {}
+    return {name: (value, times.get(name)) for name, value in (control.get("params") or {}).items()}
 
 
 def _step(step: Any) -> float:
@@ -1062,13 +1114,13 @@ class RefusedError(Exception):
 class Connection:
     """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else the one here. ValueError: no address."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, timeout_s: float = _RESPONSE_TIMEOUT_S) -> None:
         self.url = (url or os.environ.get("LOSSBOARD_URL") or _found_address()).rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {self.url!r} is no address of a board; send something like http://127.0.0.1:8000")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=_RESPONSE_TIMEOUT_S)  # opened by the first post
+        self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)  # opened by the first request
         self.close = self._connection.close
         self._path = parts.path
         self._headers = {}
@@ -1078,7 +1130,11 @@ class Connection:
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
         """The JSON of the board's answer. RefusedError, OSError or http.client.HTTPException."""
-        self._connection.request("POST", self._path + path, body, {"Content-Type": content_type, **self._headers})
+        return self.request("POST", path, body, {"Content-Type": content_type})
+
+    def request(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Any:
+        """As post()."""
+        self._connection.request(method, self._path + path, body, {**headers, **self._headers})
         response = self._connection.getresponse()
         text = response.read()
         if response.status >= 300:

@@ -12,10 +12,14 @@ import lossboard
 class Parameters(dict[str, Any]):
     """The parameters of a run. ``changed`` has those that the board has changed and the script has not read since."""
 
-    def __init__(self, given: Mapping[str, Any], note: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], note: Callable[[Mapping[str, Any]], None], listen: Callable[[], None]
+    ) -> None:
+        """``note`` is given each change before it is read; ``listen`` is called at each reading."""
         super().__init__(given)
         self.changed: dict[str, Any] = {}
         self._note = note
+        self._listen = listen
 
     def change(self, changed: Mapping[str, Any]) -> None:
         """The board asks for these; each holds once it is read."""
@@ -24,6 +28,7 @@ class Parameters(dict[str, Any]):
             self.setdefault(name, value)
 
     def __getitem__(self, name: str) -> Any:
+        self._listen()
         if name in self.changed:
             with contextlib.suppress(KeyError):  # another thread may come first
                 value = self.changed.pop(name)

@@ -82,7 +82,11 @@ export function durationText(run) {
   if (run.started_at === null) {
     return "";
   }
-  const seconds = (Date.parse(run.ended_at ?? new Date().toISOString()) - Date.parse(run.started_at)) / 1000;
+  return secondsText((Date.parse(run.ended_at ?? new Date().toISOString()) - Date.parse(run.started_at)) / 1000);
+}
+
+/** @param {number} seconds */
+export function secondsText(seconds) {
   if (seconds < 60) {
     return `${Math.max(0, seconds).toFixed(1)} s`;
   }
@@ -95,12 +99,21 @@ export function durationText(run) {
 export const UNDER_WAY = new Set(["queued", "running", "paused"]);
 
 /**
+ * How many steps a run has taken.
+ *
+ * @param {Run} run
+ */
+export function stepsDone(run) {
+  return run.done_steps ?? (run.step ?? -1) + 1;
+}
+
+/**
  * What a run is doing, in a word or two.
  *
  * @param {Run} run
  */
 export function statusOf(run) {
-  const done = run.total_steps ? Math.floor((100 * ((run.step ?? -1) + 1)) / run.total_steps) : null;
+  const done = run.total_steps ? Math.floor((100 * stepsDone(run)) / run.total_steps) : null;
   switch (run.status) {
     case "queued":
       return "Queued";

@@ -29,7 +29,7 @@ export function renderRunList(state) {
   }
   runs.forEach((run, at) => {
     const row = rows.get(run.id) ?? addRow(run);
-    row.render(run, methodOf(state, run)?.live ?? numericParams(run));
+    row.render(run, methodOf(state, run)?.live ?? liveOf(run));
     row.renderPlace(runs[at - 1]?.group, runs[at + 1]?.group, run.id === state.selected?.id);
     row.renderShown(isShown(state, run), isShownAlone(state, run));
     if (list.children[at] !== row.element) {
@@ -69,6 +69,6 @@ function removeRow(id, row) {
  *
  * @param {Run} run
  */
-function numericParams({ params }) {
-  return Object.keys(params).filter((name) => typeof params[name] === "number");
+function liveOf({ live, params }) {
+  return live ? Object.keys(live) : Object.keys(params).filter((name) => typeof params[name] === "number");
 }

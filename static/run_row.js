@@ -5,11 +5,24 @@
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
 import { fillForm } from "./form.js";
-import { explanationOf, figure, flawsOf, isDescent, nameOf, predictionOf, statusOf, UNDER_WAY, whole } from "./format.js";
+import {
+  explanationOf,
+  figure,
+  flawsOf,
+  isDescent,
+  nameOf,
+  predictionOf,
+  secondsText,
+  statusOf,
+  stepsDone,
+  UNDER_WAY,
+  whole,
+} from "./format.js";
 import { attempt, showMessage } from "./messages.js";
 import { deleteRuns } from "./run_changes.js";
 import { RunControl } from "./run_control.js";
 import { scrollToSelectedRun } from "./selected_run.js";
+import { TimeLeft } from "./time_left.js";
 import { hideNone, selectRun, showAlone, showInShared } from "./view.js";
 
 const DELETE_CONFIRM_MS = 4000; // in which a second click on Delete deletes
@@ -35,6 +48,7 @@ export class RunRow {
     this.toggler.setAttribute("aria-controls", this.more.id);
     this.toggler.addEventListener("click", () => this.toggle());
     this.control = new RunControl(run);
+    this.timeLeft = new TimeLeft();
     this.more.before(this.control.element);
     this.eye = this.part("eye");
     this.only = this.part("only");
@@ -87,7 +101,8 @@ export class RunRow {
     this.part("chip").style.backgroundColor = run.colour;
     this.part("name").textContent = this.part("name").title = run.name;
     this.part("number").textContent = `#${run.number}`;
-    this.part("status").textContent = statusOf(run);
+    const left = this.timeLeft.of(run);
+    this.part("status").textContent = left === null ? statusOf(run) : `${statusOf(run)}, ${secondsText(left)} left`;
     this.eye.setAttribute("aria-label", `Show ${name} in the shared windows`);
     this.only.setAttribute("aria-label", `Only ${name} in the shared windows`);
     this.part("look").setAttribute("aria-label", `Look closer at ${name}`);
@@ -133,7 +148,7 @@ export class RunRow {
     const bar = find("progress", HTMLProgressElement, this.element);
     bar.setAttribute("aria-label", `Progress of ${nameOf(run)}`);
     if (run.total_steps) {
-      bar.value = ((run.step ?? -1) + 1) / run.total_steps;
+      bar.value = stepsDone(run) / run.total_steps;
     } else if (UNDER_WAY.has(run.status)) {
       bar.removeAttribute("value");
     } else {
@@ -263,6 +278,9 @@ function lastName(run, name) {
  */
 function stepsOf(run) {
   const counted = isDescent(run) ? 1 : 0; // after step 0 a descent has made one update
+  if (run.done_steps !== null && run.total_steps !== null) {
+    return ["batches", `${whole(run.done_steps)} of ${whole(run.total_steps)}`];
+  }
   const done = run.step === null ? "none yet" : whole(run.step + counted);
   const of = run.total_steps ? ` of ${whole(run.total_steps - 1 + counted)}` : "";
   return [counted ? "updates" : "step", `${done}${of}`];

@@ -15,6 +15,8 @@ export interface Run {
   /** The largest that it has logged. */
   step: number | null;
   total_steps: number | null;
+  /** Of a script that says so: how many of them it has taken. */
+  done_steps: number | null;
   created_at: string;
   started_at: string | null;
   ended_at: string | null;

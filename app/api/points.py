@@ -7,7 +7,7 @@ import csv
 import io
 import math
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
@@ -19,7 +19,7 @@ import lossboard
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
 from app.api.error_handlers import SEND_JSON
 from app.errors import InvalidError, MediaError, message_of
-from app.schemas.requests import ChangeIn, PointsIn, Summary
+from app.schemas.requests import ChangeIn, PointsIn, Told
 from app.schemas.responses import Accepted, Points
 from app.storage import binary_form
 from app.storage.batch import Floats, Logged, from_columns, is_missing, join
@@ -38,7 +38,6 @@ MAX_NUMBERS = 10_000_000  # in one response: 200 MB of JSON
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
 StepQuery = Annotated[float | None, Query(allow_inf_nan=False)]
 _CHANGES = TypeAdapter(list[ChangeIn])
-_SUMMARY: TypeAdapter[dict[str, Any] | None] = TypeAdapter(Summary | None)
 _BODY = {
     "requestBody": {
         "required": True,
@@ -61,12 +60,12 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     if parse is None:  # a browser lets any website post text: what is not declared is not read
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
-    post, changes, summary = await aside(len(body), parse, body)
+    post, changes, told = await aside(len(body), parse, body)
     return await services.ingest.add_points(
         run_id,
         *post.batches,
         changes=changes,
-        summary=summary,
+        told=told,
         session=post.session,
         after_gap=post.after_gap,
         unchecked=post.unchecked,
@@ -104,10 +103,10 @@ async def get_csv(run_id: str, services: ServicesDep) -> CsvResponse:
     return CsvResponse(_csv(services.store, record))
 
 
-type Told = tuple[Post, list[ChangeIn], dict[str, Any] | None]
+type Parsed = tuple[Post, list[ChangeIn], Told]
 
 
-def _parse_binary(body: bytes) -> Told:
+def _parse_binary(body: bytes) -> Parsed:
     try:
         post = binary_form.parse(body)
     except ValueError as error:
@@ -117,17 +116,17 @@ def _parse_binary(body: bytes) -> Told:
     except ValidationError as error:
         raise _refusal(error, "changes") from None
     try:
-        return post, changes, _SUMMARY.validate_python(post.summary)
+        return post, changes, Told.model_validate(post.told)
     except ValidationError as error:
-        raise _refusal(error, "summary") from None
+        raise _refusal(error) from None
 
 
-def _parse_json(body: bytes) -> Told:
+def _parse_json(body: bytes) -> Parsed:
     try:
         points = PointsIn.model_validate_json(body)
     except ValidationError as error:
         raise _refusal(error) from None
-    return Post([from_columns(points.seq, points.step, points.metrics)]), points.changes, points.summary
+    return Post([from_columns(points.seq, points.step, points.metrics)]), points.changes, points
 
 
 def _refusal(error: ValidationError, *field: str) -> InvalidError:

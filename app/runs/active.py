@@ -38,6 +38,25 @@ def may_come_back(record: RunRecord) -> bool:
     return record.method == EXTERNAL and record.status == "interrupted"
 
 
+def control_of(record: RunRecord) -> Control:
+    """All that is asked of a run: it may be told again and again, and changes nothing the second time."""
+    asked = record.asked
+    return Control(
+        stop=bool(asked.get("stop")),
+        pause=record.status == "paused" or (may_come_back(record) and bool(asked.get("hold"))),
+        hold=asked.get("hold", ""),
+        steps=asked.get("steps", 0),
+        params=asked.get("params", {}),
+        asked=asked.get("asked", {}),
+        revision=asked.get("revision", 0),
+    )
+
+
+def ask(record: RunRecord, **asked: Any) -> None:
+    """Ask something of a run. A new dictionary each time: copies of the record have the old one."""
+    record.asked = record.asked | asked | {"revision": record.asked.get("revision", 0) + 1}
+
+
 @dataclass
 class Active:
     """A run that has not ended. What is asked of it is in its record, and so is still asked by the next board."""
@@ -69,15 +88,8 @@ class Active:
 
     @property
     def control(self) -> Control:
-        """All that is asked of the run: it may be told again and again, and changes nothing the second time."""
-        asked = self.record.asked
-        return Control(
-            stop=self.stop_asked,
-            pause=self.paused,
-            hold=asked.get("hold", ""),
-            steps=asked.get("steps", 0),
-            params=asked.get("params", {}),
-        )
+        """All that is asked of the run."""
+        return control_of(self.record)
 
     def pause(self, steps: int = 0) -> None:
         """Hold the run after so many steps. The hold is a new one: steps allowed in an earlier one are off."""
@@ -102,7 +114,9 @@ class Active:
         if not self.launched and self.record.default_name is not None:
             self.record.name = self.record.default_name = with_values(self.record.default_name, params)
         if self.launched:
-            self._ask(params=self.record.asked.get("params", {}) | params)
+            times = self.record.asked.get("asked", {})
+            again = {name: times.get(name, 0) + 1 for name in params}
+            self._ask(params=self.record.asked.get("params", {}) | params, asked=times | again)
 
     def stop(self) -> None:
         """Ask the run to end: that is never taken back."""
@@ -116,11 +130,11 @@ class Active:
         try:
             yield
         except Exception:
-            stopped = self.stop_asked
+            stopped = {"stop": True} if self.stop_asked else {}
+            told = self.record.asked.get("revision", 0)  # somebody may have heard what is not asked after all
             for name in _ASKED:
                 setattr(self.record, name, getattr(before, name))
-            if stopped:
-                self.stop()
+            self.record.asked = self.record.asked | stopped | {"revision": told + 1}
             raise
 
     @contextlib.contextmanager
@@ -133,8 +147,7 @@ class Active:
             self._deleting = False
 
     def _ask(self, **asked: Any) -> None:
-        """A new dictionary each time: copies of the record, and what is to be restored, have the old one."""
-        self.record.asked = self.record.asked | asked
+        ask(self.record, **asked)
 
 
 class ActiveRuns:

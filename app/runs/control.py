@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from app.errors import ConflictError
-from app.runs.active import EXTERNAL, Active, ActiveRuns, may_come_back
+from app.runs.active import EXTERNAL, Active, ActiveRuns, ask, may_come_back
 from app.runs.diagnosis import why_of
 from app.runs.scheduler import Scheduler
 from app.runs.validation import check_change
@@ -80,7 +80,7 @@ class RunControl:
         if active is None:
             record = await self._store.get_run(run_id)
             if record is not None and may_come_back(record):
-                record.asked |= {"stop": True}
+                ask(record, stop=True)
                 await self._store.save_run(record)
         elif active.launched:
             active.stop()

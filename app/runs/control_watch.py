@@ -7,7 +7,7 @@ import zlib
 from contextlib import suppress
 
 from app.errors import ConflictError, UnavailableError
-from app.runs.active import ActiveRuns, may_come_back
+from app.runs.active import ActiveRuns, control_of, may_come_back
 from app.schemas.responses import Control, ControlVersion
 from app.storage.records import RunDeleted, RunEvent, RunRecord, RunSaved
 from app.storage.store import Store
@@ -67,4 +67,4 @@ def _of_one_away(record: RunRecord) -> Control:
     """What is asked of a script that was thought lost."""
     if not may_come_back(record):
         raise ConflictError(f"This run has ended ({record.status}); nothing is asked of it any more.")
-    return Control(stop=bool(record.asked.get("stop")))
+    return control_of(record)

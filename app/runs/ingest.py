@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from app.errors import ConflictError, InvalidError, UnavailableError
@@ -17,13 +17,14 @@ from app.runs.names import with_changes
 from app.runs.progress import note_points, note_step
 from app.runs.sessions import Sessions
 from app.schemas.limits import MAX_METRICS
-from app.schemas.requests import ChangeIn, Ending
+from app.schemas.requests import ChangeIn, Ending, Told
 from app.schemas.responses import Accepted, Control, Status
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
 from app.storage.store import GapError, Store
 
 SILENCE_S = 30.0  # after which an external run that posts nothing is interrupted
+SHOWN_PROGRESS = 200  # parts of a run: it is stored and shown in how many of them are done
 LOOK_S = 1.0  # between two looks for such runs
 
 
@@ -49,13 +50,13 @@ class Ingest:
         run_id: str,
         *batches: Batch,
         changes: Sequence[ChangeIn] = (),
-        summary: Mapping[str, Any] | None = None,
+        told: Told | None = None,
         session: str = "",
         after_gap: bool = False,
         unchecked: bool = False,
     ) -> Accepted:
-        """Take in batches that follow each other, and with them the parameters that were changed on the way, and the
-        run's new summary.
+        """Take in batches that follow each other, and with them the parameters that were changed on the way, and what
+        else is said of the run.
 
         session: that of which the numbers of these records are, and the one that is answered
         after_gap, unchecked: as in Store.append
@@ -76,7 +77,7 @@ class Ingest:
                 if record.method != EXTERNAL:  # its journal is being read: nothing goes on
                     await self._note_start(record, "interrupted")
                     accepted = await self._append(
-                        record, batches, changes, summary, session, after_gap=after_gap, unchecked=unchecked
+                        record, batches, changes, told, session, after_gap=after_gap, unchecked=unchecked
                     )
                     await self._store.save_run(record)
                     return Accepted(accepted=accepted, control=Control(stop=True), missing=record.missing)
@@ -85,7 +86,7 @@ class Ingest:
             record = active.record
             await self._note_start(record, "paused" if active.paused else "running")
             accepted = await self._append(
-                record, batches, changes, summary, session, after_gap=after_gap, unchecked=unchecked
+                record, batches, changes, told, session, after_gap=after_gap, unchecked=unchecked
             )
             return Accepted(
                 accepted=accepted, control=active.control, missing=[] if record.sessions else record.missing
@@ -151,7 +152,7 @@ class Ingest:
         record: RunRecord,
         batches: Sequence[Batch],
         changes: Sequence[ChangeIn],
-        summary: Mapping[str, Any] | None,
+        told: Told | None,
         session: str,
         *,
         after_gap: bool,
@@ -159,7 +160,7 @@ class Ingest:
     ) -> int:
         if len(record.last.keys() | {name for batch in batches for name in batch.names}) > MAX_METRICS:
             raise InvalidError(f"A run has at most {MAX_METRICS} metrics; send fewer names.", field=("metrics",))
-        changed = await self._changed(record, changes, summary)
+        changed = await self._changed(record, changes) | (_told(record, told) if told else {})
         sessions: Sessions | None = None
         if session or record.sessions:
             sessions = Sessions(record.sessions, await self._store.count(record), session)
@@ -185,13 +186,9 @@ class Ingest:
                 await self._store.save_run(record)
         return appended.next_seq if sessions is None else sessions.in_session(appended.next_seq)
 
-    async def _changed(
-        self, record: RunRecord, changes: Sequence[ChangeIn], summary: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
-        """The fields of the run's record that have other values with a post."""
+    async def _changed(self, record: RunRecord, changes: Sequence[ChangeIn]) -> dict[str, Any]:
+        """The fields of the run's record that have other values with changed parameters."""
         changed: dict[str, Any] = {}
-        if summary is not None and dict(summary) != record.summary:
-            changed["summary"] = dict(summary)
         if new := _unknown(changes, record.changes):
             changed |= {"changes": [*record.changes, *new], "why": await why_of(self._store, record)}
             if record.default_name is not None:
@@ -205,6 +202,24 @@ class Ingest:
         active = Active(record, launched=True, heard_at=self._clock())
         self._active.add(active)
         return active
+
+
+def _told(record: RunRecord, told: Told) -> dict[str, Any]:
+    """The fields of a run's record that have other values with what its script says of it; how far it is only now and
+    then, as that is stored each time."""
+    changed: dict[str, Any] = {}
+    if told.summary is not None and dict(told.summary) != record.summary:
+        changed["summary"] = dict(told.summary)
+    if told.progress is not None:
+        done, total = told.progress
+        shown = None if record.done_steps is None else record.done_steps * SHOWN_PROGRESS // max(1, total)
+        if total != record.total_steps or done * SHOWN_PROGRESS // max(1, total) != shown:
+            changed |= {"done_steps": done, "total_steps": total}
+    if new := {name: value for name, value in told.params.items() if name not in record.params}:
+        changed["params"] = record.params | new
+    if record.live is not None and told.live.keys() - record.live.keys():
+        changed["live"] = told.live | record.live
+    return changed
 
 
 def _unknown(told: Iterable[ChangeIn], known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -151,7 +151,9 @@ class RunService:
     async def _resume(self, record: RunRecord) -> None:
         """A run of a script that has ended goes on; a stop that was asked of it is over."""
         going_on: dict[str, Any] = {"status": "running", "ended_at": None, "error": None}
-        going_on["asked"] = {name: value for name, value in record.asked.items() if name == "params"}
+        going_on["asked"] = {
+            name: value for name, value in record.asked.items() if name in ("params", "asked", "revision")
+        }
         await self._store.save_run(dataclasses.replace(record, **going_on))
         for name, value in going_on.items():
             setattr(record, name, value)

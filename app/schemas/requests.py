@@ -87,6 +87,14 @@ def _in_order(bounds: Bounds) -> Bounds:
     return bounds
 
 
+def _done_of_all(progress: tuple[int, int]) -> tuple[int, int]:
+    done, total = progress
+    if done > total:
+        raise PydanticCustomError("progress", "Progress should be [steps done, steps in all], the smaller one first")
+    return progress
+
+
+type Count = Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True)]
 type Name = Annotated[str, Field(min_length=1, max_length=200)]
 type Time = Annotated[float, Field(strict=True, ge=0, le=MAX_TIME, allow_inf_nan=False)]
 type Tags = Annotated[list[Name], Field(max_length=MAX_TAGS), AfterValidator(_each_once)]
@@ -251,7 +259,22 @@ class ViewChange(RequestModel):
     metrics: MetricsView = MetricsView()
 
 
-class PointsIn(RequestModel):
+class Told(RequestModel):
+    """What a script says of its run with its points."""
+
+    summary: Summary | None = Field(default=None, description="Of the whole run so far; null: as it was.")
+    progress: Annotated[tuple[Count, Count], AfterValidator(_done_of_all)] | None = Field(
+        default=None, description="How many steps are done, and how many there will be."
+    )
+    params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
+        default_factory=dict, description="Parameters that the run has besides; one that it has stays as it is."
+    )
+    live: Live = Field(
+        default_factory=dict, description="Of its parameters, those that may be changed besides the ones that may be."
+    )
+
+
+class PointsIn(Told):
     """A batch of points as columns of equal length; an empty one is a heartbeat."""
 
     seq: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="The number of the first record.")]
@@ -263,7 +286,6 @@ class PointsIn(RequestModel):
     changes: list[ChangeIn] = Field(
         default_factory=list, description="Parameters that were changed, sent no later than the first point they made."
     )
-    summary: Summary | None = Field(default=None, description="Of the whole run so far; null: as it was.")
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> PointsIn:

@@ -46,6 +46,7 @@ class Run(ResponseModel):
     status: Status
     step: Annotated[int | float | None, Field(description="The largest that it has logged.")]
     total_steps: int | None
+    done_steps: Annotated[int | None, Field(description="Of a script that says so: how many of them it has taken.")]
     created_at: UtcTime
     started_at: UtcTime | None
     ended_at: UtcTime | None
@@ -134,6 +135,10 @@ class Control(ResponseModel):
     params: dict[str, Any] = Field(
         default_factory=dict, description="All parameters that were changed, as they are now."
     )
+    asked: dict[str, int] = Field(
+        default_factory=dict, description="How many times each of params was asked for: also the value that it has."
+    )
+    revision: int = Field(default=0, description="Counts what was asked: of two answers, the larger one is newer.")
 
 
 class ControlVersion(ResponseModel):

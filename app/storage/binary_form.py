@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from app.storage.batch import MAX_PART_BYTES, Batch, Floats, check_names, from_b
 
 MAX_SESSION_CHARS = 40
 MAX_TIMES = 1000
+TOLD = ("summary", "progress", "params", "live")
 BLOCKS_VERSION = 2  # of a post with blocks
 
 type Numbers = NDArray[np.int64]
@@ -29,7 +30,7 @@ class Post:
     changes: parameters that were changed, as they came: they are not checked here
     after_gap: the records before these that the board lacks never come
     unchecked: no checksum has vouched for these records
-    summary: of the whole run so far, as it came; None: as it was
+    told: what else the script says of its run, as it came
     session: that of which the records' numbers are; empty: the run's first
     """
 
@@ -37,7 +38,7 @@ class Post:
     changes: Any = ()
     after_gap: bool = False
     unchecked: bool = False
-    summary: Any = None
+    told: Mapping[str, Any] = field(default_factory=dict)
     session: str = ""
 
 
@@ -84,7 +85,8 @@ def parse(body: bytes) -> Post:
     session = header.get("session", "")
     if not isinstance(session, str) or len(session) > MAX_SESSION_CHARS:
         raise ValueError(f"session must be a text of at most {MAX_SESSION_CHARS} characters")
-    return Post(batches, header.get("changes", []), **flags, summary=header.get("summary"), session=session)
+    told = {name: header[name] for name in TOLD if name in header}
+    return Post(batches, header.get("changes", []), **flags, told=told, session=session)
 
 
 def write(seq: int, blocks: Sequence[Block], **flags: Any) -> bytes:

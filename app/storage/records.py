@@ -25,9 +25,9 @@ def _checked(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _checked_asked(asked: dict[str, Any]) -> dict[str, Any]:
-    kinds = {"stop": bool, "hold": str, "steps": int, "params": dict}
+    kinds = {"stop": bool, "hold": str, "steps": int, "params": dict, "asked": dict, "revision": int}
     if not all(isinstance(asked[name], kind) for name, kind in kinds.items() if name in asked):
-        raise ValueError("what is asked of a run is stop, hold, steps and params")
+        raise ValueError(f"what is asked of a run is {', '.join(kinds)}")
     return asked
 
 
@@ -68,6 +68,7 @@ class RunRecord:
     summary: dict[str, Any] = field(default_factory=dict)  # figures and texts that a script has set to stand for it
     live: dict[str, Bounds] | None = None  # of a script: what may be changed; None: all parameters that are numbers
     total_steps: Whole | None = None
+    done_steps: Whole | None = None  # of a script that says so; else step tells
     data_hash: str | None = None
     data_number: Whole | None = None  # the number of the run that was the first on its data
     samples: Whole | None = None  # of a built-in run: how many pairs its data has
@@ -80,7 +81,7 @@ class RunRecord:
     changes: Changes = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
-    asked: Asked = field(default_factory=dict)  # control that goes on holding: stop, hold, steps, params
+    asked: Asked = field(default_factory=dict)  # control that goes on holding: all of Control but its pause
     why: str | None = None
     varied: dict[str, Any] = field(default_factory=dict)  # of a run in a race: what differs from the others
     shade: Share | None = None  # of a run in a race: its place in the scale of colours, 0 to 1

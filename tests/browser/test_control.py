@@ -127,3 +127,25 @@ def test_why_a_run_diverges_is_said(form_page: BoardPage, board: BoardProcess) -
     why = form_page.row(run["id"]).locator(".why")
     expect(why).to_have_text(run["why"])
     expect(why).to_contain_text("lr 0.25 is above 2/λ = 0.214")
+
+
+def test_a_row_shows_how_far_a_script_is_and_how_long_it_will_take(form_page: BoardPage, board: BoardProcess) -> None:
+    run = board.client.post("/api/runs", json={"method": "external", "live": {"lr": [0, 1]}}).json()["id"]
+    told = {"seq": 0, "step": [7], "metrics": {"loss": [1]}, "progress": [40, 200], "params": {"lr": 0.1}}
+    assert board.client.post(f"/api/runs/{run}/points", json=told).status_code == 200
+    row = form_page.row(run)
+    expect(row.locator(".status")).to_have_text("Running, 20 %")
+    assert row.get_by_role("progressbar").evaluate("bar => bar.value") == 0.2
+    expect(row.get_by_role("spinbutton")).to_have_count(1)  # of lr
+    row.get_by_role("button", name="Stop").click()
+    board.client.post(f"/api/runs/{run}/finish", json={"status": "stopped"})
+
+
+def test_the_time_left_follows_from_what_was_done_while_the_page_looked_on(page: BoardPage) -> None:
+    seen = [("running", 100, 0), ("running", 110, 1), ("running", 140, 2), ("paused", 140, 9), ("running", 140, 10)]
+    program = """async seen => {
+      const { TimeLeft } = await import("/time_left.js");
+      const left = new TimeLeft();
+      return seen.map(([status, done, at]) => left.of({ status, done_steps: done, total_steps: 200 }, 1000 * at));
+    }"""
+    assert page.page.evaluate(program, seen) == [None, None, 3, None, None]

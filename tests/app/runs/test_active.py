@@ -10,6 +10,7 @@ import pytest
 from app.errors import GoneError, NotFoundError, UnavailableError
 from app.runs import active as active_runs
 from app.runs.active import Active
+from app.schemas.responses import Control
 from app.storage.records import RunRecord
 from tests.harness.runs import Runs
 from tests.harness.waiting import until
@@ -25,7 +26,7 @@ def active(status: str = "running", *, launched: bool = True, started: bool = Tr
 
 
 def test_nothing_is_asked_of_a_run_that_runs() -> None:
-    assert active().control.model_dump() == {"stop": False, "pause": False, "hold": "", "steps": 0, "params": {}}
+    assert active().control == Control(stop=False)
 
 
 def test_a_pause_allows_no_step() -> None:
@@ -69,7 +70,7 @@ def test_a_resumed_run_is_asked_for_nothing() -> None:
     run = active()
     run.step(4)
     run.resume()
-    assert run.control == active().control
+    assert run.control == Control(stop=False, revision=2)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,17 @@ def test_what_could_not_be_asked_is_as_before_but_for_a_stop_meanwhile() -> None
     with pytest.raises(UnavailableError):
         ask_in_vain()
     assert run.record.status == "running"
-    assert run.control.model_dump() == {"stop": True, "pause": False, "hold": "", "steps": 0, "params": {}}
+    assert run.control == Control(stop=True, revision=4)  # newer than what somebody may have heard meanwhile
+
+
+def test_what_is_asked_last_has_the_largest_revision_also_where_a_value_is_asked_for_again() -> None:
+    run = active(lr=0.1)
+    heard = [run.control]
+    for ask in (run.pause, lambda: run.change({"lr": 0.2}), lambda: run.change({"lr": 0.2}), run.resume, run.stop):
+        ask()
+        heard.append(run.control)
+    assert [control.revision for control in heard] == [0, 1, 2, 3, 4, 5]
+    assert [control.asked for control in heard] == [{}, {}, {"lr": 1}, {"lr": 2}, {"lr": 2}, {"lr": 2}]
 
 
 def test_what_is_asked_of_a_run_is_in_its_record_as_it_is_stored() -> None:

@@ -10,6 +10,7 @@ import pytest
 from app.runs.active import EXTERNAL, Active
 from app.runs.scheduler import STOP_GRACE_S, Limits
 from app.schemas.requests import Ending
+from app.schemas.responses import Control
 from app.storage.records import RunRecord
 from tests.harness.runs import URL, Runs
 from tests.harness.waiting import until
@@ -64,7 +65,7 @@ async def test_a_worker_is_told_what_it_needs_to_know(runs: Runs, tmp_path: Path
     (job,) = runs.executor.jobs
     assert (job.run_id, job.method, job.url, job.folder) == (run_id, "gd", URL, str(tmp_path))
     assert (job.params["lr"], job.params["epochs"]) == (0.05, 7)
-    assert job.control == {"stop": False, "pause": False, "hold": "", "steps": 0, "params": {}}
+    assert job.control == Control(stop=False).model_dump()
 
 
 async def test_runs_beyond_the_slots_wait(runs: Runs) -> None:
