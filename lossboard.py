@@ -1,8 +1,9 @@
 """Report a training run to Lossboard and watch it live. One file, standard library only.
 
-    with lossboard.run("digits", params={"lr": 0.1}) as run:
-        for batch in loader:
-            run.log(loss=train(batch, lr=run.params["lr"]))
+    with lossboard.run("digits", params={"epochs": 10}) as run:
+        run.steer(optimizer)
+        for batch in run.steps(loader, epochs=10):
+            run.log(loss=train(batch))
 
 ``log()`` writes into a memory-mapped journal in the data folder: no lock, no network, nothing raised. What is in it
 survives a kill -9 and a board that is down; docs/client.md describes it, and docs/rest.md what is posted. What is

@@ -6,17 +6,20 @@ import functools
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import lossboard
+from lossboard_extras.steering import Steering
 from lossboard_extras.writer import SummaryWriter
 
 CALLS = ["add_scalar", "add_scalars", "add_text", "add_graph", "add_hparams", "add_image", "add_images", "add_figure"]
 CALLS += ["add_histogram", "add_audio", "add_video", "add_embedding", "add_pr_curve", "add_mesh", "close"]
 
 _begun: list[Captured] = []  # those that have a run
+_steered: weakref.WeakKeyDictionary[Any, Steering] = weakref.WeakKeyDictionary()  # by optimizer
 _calls = threading.local()  # of the libraries that are under way
 _said: set[str] = set()
 
@@ -71,9 +74,30 @@ def capture_wandb(module: Any) -> None:
 
 
 def capture_optimizers(module: Any) -> None:
-    """Before each step of an optimizer of torch, what the board asks for is heeded."""
-    if hasattr(module, "register_optimizer_step_pre_hook"):  # torch 2
-        module.register_optimizer_step_pre_hook(lambda *_: heed())
+    """At each step of an optimizer of torch, what the board asks for is heeded: its learning rate, too."""
+    if hasattr(module, "register_optimizer_step_post_hook"):  # torch 2
+        module.register_optimizer_step_pre_hook(lambda optimizer, *_: before_step(optimizer))
+        module.register_optimizer_step_post_hook(lambda optimizer, *_: after_step(optimizer))
+
+
+def before_step(optimizer: Any) -> None:
+    """An optimizer is about to make a step: its rate is that of the board's slider for the first run that is open."""
+    run = next((one.run for one in _begun if one.is_open), None)
+    steering = _steered.get(optimizer)
+    if run is not None and (steering is None or steering.run is not run):
+        try:
+            _steered[optimizer] = steering = Steering(run, optimizer)
+        except Exception as error:
+            _say(f"lossboard: an optimizer's learning rate cannot be set on the board: {error!r}\n")
+    heed()
+    if steering is not None:
+        steering.before(optimizer)
+
+
+def after_step(optimizer: Any) -> None:
+    """An optimizer has made a step."""
+    if steering := _steered.get(optimizer):
+        steering.after()
 
 
 def heed() -> None:
@@ -101,13 +125,17 @@ def _followed(original: Callable[..., Any], repeat: Callable[..., None]) -> Call
         try:
             repeat(*args, **options)
         except Exception as error:
-            sentence = f"lossboard: a call of {original.__name__} is not shown: {error!r}\n"
-            if sentence not in _said:
-                _said.add(sentence)
-                sys.stderr.write(sentence)
+            _say(f"lossboard: a call of {original.__name__} is not shown: {error!r}\n")
         return result
 
     return call
+
+
+def _say(sentence: str) -> None:
+    """Say something once."""
+    if sentence not in _said:
+        _said.add(sentence)
+        sys.stderr.write(sentence)
 
 
 def _repeat(name: str, writer: Any, *args: Any, **options: Any) -> None:

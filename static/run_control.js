@@ -30,6 +30,8 @@ export class RunControl {
     this.inputs = new Map();
     /** @type {Map<string, string>} */
     this.refusals = new Map(); // by parameter
+    /** @type {Map<string, { value: number | null, changes: number }>} */
+    this.asked = new Map(); // by parameter: what was asked for here, and how many changes the run had then
     this.refusal = make("p", { className: "error", hidden: true });
     this.refusal.setAttribute("role", "alert");
     this.element = make("div", { className: "steer" }, this.hold, this.step, this.stop, this.refusal);
@@ -61,22 +63,32 @@ export class RunControl {
     for (const button of [this.hold, this.step, this.stop]) {
       button.setAttribute("aria-label", `${button.textContent} ${nameOf(run)}`);
     }
-    const condition = run.method === "external" ? "Works if the script calls run.wait_while_paused()" : "";
+    const condition = run.method === "external" ? "Works if the script uses run.steps(), run.steer() or waits" : "";
     this.hold.title = condition;
     this.step.title = condition || "One update, then hold";
-    for (const param of live.filter((name) => name in FIELDS)) {
+    for (const param of live.filter((name) => name in FIELDS || run.live !== null)) {
       const input = this.inputs.get(param) ?? this.addInput(param);
-      input.setAttribute("aria-label", `${FIELDS[param].title}, of ${nameOf(run)}`);
+      input.setAttribute("aria-label", `${fieldOf(param).title}, of ${nameOf(run)}`);
       if (input !== document.activeElement && !this.refusals.has(param)) {
-        input.value = String(currentValue(run, param) ?? "");
+        input.value = String(this.valueOf(param) ?? "");
       }
     }
   }
 
+  /**
+   * A parameter as it is now: what was asked for here until the run has it.
+   *
+   * @param {string} param
+   */
+  valueOf(param) {
+    const asked = this.asked.get(param);
+    return asked && changesOf(this.run, param).length === asked.changes ? asked.value : currentValue(this.run, param);
+  }
+
   /** @param {string} param */
   addInput(param) {
-    const { label, title } = FIELDS[param];
-    const input = make("input", { name: param, title, placeholder: "full" });
+    const { label, title } = fieldOf(param);
+    const input = make("input", { name: param, title, placeholder: param === "steps_per_second" ? "full" : "" });
     takeNumbers(input);
     // each parameter by itself: what waits for its turn is then the last change of this one, not of any
     const send = throttled(CHANGE_INTERVAL_MS, (/** @type {number | null} */ value) => this.send(param, value));
@@ -99,7 +111,7 @@ export class RunControl {
       });
     });
     this.inputs.set(param, input);
-    const children = param === "lr" ? [label, input] : [input, label];
+    const children = param === "steps_per_second" ? [input, label] : [label, input];
     this.refusal.before(make("label", { className: `live ${param}` }, ...children));
     return input;
   }
@@ -110,9 +122,11 @@ export class RunControl {
    */
   async send(param, value) {
     try {
+      this.asked.set(param, { value, changes: changesOf(this.run, param).length });
       await changeParams(this.run, { [param]: value });
       this.showRefusal(param, "");
     } catch (error) {
+      this.asked.delete(param);
       this.refuse(param, error);
     }
   }
@@ -143,17 +157,32 @@ export class RunControl {
       this.refusals.delete(param);
       input?.removeAttribute("aria-invalid");
     }
-    this.refusal.textContent = [...this.refusals].map(([name, text]) => `${FIELDS[name].label}: ${text}`).join(" ");
+    this.refusal.textContent = [...this.refusals].map(([name, text]) => `${fieldOf(name).label}: ${text}`).join(" ");
     this.refusal.hidden = !this.refusals.size;
   }
 }
 
+/** @param {string} param */
+function fieldOf(param) {
+  return FIELDS[param] ?? { label: param, title: param };
+}
+
 /**
- * A parameter as it was changed last.
+ * @param {Run} run
+ * @param {string} param
+ */
+function changesOf({ changes }, param) {
+  return changes.filter((change) => param in change.params);
+}
+
+/**
+ * A parameter as it was changed last; the learning rate of a script that logs it, as its scheduler has moved it since.
  *
  * @param {Run} run
  * @param {string} param
  */
-function currentValue({ changes, params }, param) {
-  return changes.findLast((change) => param in change.params)?.params[param] ?? params[param];
+function currentValue(run, param) {
+  const changed = changesOf(run, param).at(-1)?.params[param] ?? run.params[param];
+  const logged = run.last[param === "lr" && "effective_lr" in run.last ? "effective_lr" : param];
+  return run.method === "external" && typeof logged === "number" ? Number(logged.toPrecision(3)) : changed;
 }

@@ -102,7 +102,7 @@ export class RunRow {
     this.part("name").textContent = this.part("name").title = run.name;
     this.part("number").textContent = `#${run.number}`;
     const left = this.timeLeft.of(run);
-    this.part("status").textContent = left === null ? statusOf(run) : `${statusOf(run)}, ${secondsText(left)} left`;
+    this.part("status").textContent = left === null ? statusOf(run) : `${statusOf(run)}, ${leftText(left)}`;
     this.eye.setAttribute("aria-label", `Show ${name} in the shared windows`);
     this.only.setAttribute("aria-label", `Only ${name} in the shared windows`);
     this.part("look").setAttribute("aria-label", `Look closer at ${name}`);
@@ -171,6 +171,11 @@ export class RunRow {
       this.toggler.scrollIntoView({ block: "nearest" }); // where there is no room for all, its end is out of sight
     }
   }
+}
+
+/** @param {number} seconds */
+function leftText(seconds) {
+  return `${seconds < 60 ? `${Math.ceil(seconds)} s` : secondsText(seconds)} left`;
 }
 
 /** @param {Run} run */

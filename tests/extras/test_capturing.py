@@ -41,12 +41,17 @@ LIBRARIES = {
                 pass
         """,
     "torch/optim/optimizer.py": """
-        HOOKS = []
-        def register_optimizer_step_pre_hook(hook):
-            HOOKS.append(hook)
-        def step():
-            for hook in HOOKS:
-                hook(None, (), {})
+        BEFORE, AFTER = [], []
+        register_optimizer_step_pre_hook, register_optimizer_step_post_hook = BEFORE.append, AFTER.append
+        class SGD:
+            def __init__(self):
+                self.param_groups = [{"lr": 0.1}]
+            def step(self):
+                for hook in BEFORE:
+                    hook(self, (), {})
+                self.used = self.param_groups[0]["lr"]
+                for hook in AFTER:
+                    hook(self, (), {})
         """,
     "wandb/__init__.py": """
         class Run:
@@ -222,17 +227,18 @@ def test_the_run_ends_as_the_program_does(program: Program, last: str, code: int
     assert (run["status"], run["error"], run["step"]) == (status, error, 99)
 
 
-def test_a_run_is_held_and_stopped_at_a_step_of_the_optimizer(program: Program) -> None:
+def test_a_run_is_held_changed_and_stopped_at_a_step_of_the_optimizer(program: Program) -> None:
     program.write(
         "program.py",
         """
         import itertools, time
         from torch.optim import optimizer
         from torch.utils.tensorboard import SummaryWriter
-        writer = SummaryWriter("exp")
+        writer, sgd = SummaryWriter("exp"), optimizer.SGD()
         for step in itertools.count():
-            writer.add_scalar("loss", 1.0, step)
-            optimizer.step()
+            sgd.step()
+            writer.add_scalar("used", sgd.used, step)
+            writer.add_scalar("scheduled", sgd.param_groups[0]["lr"], step)
             time.sleep(0.001)
         """,
     )
@@ -240,6 +246,11 @@ def test_a_run_is_held_and_stopped_at_a_step_of_the_optimizer(program: Program) 
     process = subprocess.Popen(command, env=program.environment, cwd=program.folder, stderr=subprocess.PIPE)
     [run] = wait_for(program.runs, "the run")
     path = f"/api/runs/{run['id']}"
+    wait_for(lambda: program.board.get(path)["params"] == {"lr": 0.1}, "the learning rate")
+    assert program.board.client.patch(path, json={"params": {"lr": 0.5}}).status_code == 200
+    wait_for(
+        lambda: program.board.get(path)["last"] == {"used": 0.5, "scheduled": 0.1, "lr": 0.5}, "another learning rate"
+    )
     assert program.board.client.post(f"{path}/pause").status_code == 202
     wait_for(lambda: program.board.get(path)["status"] == "paused", "the pause")
 
