@@ -5,18 +5,11 @@
 import { changeParams, controlRun } from "./actions.js";
 import { ApiError, whenAnswered } from "./api.js";
 import { make } from "./dom.js";
-import { moveByKey, numberOr, takeNumbers } from "./fields.js";
 import { nameOf, UNDER_WAY } from "./format.js";
-import { numberIn } from "./numbers.js";
-import { moveRateByKey } from "./rate_field.js";
+import { LiveField } from "./live_field.js";
 import { throttled } from "./timing.js";
 
-const CHANGE_INTERVAL_MS = 150; // between two changes that a held arrow key makes
-/** @type {Record<string, { label: string, title: string }>} */
-const FIELDS = {
-  lr: { label: "lr", title: "Learning rate" },
-  steps_per_second: { label: "steps/s", title: "Steps per second, empty: as fast as it will" },
-};
+const CHANGE_INTERVAL_MS = 150; // between two changes that a held arrow key or a dragged slider makes
 
 export class RunControl {
   /** @param {Run} run */
@@ -26,8 +19,8 @@ export class RunControl {
     this.step = this.makeButton("Step", () => controlRun(this.run, "step"));
     this.stop = this.makeButton("Stop", () => controlRun(this.run, "stop"));
     this.stop.classList.add("stop");
-    /** @type {Map<string, HTMLInputElement>} */
-    this.inputs = new Map();
+    /** @type {Map<string, LiveField>} */
+    this.fields = new Map();
     /** @type {Map<string, string>} */
     this.refusals = new Map(); // by parameter
     /** @type {Map<string, { value: number | null, changes: number }>} */
@@ -66,12 +59,9 @@ export class RunControl {
     const condition = run.method === "external" ? "Works if the script uses run.steps(), run.steer() or waits" : "";
     this.hold.title = condition;
     this.step.title = condition || "One update, then hold";
-    for (const param of live.filter((name) => name in FIELDS || run.live !== null)) {
-      const input = this.inputs.get(param) ?? this.addInput(param);
-      input.setAttribute("aria-label", `${fieldOf(param).title}, of ${nameOf(run)}`);
-      if (input !== document.activeElement && !this.refusals.has(param)) {
-        input.value = String(this.valueOf(param) ?? "");
-      }
+    for (const param of live) {
+      const field = this.fields.get(param) ?? this.addField(param);
+      field.render(this.valueOf(param), run.live?.[param], nameOf(run));
     }
   }
 
@@ -86,34 +76,13 @@ export class RunControl {
   }
 
   /** @param {string} param */
-  addInput(param) {
-    const { label, title } = fieldOf(param);
-    const input = make("input", { name: param, title, placeholder: param === "steps_per_second" ? "full" : "" });
-    takeNumbers(input);
+  addField(param) {
     // each parameter by itself: what waits for its turn is then the last change of this one, not of any
     const send = throttled(CHANGE_INTERVAL_MS, (/** @type {number | null} */ value) => this.send(param, value));
-    const read = () => {
-      try {
-        send(numberIn(input.value) ?? null);
-      } catch (error) {
-        this.refuse(param, error);
-      }
-    };
-    input.addEventListener("change", read);
-    input.addEventListener("keydown", (event) => {
-      if (param !== "lr") {
-        moveByKey(event);
-        return;
-      }
-      moveRateByKey(event, numberOr(NaN, input), (value) => {
-        input.value = String(value);
-        read();
-      });
-    });
-    this.inputs.set(param, input);
-    const children = param === "steps_per_second" ? [input, label] : [label, input];
-    this.refusal.before(make("label", { className: `live ${param}` }, ...children));
-    return input;
+    const field = new LiveField(param, send, (error) => this.refuse(param, error));
+    this.fields.set(param, field);
+    this.refusal.before(field.element);
+    return field;
   }
 
   /**
@@ -148,23 +117,16 @@ export class RunControl {
    * @param {string} message empty: nothing is wrong any more
    */
   showRefusal(param, message) {
-    const input = this.inputs.get(param);
-    input?.classList.toggle("wrong", Boolean(message));
+    this.fields.get(param)?.mark(Boolean(message));
     if (message) {
       this.refusals.set(param, message);
-      input?.setAttribute("aria-invalid", "true");
     } else {
       this.refusals.delete(param);
-      input?.removeAttribute("aria-invalid");
     }
-    this.refusal.textContent = [...this.refusals].map(([name, text]) => `${fieldOf(name).label}: ${text}`).join(" ");
+    const texts = [...this.refusals].map(([name, text]) => `${this.fields.get(name)?.label}: ${text}`);
+    this.refusal.textContent = texts.join(" ");
     this.refusal.hidden = !this.refusals.size;
   }
-}
-
-/** @param {string} param */
-function fieldOf(param) {
-  return FIELDS[param] ?? { label: param, title: param };
 }
 
 /**

@@ -158,6 +158,43 @@ def test_a_row_shows_how_far_a_script_is_and_how_long_it_will_take(form_page: Bo
     board.client.post(f"/api/runs/{run}/finish", json={"status": "stopped"})
 
 
+def test_a_parameter_with_bounds_has_a_slider(form_page: BoardPage, board: BoardProcess) -> None:
+    given = {"params": {"lr": 0.01, "width": 64}, "live": {"lr": [1e-4, 1], "width": [16, 512]}}
+    run = board.client.post("/api/runs", json={"method": "external", **given}).json()["id"]
+    row = form_page.row(run)
+
+    def put(name: str, place: int) -> None:
+        row.get_by_role("slider", name=name).evaluate(
+            "(slider, place) => (slider.value = place, slider.dispatchEvent(new Event('input')))", place
+        )
+
+    rate = row.get_by_role("slider", name="Learning rate")
+    expect(rate).to_have_value("250")  # halfway: powers of ten are at equal distances
+    put("Learning rate", 375)
+    put("width", 250)
+    wait_for(lambda: board.get(f"/api/runs/{run}")["params"] == {"lr": 0.1, "width": 264}, "both changes")
+    expect(row.get_by_role("spinbutton", name="Learning rate")).to_have_value("0.1")
+    rate.press("ArrowRight")
+    wait_for(lambda: board.get(f"/api/runs/{run}")["params"]["lr"] == 0.12, "the next round rate")
+    put("Learning rate", 500)
+    wait_for(lambda: board.get(f"/api/runs/{run}")["params"]["lr"] == 1, "the upper bound")
+    board.client.post(f"/api/runs/{run}/finish", json={"status": "finished"})
+
+
+def test_numbers_of_a_script_that_names_none_are_in_its_open_row(form_page: BoardPage, board: BoardProcess) -> None:
+    given = {"params": {"lr": 0.01, "decay": 0.5, "optimizer": "sgd"}}
+    run = board.client.post("/api/runs", json={"method": "external", **given}).json()["id"]
+    row = form_page.row(run)
+    expect(row.get_by_role("spinbutton")).to_have_count(1)  # lr
+    row.locator(".toggle").click()
+    decay = row.get_by_role("spinbutton", name="decay")
+    decay.fill("0.25")
+    decay.press("Enter")
+    wait_for(lambda: board.get(f"/api/runs/{run}")["params"]["decay"] == 0.25, "the change")
+    expect(row.get_by_role("slider")).to_have_count(0)
+    board.client.post(f"/api/runs/{run}/finish", json={"status": "finished"})
+
+
 def test_the_time_left_follows_from_what_was_done_while_the_page_looked_on(page: BoardPage) -> None:
     seen = [("running", 100, 0), ("running", 110, 1), ("running", 140, 2), ("paused", 140, 9), ("running", 140, 10)]
     program = """async seen => {
