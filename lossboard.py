@@ -88,6 +88,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     params: dict[str, Any]
     cell: tuple[Any, Any] = (None, None)  # of a notebook, in which it was begun
+    media: Any = None  # those that wait for the board, if some were logged: of lossboard_extras.media
     _is_known = False  # whether the board has made the run itself, and no other process reports it
 
     def __init__(
@@ -391,6 +392,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         if not self.sender.wait():
             kept = f"; `lossboard sync` sends what is in {self.journal.folder}" if self.journal.folder else ""
             why = "what is left was refused" if self.sender.refused else "no board answered"
+            why = "not all media have arrived" if self.media and self.media.closed else why
             self._warn("away", f"{why} at {self.sender.connection.url}{kept}")
         return self.sender.arrived
 
@@ -501,7 +503,7 @@ def _end_all() -> None:
 def _warn(what: str) -> None:
     """Warn of something, where the script called this file."""
     level, caller = 1, sys._getframe(0)
-    while caller.f_back and caller.f_code.co_filename == __file__:
+    while caller.f_back and (caller.f_code.co_filename == __file__ or "lossboard_extras" in caller.f_code.co_filename):
         level, caller = level + 1, caller.f_back
     try:
         warnings.warn(f"lossboard: {what}", stacklevel=level)
@@ -630,9 +632,7 @@ class _Sender(threading.Thread):
         if self._ending and journal.unacknowledged <= 0:
             self.connection.tell(f"{self._path}/finish", self._ending, self._run._warn)
             self.connection.close()
-            self.arrived = True
-            journal.leave(remove=True)
-            self.done.set()
+            self._leave(remove=True, arrived=True)
         return sum(map(len, records))
 
     def _note_failure(self, error: Exception) -> None:
@@ -647,14 +647,21 @@ class _Sender(threading.Thread):
         if error.status == 404:  # a board that was put back to an older state may not know the run
             self._introduced, self._told = False, {}
         has_all = error.body.get("accepted", journal.acknowledged) >= journal.taken
-        self.arrived = error.final and error.status == 409 and self._ending != b"" and has_all  # its answer was lost
-        if error.status != 410 and not self.arrived:
+        arrived = error.final and error.status == 409 and self._ending != b"" and has_all  # its answer was lost
+        if error.status != 410 and not arrived:
             kept = f"; what it lacks stays in {journal.folder}" if journal.folder else ""
             self._run._warn("refused", f"the board does not take this run's points: {error}{kept}")
         if error.final:
             self._run.take_control({"stop": True})
-            journal.leave(remove=error.status == 410 or has_all)
-            self.done.set()
+            self._leave(remove=error.status == 410 or has_all, arrived=arrived)
+
+    def _leave(self, *, remove: bool, arrived: bool) -> None:
+        """Post nothing any more, once no media wait, which are in the journal's folder as well."""
+        if self._run.media:
+            self._run.media.wait()
+        self.arrived = arrived
+        self._run.journal.leave(remove=remove)
+        self.done.set()
 
 
 def _json(content: Any) -> bytes:
@@ -1056,7 +1063,7 @@ class _Journal:
             for segment in self.segments:
                 _extras("checksums").add_sums(segment, everything=self.closed)
         with contextlib.suppress(OSError):
-            for path in self.folder.iterdir() if (os.environ.get("LOSSBOARD_SYNC") or "0") != "0" else ():
+            for path in self.folder.glob("[!m]*") if (os.environ.get("LOSSBOARD_SYNC") or "0") != "0" else ():
                 with path.open("rb+") as file:
                     os.fsync(file.fileno())  # also of what was written through a mapping
 

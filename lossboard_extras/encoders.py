@@ -14,29 +14,46 @@ from pathlib import Path
 from typing import Any
 
 PNG = b"\x89PNG\r\n\x1a\n"
+MAX_BYTES = 10_000_000  # of an image or a sound, as a board takes it
+MAX_TEXT_BYTES = 100_000
 MAX_BINS = 1000
 
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by the number of channels: grey, RGB, RGBA
 
 
-def png_of(image: Any) -> bytes:
-    """An image as PNG. ValueError or TypeError says what is wrong with it.
+def within_bounds(content: bytes) -> bytes:
+    """A content that a board takes. ValueError if it is too long."""
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it has {len(content):,} bytes; send one of at most {MAX_BYTES:,}")
+    return content
 
-    image: a path or the bytes of a PNG; a PIL image; or an array or tensor of shape (height, width), (height, width,
-        channels) or (channels, height, width) with 1, 3 or 4 channels, of uint8, of truth values, or of floats from 0
-        to 1. Where both may be meant, torch's tensors have the channels first, and others last. Several of them,
-        (images, ...), become one image, in a grid.
+
+def text_of(text: Any) -> bytes:
+    """A text in UTF-8, cut where it is longer than a board takes. TypeError if it is none."""
+    if not isinstance(text, str):
+        raise TypeError(f"a text is a str, not a {type(text).__name__}")
+    content = text.encode(errors="replace")
+    if len(content) <= MAX_TEXT_BYTES:
+        return content
+    return content[: MAX_TEXT_BYTES - 100].decode(errors="ignore").encode() + b"\n... (the rest is left out)"
+
+
+def png_of(image: Any) -> bytes:
+    """An image as PNG. ValueError, TypeError or OSError says what is wrong with it.
+
+    image: a path or the bytes of a PNG, or of another format if PIL is there; an image of PIL; a figure of matplotlib;
+        or an array or tensor of shape (height, width), (height, width, channels) or (channels, height, width) with 1,
+        3 or 4 channels, of uint8, of truth values, or of floats from 0 to 1. Where both may be meant, torch's tensors
+        have the channels first, and others last. Several of them, (images, ...), become one image, in a grid.
     """
     if isinstance(image, (str, os.PathLike)):
-        image = Path(image).read_bytes()
+        image = _read(Path(image))
     if isinstance(image, (bytes, bytearray)):
-        if not image.startswith(PNG):
-            raise ValueError("an image in bytes, or in a file, is to be a PNG")
-        return bytes(image)
+        return bytes(image) if image.startswith(PNG) else _by_pil(bytes(image))
     if hasattr(image, "save") and hasattr(image, "getbands"):  # PIL's
-        file = io.BytesIO()
-        image.save(file, format="PNG")
-        return file.getvalue()
+        return _saved(image)
+    if hasattr(image, "savefig"):
+        return png_of_figure(image)
     array = array_of(image)
     if array.ndim == 2:
         array = array[:, :, None]
@@ -59,9 +76,16 @@ def png_of_figure(figure: Any) -> bytes:
 
 def histogram_of(values: Any, bins: int = 64) -> bytes:
     """How often values lie in each of ``bins`` bins of equal width from the smallest to the largest, as JSON. What is
-    not finite is left out. ValueError if nothing is left."""
+    not finite is left out. ValueError if nothing is left.
+
+    values: an array, a tensor or a list; or a tuple of counts and edges, as numpy.histogram() gives it
+    """
     if not 1 <= bins <= MAX_BINS:
         raise ValueError(f"bins are 1 to {MAX_BINS}, not {bins}")
+    if isinstance(values, tuple) and len(values) == 2:
+        counts, edges = [array_of(one) for one in values]
+        if counts.ndim == edges.ndim == 1 and len(edges) == len(counts) + 1:
+            return _counted_before(counts, edges)
     numpy = importlib.import_module("numpy")
     finite = array_of(values).astype("float64").ravel()
     finite = finite[numpy.isfinite(finite)]
@@ -77,15 +101,17 @@ def histogram_json(edges: list[float], counts: list[float]) -> bytes:
 
 
 def wav_of(samples: Any, rate: int = 44_100) -> bytes:
-    """A sound as WAV, 16 bits. ValueError if it has no such shape.
+    """A sound as WAV, 16 bits. ValueError if it has no such shape; OSError if a file cannot be read.
 
-    samples: the bytes of a WAV; or an array or tensor of shape (samples,) or (samples, channels) with 1 or 2 channels,
-        of floats from -1 to 1 or of int16
+    samples: a path or the bytes of a WAV; or an array or tensor of shape (samples,) or (samples, channels) with 1 or 2
+        channels, of floats from -1 to 1 or of int16
     rate: samples a second
     """
+    if isinstance(samples, (str, os.PathLike)):
+        samples = _read(Path(samples))
     if isinstance(samples, (bytes, bytearray)):
-        if samples[:4] != b"RIFF":
-            raise ValueError("a sound in bytes is to be a WAV")
+        if samples[:4] != b"RIFF" or samples[8:12] != b"WAVE":
+            raise ValueError("a sound in bytes, or in a file, is to be a WAV")
         return bytes(samples)
     array = array_of(samples)
     if array.ndim == 2 and array.shape[1] > 2 >= array.shape[0]:
@@ -115,6 +141,43 @@ def array_of(value: Any) -> Any:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"numbers are wanted, not {array.dtype}")
     return array
+
+
+def _counted_before(counts: Any, edges: Any) -> bytes:
+    if not 1 <= len(counts) <= MAX_BINS:
+        raise ValueError(f"a histogram has 1 to {MAX_BINS} counts, not {len(counts)}")
+    numpy = importlib.import_module("numpy")
+    sound = numpy.isfinite(counts).all() and numpy.isfinite(edges).all() and (counts >= 0).all()
+    if not sound or not (edges[1:] > edges[:-1]).all():
+        raise ValueError("the counts of a histogram are 0 or more, and its edges ascend; all of them are finite")
+    return histogram_json(edges.tolist(), counts.tolist())
+
+
+def _read(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > 4 * MAX_BYTES:  # as PNG it may be smaller
+        raise ValueError(f"{path} has {size:,} bytes; send at most {MAX_BYTES:,}")
+    return path.read_bytes()
+
+
+def _by_pil(content: bytes) -> bytes:
+    """An image in another format as PNG."""
+    try:
+        pil = importlib.import_module("PIL.Image")
+    except ImportError:
+        raise ValueError(
+            "an image in bytes, or in a file, is to be a PNG; PIL, which reads others, is missing"
+        ) from None
+    return _saved(pil.open(io.BytesIO(content)))
+
+
+def _saved(image: Any) -> bytes:
+    """An image of PIL as PNG, which knows not all of its modes."""
+    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
+        image = image.convert("RGB")
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()
 
 
 def _channels_last(images: Any, *, is_tensor: bool) -> Any:

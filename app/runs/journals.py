@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import lossboard
-from app.runs.journal_reader import Journal, JournalError, Part, read_journal
+from app.runs.journal_reader import Damage, Journal, JournalError, Part, read_journal
 from app.storage import binary_form
 from lossboard import Connection, RefusedError
+from lossboard_extras import media_files
 
 log = logging.getLogger("lossboard.journals")
 
@@ -165,7 +166,7 @@ def _send_one(connection: Connection, folder: Path, may_skip: AskedAboutGap) -> 
         except JournalError as error:
             yield Sent(folder.name, "run", f"it cannot be used ({error})", stays=True)
             return
-        if journal.is_empty:
+        if journal.is_empty and not media_files.waiting(folder):
             _remove_if_abandoned(folder, held.close)
         else:
             yield _send_and_remove(connection, journal, held.close, may_skip)
@@ -183,7 +184,7 @@ def _send_and_remove(
     folder = journal.folder
     name = str(journal.introduction.get("name", "run"))
     try:
-        lacking = send(connection, journal, may_skip)
+        lacking = "; ".join(filter(None, [send(connection, journal, may_skip), *_send_media(connection, journal)]))
     except GapError as error:
         return Sent(folder.name, name, str(error.gap), stays=True)
     except JournalError as error:
@@ -197,6 +198,24 @@ def _send_and_remove(
         return Sent(folder.name, name, _note_damage(journal), stays=True, lacking=lacking)
     lossboard.remove_journal(folder, release)
     return Sent(folder.name, name, lacking=lacking)
+
+
+def _send_media(connection: Connection, journal: Journal) -> list[str]:
+    """Send the media of a journal, and remove what has arrived; what the board said of those that it refused, and did
+    without. RefusedError, OSError, HTTPException."""
+    refused = []
+    for medium in media_files.waiting(journal.folder):
+        try:
+            medium.send(connection, journal.run_id)
+        except media_files.DamagedError as error:
+            journal.damage.append(Damage(f"{medium}: {error}"))
+            continue
+        except RefusedError as error:
+            if not media_files.is_for_good(error):
+                raise
+            refused.append(f"the board refused {medium}: {error}")
+        medium.remove()
+    return refused
 
 
 def _note_damage(journal: Journal) -> str:

@@ -76,6 +76,13 @@ def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert png_of(tmp_path / "a.png") == png_of(str(tmp_path / "a.png")) == png_of(png) == png
 
 
+def test_other_formats_become_png(tmp_path: Path) -> None:
+    for mode, suffix in [("RGB", "bmp"), ("RGB", "gif"), ("CMYK", "tiff")]:
+        path = tmp_path / f"a.{suffix}"
+        Image.new(mode, (3, 2)).save(path)
+        assert read(png_of(path)).shape[:2] == (2, 3)
+
+
 @pytest.mark.parametrize("image", [b"GIF89a", "text that is no path", np.zeros((2, 2, 7)), np.zeros(0), ["a"], None])
 def test_what_is_no_image(image: Any) -> None:
     with pytest.raises((ValueError, TypeError, OSError)):
@@ -94,6 +101,18 @@ def test_a_histogram_counts_what_is_finite() -> None:
     assert why_refused("histogram", histogram_of([5, 5, 5])) is None
 
 
+def test_a_histogram_that_was_counted_before_is_taken_as_it_is() -> None:
+    counts, edges = np.histogram([0.0, 1.0, 1.0], bins=2)
+    assert json.loads(histogram_of((counts, edges))) == {"edges": [0.0, 0.5, 1.0], "counts": [1, 2]}
+    assert sum(json.loads(histogram_of((1.0, 2.0)))["counts"]) == 2  # these are two values
+
+
+@pytest.mark.parametrize("counted", [([1, -1], [0, 1, 2]), ([1, 1], [0, 2, 1]), ([1], [0, float("inf")]), ([], [0])])
+def test_what_was_counted_wrongly_is_none(counted: Any) -> None:
+    with pytest.raises(ValueError, match="a histogram"):
+        histogram_of(counted)
+
+
 def test_what_has_no_histogram() -> None:
     for values, bins in [([], 5), ([float("inf")], 5), ([1.0], 0), ([1.0], 1001)]:
         with pytest.raises(ValueError, match=r"finite|bins"):
@@ -101,7 +120,7 @@ def test_what_has_no_histogram() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_sound_keeps_its_samples(channels: int) -> None:
+def test_a_sound_keeps_its_samples(channels: int, tmp_path: Path) -> None:
     samples = np.linspace(-1.5, 1.5, 8 * channels).reshape(8, channels)
     content = wav_of(samples, 8000)
     assert why_refused("audio", content) is None
@@ -111,6 +130,8 @@ def test_a_sound_keeps_its_samples(channels: int) -> None:
     assert kept.tolist() == (samples.clip(-1, 1) * 32767).astype(int).tolist()
     assert wav_of(samples.T, 8000) == content
     assert wav_of(content) == content
+    (tmp_path / "a.wav").write_bytes(content)
+    assert wav_of(tmp_path / "a.wav") == wav_of(str(tmp_path / "a.wav")) == content
 
 
 @pytest.mark.parametrize("samples", [b"OggS", np.zeros((4, 4)), np.zeros((0,)), ["a"]])

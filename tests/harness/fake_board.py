@@ -11,10 +11,11 @@ from app.storage import binary_form
 
 
 class FakeBoard(ThreadingHTTPServer):
-    """Takes every post, but answers the next ones of points with ``answers``: status and body.
+    """Takes every post, but answers the next ones of points with ``answers``, and of media with ``media_answers``:
+    status and body.
 
-    It asks for ``params``, and remembers the paths of all posts, who sent them, the heads of those of points, and how
-    runs introduced themselves.
+    It asks for ``params``, and remembers the paths of all posts, who sent them, the heads of those of points, all
+    media with their contents, each once, and how runs introduced themselves.
     """
 
     daemon_threads = True
@@ -22,6 +23,8 @@ class FakeBoard(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.media_answers: list[tuple[int, dict[str, Any]]] = []
+        self.media: list[tuple[dict[str, Any], bytes]] = []
         self.params: dict[str, Any] = {}
         self.paths: list[str] = []
         self.heads: list[dict[str, Any]] = []
@@ -41,6 +44,19 @@ class FakeBoard(ThreadingHTTPServer):
         """Each change that came, with the number of the first record of its post."""
         return [(head["seq"], change) for head in self.heads for change in head.get("changes", [])]
 
+    def take_medium(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Answer a post of one as a board does."""
+        if self.media_answers:
+            return self.media_answers.pop(0)
+        line, _, content = body.partition(b"\n")
+        head = json.loads(line)
+        wanted = sum(one["session"] == head["session"] for one, _ in self.media)
+        if head["number"] > wanted:
+            return 409, {"detail": [{"msg": "Some are missing."}], "wanted": wanted}
+        if head["number"] == wanted:
+            self.media.append((head, content))
+        return 200, {"accepted": head["number"] + 1}
+
 
 class _Answer(BaseHTTPRequestHandler):
     server: FakeBoard
@@ -59,6 +75,8 @@ class _Answer(BaseHTTPRequestHandler):
             if status == 200:
                 last = binary_form.parse(body).batches[-1]
                 self.server.accepted = last.seq + len(last)
+        if self.path.endswith("/media"):
+            status, answer = self.server.take_medium(body)
         self.send_response(status)
         self.end_headers()
         taken = {"accepted": self.server.accepted, "control": {"params": self.server.params}}
