@@ -16,7 +16,16 @@ from lossboard_extras.steering import Steering
 from lossboard_extras.writer import SummaryWriter
 
 CALLS = ["add_scalar", "add_scalars", "add_text", "add_graph", "add_hparams", "add_image", "add_images", "add_figure"]
-CALLS += ["add_histogram", "add_audio", "add_video", "add_embedding", "add_pr_curve", "add_mesh", "close"]
+CALLS += [
+    "add_histogram",
+    "add_histogram_raw",
+    "add_audio",
+    "add_video",
+    "add_embedding",
+    "add_pr_curve",
+    "add_mesh",
+    "close",
+]
 
 _begun: list[Captured] = []  # those that have a run
 _steered: weakref.WeakKeyDictionary[Any, Steering] = weakref.WeakKeyDictionary()  # by optimizer

@@ -10,6 +10,7 @@ import os
 import struct
 import wave
 import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,14 @@ def text_of(text: Any) -> bytes:
     return content[: MAX_TEXT_BYTES - 100].decode(errors="ignore").encode() + b"\n... (the rest is left out)"
 
 
-def png_of(image: Any) -> bytes:
+def png_of(image: Any, axes: str = "") -> bytes:
     """An image as PNG. ValueError, TypeError or OSError says what is wrong with it.
 
     image: a path or the bytes of a PNG, or of another format if PIL is there; an image of PIL; a figure of matplotlib;
         or an array or tensor of shape (height, width), (height, width, channels) or (channels, height, width) with 1,
         3 or 4 channels, of uint8, of truth values, or of floats from 0 to 1. Where both may be meant, torch's tensors
         have the channels first, and others last. Several of them, (images, ...), become one image, in a grid.
+    axes: what the dimensions of an array are: letters of NHWC in their order, as HWC or NCHW
     """
     if isinstance(image, (str, os.PathLike)):
         image = _read(Path(image))
@@ -55,7 +57,9 @@ def png_of(image: Any) -> bytes:
     if hasattr(image, "savefig"):
         return png_of_figure(image)
     array = array_of(image)
-    if array.ndim == 2:
+    if axes:
+        array = _in_order(array, axes.upper())
+    elif array.ndim == 2:
         array = array[:, :, None]
     elif array.ndim == 4:
         array = _grid(_channels_last(array, is_tensor=hasattr(image, "detach")))
@@ -93,6 +97,53 @@ def histogram_of(values: Any, bins: int = 64) -> bytes:
         raise ValueError("there is no finite value in it")
     counts, edges = numpy.histogram(finite, bins)
     return histogram_json(edges.tolist(), counts.tolist())
+
+
+def histogram_of_buckets(buckets: Iterable[tuple[float, float, float]]) -> bytes:
+    """Buckets that were counted elsewhere, as JSON: left edge, right edge and count of each, ascending. Empty ones at
+    the ends are left out, and neighbours put together where there are too many. ValueError if there is none."""
+    edges: list[float] = []
+    counts: list[float] = []
+    narrow = 0.0  # of the buckets without a width before the first other one
+    for left, right, count in buckets:
+        if not (math.isfinite(left) and math.isfinite(right) and 0 <= count < math.inf):
+            raise ValueError("a bucket of a histogram has two finite edges and a count")
+        if not edges:
+            edges = [left]
+        elif left > edges[-1]:
+            edges.append(left)
+            counts.append(0.0)
+        if right > edges[-1]:
+            edges.append(right)
+            counts.append(count)
+        elif counts:
+            counts[-1] += count
+        else:
+            narrow += count
+    if not edges:
+        raise ValueError("there is no bucket in it")
+    if not counts:
+        half = max(0.5, abs(edges[0]) * 1e-9)
+        edges, counts = [edges[0] - half, edges[0] + half], [0.0]
+    counts[0] += narrow
+    used = [place for place, count in enumerate(counts) if count] or [0]
+    edges, counts = edges[used[0] : used[-1] + 2], counts[used[0] : used[-1] + 1]
+    while len(counts) > MAX_BINS:
+        edges = [*edges[:-1:2], edges[-1]]
+        counts = [sum(counts[place : place + 2]) for place in range(0, len(counts), 2)]
+    return histogram_json(edges, counts)
+
+
+def buckets_up_to(
+    least: float, most: float, limits: Sequence[float], counts: Sequence[float]
+) -> Iterator[tuple[float, float, float]]:
+    """Buckets that are told by their right edges, of values from ``least`` to ``most``: as TensorBoard's older
+    histograms are."""
+    left = float(least)
+    for limit, count in zip(limits, counts):  # noqa: B905  (Python 3.9 knows no strict)
+        right = max(left, min(float(limit), float(most)))
+        yield left, right, float(count)
+        left = right
 
 
 def histogram_json(edges: list[float], counts: list[float]) -> bytes:
@@ -178,6 +229,15 @@ def _saved(image: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, format="PNG")
     return file.getvalue()
+
+
+def _in_order(array: Any, axes: str) -> Any:
+    """An image, or a grid of images, of shape (height, width, channels)."""
+    if array.ndim != len(axes) or len(set(axes)) < len(axes) or not set("HW") <= set(axes) <= set("NHWC"):
+        raise ValueError(f"axes {axes!r} do not fit an array of shape {array.shape}; send such as HWC or NCHW")
+    array = array.transpose([axes.index(axis) for axis in "NHWC" if axis in axes])
+    array = array if "C" in axes else array[..., None]
+    return _grid(array) if "N" in axes else array
 
 
 def _channels_last(images: Any, *, is_tensor: bool) -> Any:

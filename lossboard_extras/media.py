@@ -10,7 +10,7 @@ import collections
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import lossboard
@@ -29,9 +29,9 @@ def text(run: lossboard.Run, name: str, value: str, step: Any = None) -> None:
     _log(run, "text", name, step, lambda: encoders.text_of(value))
 
 
-def image(run: lossboard.Run, name: str, value: Any, step: Any = None) -> None:
+def image(run: lossboard.Run, name: str, value: Any, step: Any = None, *, axes: str = "") -> None:
     """Log an image: a path, an image of PIL, a figure, or an array or tensor as ``encoders.png_of()`` takes it."""
-    _log(run, "image", name, step, lambda: encoders.png_of(value))
+    _log(run, "image", name, step, lambda: encoders.png_of(value, axes))
 
 
 def figure(run: lossboard.Run, name: str, value: Any, step: Any = None) -> None:
@@ -42,6 +42,11 @@ def figure(run: lossboard.Run, name: str, value: Any, step: Any = None) -> None:
 def histogram(run: lossboard.Run, name: str, value: Any, step: Any = None, *, bins: int = 64) -> None:
     """Log the histogram of an array, a tensor or a list; or one that was counted before, as (counts, edges)."""
     _log(run, "histogram", name, step, lambda: encoders.histogram_of(value, bins))
+
+
+def buckets(run: lossboard.Run, name: str, value: Iterable[tuple[float, float, float]], step: Any = None) -> None:
+    """Log a histogram that was counted before: left edge, right edge and count of each bucket."""
+    _log(run, "histogram", name, step, lambda: encoders.histogram_of_buckets(value))
 
 
 def audio(run: lossboard.Run, name: str, value: Any, step: Any = None, *, rate: int = 44_100) -> None:

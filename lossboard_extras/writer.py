@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lossboard
+from lossboard_extras.encoders import buckets_up_to
+from lossboard_extras.media import buckets
 
 MAX_NOTES = 10_000
-# What follows add_ in the names of methods that have no part here yet.
-NOT_SHOWN = {"audio", "embedding", "figure", "histogram", "histogram_raw", "image", "image_with_boxes", "images"}
-NOT_SHOWN |= {"custom_scalars", "custom_scalars_marginchart", "custom_scalars_multilinechart", "mesh", "onnx_graph"}
-NOT_SHOWN |= {"pr_curve", "pr_curve_raw", "tensor", "video"}
+# What follows add_ in the names of methods that have no part here.
+NOT_SHOWN = {"custom_scalars", "custom_scalars_marginchart", "custom_scalars_multilinechart", "embedding", "hdf5"}
+NOT_SHOWN |= {"image_with_boxes", "mesh", "onnx_graph", "pr_curve", "pr_curve_raw", "tensor", "video"}
 
 
 class SummaryWriter(contextlib.AbstractContextManager["SummaryWriter"]):
-    """Reports to a run of its own, which begins with the first scalar.
+    """Reports to a run of its own, which begins with the first number, image or sound.
 
     What is given before that describes the run: hyperparameters are its params, texts and a graph its notes. Later
     hyperparameters go to its summary. What a board cannot show is said once. Nothing raises into the training.
@@ -38,6 +39,7 @@ class SummaryWriter(contextlib.AbstractContextManager["SummaryWriter"]):
         self._about.update({key: about[key] for key in ("name", "group", "tags", "url") if key in about})
         self._params: dict[str, Any] = dict(about.get("params") or {})
         self._notes: list[str] = [about["notes"]] if about.get("notes") else []
+        self._texts: list[tuple[str, str]] = []  # before the run has begun
         self._run: lossboard.Run | None = None
         self._steps: dict[str, int] = {}  # of each tag, where the script counts none
         self._said: set[str] = set()
@@ -47,6 +49,8 @@ class SummaryWriter(contextlib.AbstractContextManager["SummaryWriter"]):
         """The run, begun now if it was not before."""
         if self._run is None:
             self._run = self.begin()
+            for tag, text in self._texts:
+                self._run.text(tag, text, 0)
         return self._run
 
     @property
@@ -78,13 +82,71 @@ class SummaryWriter(contextlib.AbstractContextManager["SummaryWriter"]):
         """Log several numbers, as main_tag/name."""
         self.run.log({main_tag: tag_scalar_dict}, step=self._step(main_tag, global_step))
 
-    def add_text(self, tag: str, text_string: str, *_: Any, **__: Any) -> None:
-        """Note a text, if it comes before the first number."""
-        self._note("text", f"{tag}: {text_string}")
+    def add_text(self, tag: str, text_string: str, global_step: Any = None, *_: Any, **__: Any) -> None:
+        """Log a text; one of step 0 that comes first describes the run as well."""
+        if self._run is None and not global_step:
+            self._notes.append(f"{tag}: {text_string}")
+            self._texts.append((tag, text_string))
+        else:
+            self.run.text(tag, text_string, global_step)
+
+    def add_image(
+        self, tag: str, img_tensor: Any, global_step: Any = None, _: Any = None, dataformats: str = "CHW", **__: Any
+    ) -> None:
+        """Log an image: an array or tensor, by default with its channels first."""
+        self.run.image(tag, img_tensor, global_step, axes=dataformats)
+
+    def add_images(
+        self, tag: str, img_tensor: Any, global_step: Any = None, _: Any = None, dataformats: str = "NCHW", **__: Any
+    ) -> None:
+        """Log several images as one."""
+        self.run.image(tag, img_tensor, global_step, axes=dataformats)
+
+    def add_figure(
+        self, tag: str, figure: Any, global_step: Any = None, close: bool = True, *_: Any, **__: Any
+    ) -> None:
+        """Log a figure of matplotlib, or each of a list, and close it unless told otherwise."""
+        figures = figure if isinstance(figure, (list, tuple)) else [figure]
+        for number, one in enumerate(figures):
+            self.run.figure(f"{tag}/{number}" if figures is figure else tag, one, global_step)
+            if close and "matplotlib.pyplot" in sys.modules:
+                sys.modules["matplotlib.pyplot"].close(one)
+
+    def add_histogram(
+        self, tag: str, values: Any, global_step: Any = None, bins: Any = "tensorflow", *_: Any, **__: Any
+    ) -> None:
+        """Log a histogram: of as many bins as are given, where that is a number."""
+        self.run.histogram(tag, values, global_step, bins=bins if isinstance(bins, int) else 64)
+
+    def add_histogram_raw(
+        self,
+        tag: str,
+        min: float,  # noqa: A002
+        max: float,  # noqa: A002
+        num: int,  # noqa: ARG002
+        sum: float,  # noqa: A002, ARG002
+        sum_squares: float,  # noqa: ARG002
+        bucket_limits: Sequence[float],
+        bucket_counts: Sequence[float],
+        global_step: Any = None,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        """Log a histogram that was counted before: bucket_limits are the right edges."""
+        buckets(self.run, tag, buckets_up_to(min, max, bucket_limits, bucket_counts), global_step)
+
+    def add_audio(
+        self, tag: str, snd_tensor: Any, global_step: Any = None, sample_rate: int = 44_100, *_: Any, **__: Any
+    ) -> None:
+        """Log a sound."""
+        self.run.audio(tag, snd_tensor, global_step, rate=sample_rate)
 
     def add_graph(self, model: Any, *_: Any, **__: Any) -> None:
-        """Note what a model looks like in print, if it comes before the first number."""
-        self._note("graph", str(model))
+        """Note what a model looks like in print, if it comes before the run begins."""
+        if self._run is None:
+            self._notes.append(str(model))
+        else:
+            self._say("graph")
 
     def add_hparams(self, hparam_dict: Mapping[str, Any], metric_dict: Mapping[str, Any], *_: Any, **__: Any) -> None:
         """Give the run hyperparameters, and figures that stand for it."""
@@ -122,21 +184,15 @@ class SummaryWriter(contextlib.AbstractContextManager["SummaryWriter"]):
         self._steps[tag] = self._steps.get(tag, -1) + 1
         return self._steps[tag]
 
-    def _note(self, what: str, text: str) -> None:
-        if self._run is None:
-            self._notes.append(text)
-        else:
-            self._say(what, 4)
-
-    def _say(self, what: str, stacklevel: int = 3) -> None:
+    def _say(self, what: str) -> None:
         """One warning of each kind of what a board does not show."""
         if what in self._said:
             return
         self._said.add(what)
         try:
-            warnings.warn(f"lossboard: add_{what} is not shown on the board yet", stacklevel=stacklevel)
+            warnings.warn(f"lossboard: add_{what} is not shown on the board", stacklevel=3)
         except Warning:  # where warnings are made errors
-            sys.stderr.write(f"lossboard: add_{what} is not shown on the board yet\n")
+            sys.stderr.write(f"lossboard: add_{what} is not shown on the board\n")
 
 
 def _name_and_group(folder: Path) -> tuple[str, str | None]:

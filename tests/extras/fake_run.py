@@ -14,6 +14,7 @@ class FakeRun:
     def __init__(self, **about: Any) -> None:
         self.about = copy.deepcopy(about)  # as a run has it when it begins: what comes later is not in it
         self.points: list[tuple[Any, Any]] = []
+        self.media: list[tuple[Any, ...]] = []  # kind, name, value, step
         self.summary: dict[str, Any] = {}
         self.should_stop = False
         self.ended = ""
@@ -21,6 +22,21 @@ class FakeRun:
 
     def log(self, metrics: Any, step: Any) -> None:
         self.points.append((step, metrics))
+
+    def text(self, name: str, value: Any, step: Any) -> None:
+        self.media.append(("text", name, value, step))
+
+    def image(self, name: str, value: Any, step: Any, *, axes: str) -> None:
+        self.media.append((f"image {axes}", name, value, step))
+
+    def figure(self, name: str, value: Any, step: Any) -> None:
+        self.media.append(("figure", name, value, step))
+
+    def histogram(self, name: str, value: Any, step: Any, *, bins: int) -> None:
+        self.media.append((f"histogram {bins}", name, value, step))
+
+    def audio(self, name: str, value: Any, step: Any, *, rate: int) -> None:
+        self.media.append((f"audio {rate}", name, value, step))
 
     def wait_while_paused(self) -> None:
         pass

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from app.storage.media import why_refused
-from lossboard_extras.encoders import histogram_of, png_of, png_of_figure, wav_of
+from lossboard_extras.encoders import histogram_of, histogram_of_buckets, png_of, png_of_figure, wav_of
 
 COLOURS = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3) * 2
 
@@ -70,6 +70,20 @@ def test_where_both_may_be_meant_tensors_have_the_channels_first() -> None:
     assert (read(png_of(torch.tensor(pixels).permute(2, 0, 1))) == pixels).all()
 
 
+@pytest.mark.parametrize("axes", ["HWC", "CHW", "WCH", "chw"])
+def test_the_axes_of_an_image_may_be_told(axes: str) -> None:
+    pixels = np.arange(3 * 4 * 3, dtype=np.uint8).reshape(3, 4, 3)
+    assert (read(png_of(pixels.transpose(["HWC".index(axis) for axis in axes.upper()]), axes)) == pixels).all()
+    assert (read(png_of(pixels[None].transpose(0, 3, 1, 2), "NCHW")) == pixels).all()
+    assert (read(png_of(pixels[:, :, 0], "HW")) == pixels[:, :, 0]).all()
+
+
+@pytest.mark.parametrize("axes", ["HW", "HHW", "HWX", "NCW", "CH"])
+def test_axes_that_do_not_fit(axes: str) -> None:
+    with pytest.raises(ValueError, match="do not fit an array of shape"):
+        png_of(COLOURS, axes)
+
+
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     png = png_of(COLOURS)
     (tmp_path / "a.png").write_bytes(png)
@@ -111,6 +125,36 @@ def test_a_histogram_that_was_counted_before_is_taken_as_it_is() -> None:
 def test_what_was_counted_wrongly_is_none(counted: Any) -> None:
     with pytest.raises(ValueError, match="a histogram"):
         histogram_of(counted)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "edges", "counts"),
+    [
+        ([(0, 1, 2), (1, 2, 3)], [0, 1, 2], [2, 3]),
+        ([(0, 1, 2), (1.5, 2, 3)], [0, 1, 1.5, 2], [2, 0, 3]),  # a gap
+        ([(0, 1, 0), (1, 2, 3), (2, 3, 0)], [1, 2], [3]),  # empty ends
+        ([(1, 1, 2), (1, 1, 3)], [0.5, 1.5], [5]),  # one value
+        ([(0, 0, 1), (0, 1, 2), (1, 1, 3)], [0, 1], [6]),
+        ([(0, 1, 0)], [0, 1], [0]),
+    ],
+)
+def test_buckets_become_bins(buckets: Any, edges: list[float], counts: list[float]) -> None:
+    content = histogram_of_buckets(buckets)
+    assert json.loads(content) == {"edges": edges, "counts": counts}
+    assert why_refused("histogram", content) is None
+
+
+def test_too_many_buckets_are_put_together() -> None:
+    content = histogram_of_buckets((place, place + 1, 1) for place in range(1001))
+    found = json.loads(content)
+    assert why_refused("histogram", content) is None
+    assert (sum(found["counts"]), found["counts"][-1], found["edges"][-2:]) == (1001, 1, [1000, 1001])
+
+
+@pytest.mark.parametrize("buckets", [[], [(0, float("inf"), 1)], [(0, 1, -1)], [(0, 1, float("nan"))]])
+def test_what_are_no_buckets(buckets: Any) -> None:
+    with pytest.raises(ValueError, match="bucket"):
+        histogram_of_buckets(buckets)
 
 
 def test_what_has_no_histogram() -> None:
