@@ -219,7 +219,12 @@ def _by_pil(content: bytes) -> bytes:
         raise ValueError(
             "an image in bytes, or in a file, is to be a PNG; PIL, which reads others, is missing"
         ) from None
-    return _saved(pil.open(io.BytesIO(content)))
+    try:
+        return _saved(pil.open(io.BytesIO(content)))
+    except pil.UnidentifiedImageError:
+        raise ValueError("PIL knows no image in it") from None
+    except pil.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
 
 
 def _saved(image: Any) -> bytes:

@@ -2,16 +2,18 @@
 
 A file is a sequence of TFRecords, each ``length (uint64), CRC of the length, bytes, CRC of the bytes``, little-endian.
 The bytes are a protobuf message ``Event``; TensorFlow's core/util/event.proto and core/framework/summary.proto say
-what is in it. Of a summary the scalars are read; of anything else it is told what it is.
+what is in it. Of a summary the scalars and the media are read; of anything else it is told what it is.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lossboard_extras.crc import masked_crc
+from lossboard_extras.event_media import Found, found_in
 from lossboard_extras.protobuf import MALFORMED, fields, varint
 
 CHUNK_BYTES = 1 << 20  # that are read at once, unless one record is longer
@@ -33,26 +35,38 @@ _float = struct.Struct("<f").unpack_from
 
 
 class Other(NamedTuple):
-    """A value that is no scalar. ``kind`` is text, image, histogram, audio, graph, hparams or the name of another
-    plugin; ``content`` is what the plugin's metadata says."""
+    """A value that is neither a scalar nor shown as a medium. ``kind`` is graph, hparams or the name of another plugin,
+    or what it would be, and ``why`` it is not that; ``content`` is what the plugin's metadata says."""
 
     kind: str
     content: bytes = b""
+    why: str = ""
+
+
+class EventMedium(NamedTuple):
+    """A text, an image, a histogram or a sound, with the place of its event in the file."""
+
+    at: int
+    step: int
+    wall_time: float
+    found: Found
 
 
 Point = tuple[int, float, dict[str, float]]  # step, wall time in seconds, the scalars by tag
 
 
 class EventFile:
-    """One event file, read from ``offset`` on, where a record begins."""
+    """One event file, read from ``offset`` on, where a record begins; ``plugins`` are those of what came before."""
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    def __init__(self, path: Path, offset: int = 0, plugins: Mapping[str, str] | None = None) -> None:
         self.path = path
         self.offset = offset  # up to where it was read
         self.damage = ""  # why nothing beyond offset could be read, at the last try
-        self.others: dict[str, Other] = {}  # by tag, what was met that is no scalar
+        self.began_at = 0.0  # wall time of the first event that was read
+        self.media: list[EventMedium] = []  # that the last read() has found
+        self.others: dict[str, Other] = {}  # by tag, what was met that is none of these
         self._tags: dict[bytes, str] = {}  # by all bytes of a summary but those of its one value, at its end
-        self._plugins: dict[str, str] = {}  # by tag: some writers name it in the first event only
+        self.plugins = dict(plugins or {})  # by tag: some writers name it in the first event only
 
     def read(self, end: int | None = None) -> list[Point]:
         """What about ``CHUNK_BYTES`` more of the file have, or those up to ``end``. OSError.
@@ -71,29 +85,35 @@ class EventFile:
         if goes_on and len(points) > 1 and not self.damage:
             points.pop()
             read = last
+            self.media = [medium for medium in self.media if medium.at < read]
         self.offset += read
         return points
 
-    def _parse(  # noqa: C901, PLR0912 - in one piece, as calls would take longer than all else
+    def _parse(  # noqa: C901, PLR0912, PLR0915 - in one piece, as calls would take longer than all else
         self, data: bytes
     ) -> tuple[list[Point], int, int]:
         """The points in whole records, the place behind those, and the place at which the last point begins."""
         points: list[Point] = []
+        self.media = []
         tags = self._tags
         lengths: dict[bytes, int | None] = {}  # by the heads that were checked
         self.damage = ""
         at = last = 0
         step: int | None = None
         values: dict[str, float] = {}
-        while len(data) - at >= HEAD_BYTES:
+        size = len(data)
+        last_head = size - HEAD_BYTES
+        while at <= last_head:
             begin = at + HEAD_BYTES
             head = data[at:begin]
             length = lengths.get(head)
             if length is None:
                 length = lengths[head] = _length(head)
-            end = begin + (length or 0)
-            if length is None or end + CRC_BYTES > len(data):
-                self.damage = "" if length is not None else f"damaged at byte {self.offset + at}"
+                if length is None:
+                    self.damage = f"damaged at byte {self.offset + at}"
+                    break
+            end = begin + length
+            if end + CRC_BYTES > size:
                 break
             # The usual event has its wall time, its step (unless that is 0), and a summary that ends with its one
             # value; all of that before the value was met before.
@@ -110,7 +130,7 @@ class EventFile:
                         now, rest = varint(data, begin + 10)
             tag = tags.get(data[rest : end - 4])
             if tag is not None and data[begin] == 0x09:
-                value = _float(data, end - 4)[0]
+                (value,) = _float(data, end - 4)
                 if now == step and tag not in values:
                     values[tag] = value
                 else:
@@ -118,7 +138,7 @@ class EventFile:
                     points.append((now, _double(data, begin + 1)[0], values))
             else:
                 try:
-                    wall_time, now, found = self._parse_event(data[begin:end])
+                    wall_time, now, found = self._parse_event(data[begin:end], at)
                 except MALFORMED:
                     self.damage = f"damaged at byte {self.offset + at}"
                     break
@@ -130,10 +150,11 @@ class EventFile:
             at = end + CRC_BYTES
         return points, at, last
 
-    def _parse_event(self, event: bytes) -> tuple[float, int, dict[str, float]]:
+    def _parse_event(self, event: bytes, at: int) -> tuple[float, int, dict[str, float]]:
         """Wall time, step and scalars of any event. One of MALFORMED if it is none."""
         wall_time, step, summary = 0.0, 0, b""
         found: dict[str, float] = {}
+        media: list[Found] = []
         for number, content in fields(event):
             if number == 1:
                 wall_time = _double(content)[0]
@@ -146,26 +167,34 @@ class EventFile:
                 for tag, value in [self._parse_value(value) for field, value in fields(summary) if field == 1]:
                     if isinstance(value, float):
                         found[tag] = value
+                    elif isinstance(value, list):
+                        media += value
                     else:
                         self.others[tag] = value
+        self.began_at = self.began_at or wall_time
+        self.media += [EventMedium(at, step, wall_time, one) for one in media]
         if len(found) == 1 and event.endswith(summary) and summary[-5:-4] == b"\x15" and len(summary) < 1 << 14:
             self._tags[event[-len(summary) - (2 if len(summary) < 128 else 3) : -4]] = next(iter(found))
         return wall_time, step, found
 
-    def _parse_value(self, value: bytes) -> tuple[str, float | Other]:
+    def _parse_value(self, value: bytes) -> tuple[str, float | list[Found] | Other]:
         """The tag of a value, and what was logged."""
         parts = dict(fields(value))
         tag = parts.get(1, b"").decode(errors="replace")
         if 2 in parts:
             return tag, float(_float(parts[2])[0])
-        for number in OLD_KINDS.keys() & parts.keys():
-            return tag, Other(OLD_KINDS[number])
         about = dict(fields(dict(fields(parts.get(9, b""))).get(1, b"")))  # metadata, and in that plugin_data
         if 1 in about:
-            self._plugins[tag] = about[1].decode(errors="replace")
-        plugin = self._plugins.get(tag, "")
-        scalar = _scalar_of(parts[8]) if 8 in parts and plugin in ("", "scalars") else None
-        return tag, Other(KINDS.get(plugin, plugin or "tensor"), about.get(2, b"")) if scalar is None else scalar
+            self.plugins[tag] = about[1].decode(errors="replace")
+        plugin = self.plugins.get(tag, "")
+        if 8 in parts and plugin in ("", "scalars") and (scalar := _scalar_of(parts[8])) is not None:
+            return tag, scalar
+        kind = next((OLD_KINDS[number] for number in OLD_KINDS.keys() & parts.keys()), KINDS.get(plugin, plugin))
+        try:
+            media, why = found_in(tag, plugin, parts), ""
+        except (*MALFORMED, OSError) as error:
+            media, why = None, str(error)
+        return tag, Other(kind or "tensor", about.get(2, b""), why) if media is None else media
 
 
 def _length(head: bytes) -> int | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lossboard
+from lossboard_extras import media_files
 from lossboard_extras.event_folder import EventFolder
 from lossboard_extras.hparams import params_in
 
@@ -37,7 +38,9 @@ class Followed:
     def __init__(self, events: EventFolder, about: dict[str, Any], connection: lossboard.Connection, say: Say) -> None:
         self.events = events
         self.name: str = about["name"]
-        self.over = False  # nothing more is posted
+        self.over = False  # nothing more is posted, unless the files grow
+        self._refused = False  # nothing is posted any more
+        self._ended_with = -1  # points that the board had when it said that the run has ended
         self._has_been_live = False  # its files grew while they were followed, or shortly before
         self._about = {**about, "method": "external", "id": events.id, "live": {}}
         self._connection = connection
@@ -53,10 +56,14 @@ class Followed:
         ``ends``: a run of which all is posted has ended, even if its files grew just now. One
         of AWAY if the board takes nothing now.
         """
-        if self.over:
+        if self._refused:
             return False
         try:
             size, grown_at = self.events.size()
+            if self.over and size == self._size:
+                return False
+            if self.over:
+                self._go_on_after_end()
             body = self._next_post(size)
         except OSError as error:
             self._say_once(f"cannot be read now: {error}")
@@ -64,17 +71,20 @@ class Followed:
         try:
             return self._post(body, now, is_quiet=ends or now - grown_at > QUIET_S)
         except lossboard.RefusedError as error:
-            return self._take_refusal(error)
+            return self._take_refusal(error, size)
 
     def _next_post(self, size: int) -> bytes:
         """What is new in the files, which have this size; empty if nothing is."""
         if not self._introduced:
-            self._about["params"] = params_in(self.events.first_others())
+            others, began_at = self.events.beginning()
+            self._about["params"] = params_in(others)
+            if began_at:
+                self._about["started_at"] = began_at
             return b""
         if size == self._size:
             return b""
         body = self.events.take()
-        if not body:
+        if not body and not self.events.media:
             self._size = size
             self._say_what_is_missing()
         return body
@@ -83,13 +93,17 @@ class Followed:
         path = f"/api/runs/{self.events.id}"
         if not self._introduced:
             self._connection.tell("/api/runs", json.dumps(self._about).encode(), lambda _, what: self._say_once(what))
+            self._about.pop("resume", None)
             self.events.resume(self._beat())
             self._introduced = True
         elif body:
             self.events.acknowledge(self._connection.post(f"{path}/points", body, lossboard.CONTENT_TYPE)["accepted"])
+        elif self.events.media:
+            self._post_medium(f"{path}/media")
         else:
             if is_quiet and not self._has_been_live:
-                self._connection.post(f"{path}/finish", b'{"status": "finished"}')
+                ending = {"status": "finished", **({"ended_at": self.events.ended_at} if self.events.ended_at else {})}
+                self._connection.post(f"{path}/finish", json.dumps(ending).encode())
                 self.over = True
             elif not is_quiet and now - self._posted_at > HEARTBEAT_S:
                 self._beat()
@@ -106,7 +120,28 @@ class Followed:
             self._connection.post(f"/api/runs/{self.events.id}/points", body, lossboard.CONTENT_TYPE)["accepted"]
         )
 
-    def _take_refusal(self, error: lossboard.RefusedError) -> bool:
+    def _post_medium(self, path: str) -> None:
+        """Post the first of the media that wait; one that is refused for good is left out."""
+        events = self.events
+        try:
+            answer = self._connection.post(path, events.medium_post(), media_files.CONTENT_TYPE)
+        except lossboard.RefusedError as error:
+            if error.status == 409 and "wanted" in error.body and events.renumber(error.body["wanted"]):
+                return  # as that of one that was refused is free
+            if not media_files.is_for_good(error):
+                raise
+            refused = events.media.popleft()
+            self._say_once(f"leaves out a {refused.kind} {refused.name!r} that the board refused: {error}")
+        else:
+            events.acknowledge_medium(answer["accepted"])
+
+    def _go_on_after_end(self) -> None:
+        """The run goes on, although it was said that it has ended."""
+        self.over = self._introduced = False
+        self._size = -1
+        self._about["resume"] = True
+
+    def _take_refusal(self, error: lossboard.RefusedError, size: int) -> bool:
         """Go on as well as it can be done; whether there is more to do at once. Raises what may pass by itself."""
         if error.status >= 500:  # its disk is full, or its database is locked
             raise error
@@ -114,21 +149,32 @@ class Followed:
             self._introduced, self._size = False, -1
             return True
         self.over = True
-        if "accepted" in error.body:  # the run has ended there
-            self.events.resume(error.body["accepted"])
-            if self.events.take():
-                self._say_once(f"has ended on the board, which takes no more than its {self.events.records} points")
-        else:
+        if "accepted" not in error.body:
+            self._refused = True
             self._say_once("was deleted on the board" if error.status == 410 else f"is refused: {error}")
-        return False
+            return False
+        self.events.resume(error.body["accepted"])  # the run has ended there
+        if not self.events.take() and not self.events.media:
+            self._size = size
+            return False
+        if self.events.records == self._ended_with:
+            self._refused = True
+            self._say_once(f"has ended on the board, which takes no more than its {self.events.records} points")
+            return False
+        self._ended_with = self.events.records
+        self._go_on_after_end()
+        return True
 
     def _say_what_is_missing(self) -> None:
         for file in self.events.files.values():
             if file.damage:
                 self._say_once(f"{file.path.name} is {file.damage}; what follows is not read")
-        kinds = sorted({other.kind for other in self.events.others.values()} - {"hparams"})
+        kinds = sorted({other.kind for other in self.events.others.values() if not other.why} - {"hparams"})
         if kinds:
-            self._say_once(f"has what is not shown yet: {', '.join(kinds)}")
+            self._say_once(f"has what is not shown: {', '.join(kinds)}")
+        for tag, other in self.events.others.items():
+            if other.why:
+                self._say_once(f"cannot show {tag[:50]!r} ({other.kind}): {other.why}")
         for reason in sorted(set(self.events.ignored.values())):
             names = [name[:50] for name, why in self.events.ignored.items() if why == reason]
             self._say_once(f"leaves out {len(names)} metrics, the first of them {names[0]!r}: {reason}")

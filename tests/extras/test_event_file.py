@@ -11,7 +11,7 @@ from lossboard_extras import event_file
 from lossboard_extras.crc import masked_crc
 from lossboard_extras.event_file import EventFile, Other
 from lossboard_extras.hparams import START_TAG, params_in
-from tests.harness.event_files import event, field, framed, losses, plugin, simple, varint, write
+from tests.harness.event_files import event, field, framed, losses, plugin, simple, tensor, text, varint, write
 
 SCALAR = plugin("scalars")
 
@@ -19,11 +19,6 @@ SCALAR = plugin("scalars")
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "events.out.tfevents.1"
-
-
-def tensor(kind: int, *content: bytes, shape: bytes = b"") -> bytes:
-    """The tensor of a value, of this DataType."""
-    return field(8, field(1, kind) + field(2, shape) + b"".join(content))
 
 
 def read(path: Path) -> list[tuple[int, dict[str, float]]]:
@@ -68,7 +63,7 @@ def test_the_scalars_of_a_step_are_one_point(path: Path) -> None:
         tensor(19, field(13, varint(0x3E00))),  # half_val
         tensor(14, field(13, 0x3FC0)),  # a bfloat16
         tensor(14, field(4, b"\xc0\x3f")),
-        tensor(1, field(4, struct.pack("<f", 1.5)), shape=field(2, field(1, 1))),  # of shape [1]
+        tensor(1, field(4, struct.pack("<f", 1.5)), shape=(1,)),  # of shape [1]
     ],
 )
 def test_a_tensor_of_one_number_is_a_scalar(path: Path, content: bytes) -> None:
@@ -90,15 +85,12 @@ def test_a_tensor_of_one_whole_number_is_a_scalar(path: Path, content: bytes) ->
 
 
 def test_what_is_no_scalar_is_told_by_its_kind(path: Path) -> None:
-    two = tensor(1, field(4, struct.pack("<ff", 1, 2)), shape=field(2, field(1, 2)))
-    text = tensor(7, field(8, b"hello"))
+    two = tensor(1, field(4, struct.pack("<ff", 1, 2)), shape=(2,))
     write(
         path,
         event(1, field(1, b"old histogram") + field(5, b""), field(1, b"old image") + field(4, b"")),
-        event(1, field(1, b"histogram") + two + plugin("histograms"), field(1, b"image") + text + plugin("images")),
-        event(
-            1, field(1, b"text") + text + plugin("text"), field(1, b"vector") + two, field(1, b"sound") + field(6, b"")
-        ),
+        event(1, field(1, b"histogram") + two + plugin("histograms"), field(1, b"text") + two + plugin("text")),
+        event(1, field(1, b"vector") + two, field(1, b"sound") + field(6, b"")),
         b"\x09" + bytes(8) + field(4, b"graph"),
         event(2, simple("loss", 1)),
     )
@@ -108,12 +100,46 @@ def test_what_is_no_scalar_is_told_by_its_kind(path: Path) -> None:
         "old histogram": "histogram",
         "old image": "image",
         "histogram": "histogram",
-        "image": "image",
         "text": "text",
         "vector": "tensor",
         "sound": "audio",
         "": "graph",
     }
+    assert {tag for tag, other in file.others.items() if not other.why} == {"vector", ""}
+
+
+def test_media_are_found_with_their_steps_and_times(path: Path) -> None:
+    write(path, event(3, text("note", b"once"), simple("loss", 1), wall_time=7.5), event(4, text("note", b"upon")))
+    file = EventFile(path)
+    assert file.read() == [(3, 7.5, {"loss": 1})]
+    assert [(one.step, one.wall_time, one.found.content) for one in file.media] == [
+        (3, 7.5, b"once"),
+        (4, 1e9, b"upon"),
+    ]
+    assert (file.others, file.began_at) == ({}, 7.5)
+    assert (file.read(), file.media) == ([], [])
+
+
+def test_media_of_a_point_that_is_left_for_the_next_part_are_found_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_file, "CHUNK_BYTES", 200)
+    for step in range(20):
+        write(path, event(step, simple("loss", step)), event(step, text("note", b"%d" % step)))
+    file, found = EventFile(path), []
+    while file.read() or file.media:
+        found += [one.found.content for one in file.media]
+    assert found == [b"%d" % step for step in range(20)]
+
+
+def test_a_plugin_that_only_the_first_event_names_is_known_later(path: Path) -> None:
+    file = EventFile(write(path, event(0, text("note", b"once"))))
+    file.read()
+    unnamed = field(1, b"note") + tensor(7, field(8, b"upon"))
+    write(path, event(1, unnamed))
+    again = EventFile(path, file.offset, file.plugins)
+    assert again.read() == []
+    assert [one.found.content for one in again.media] == [b"upon"]
 
 
 def test_hyperparameters_are_read(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -9,17 +10,18 @@ import pytest
 
 from app.storage import binary_form
 from lossboard_extras.event_folder import EventFolder
-from tests.harness.event_files import event, framed, losses, simple, write
+from tests.harness.event_files import event, framed, losses, simple, text, write
 
 FIRST = "events.out.tfevents.1"
 SECOND = "events.out.tfevents.2"
 
 
 class Taker:
-    """Takes posts as a board does; ``points`` are those it has."""
+    """Takes posts as a board does; ``points`` and ``media`` are those it has."""
 
     def __init__(self) -> None:
         self.points: list[tuple[float, dict[str, float]]] = []
+        self.media: list[tuple[str, str]] = []  # session and text
 
     def take(self, body: bytes) -> int:
         """Add what is new of a post; the number of the next record."""
@@ -30,9 +32,22 @@ class Taker:
             self.points += [(point.step, point.values) for point in points]
         return len(self.points)
 
+    def take_medium(self, body: bytes) -> int:
+        """Add a text, unless it is there; the number of the next one of its session."""
+        line, _, text = body.partition(b"\n")
+        head = json.loads(line)
+        there = [session for session, _ in self.media].count(head["session"])
+        assert head["number"] <= there, "a gap"
+        if head["number"] == there:
+            self.media.append((head["session"], text.decode()))
+        return int(head["number"]) + 1
+
     def take_all(self, events: EventFolder) -> None:
-        while body := events.take():
-            events.acknowledge(self.take(body))
+        while (body := events.take()) or events.media:
+            if body:
+                events.acknowledge(self.take(body))
+            else:
+                events.acknowledge_medium(self.take_medium(events.medium_post()))
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +105,10 @@ def test_each_value_arrives_once_whatever_is_written_when_and_whoever_is_killed(
     draw = random.Random(seed)  # noqa: S311
     written = {name: [(step, tag, float(step)) for step in range(30) for tag in "abc"] for name in (FIRST, SECOND)}
     left = {
-        name: b"".join(framed(event(step, simple(tag, value))) for step, tag, value in values)
+        name: b"".join(
+            framed(event(step, simple(tag, value), *([text("note", f"{name} {step}".encode())] if tag == "b" else [])))
+            for step, tag, value in values
+        )
         for name, values in written.items()
     }
     folder.mkdir()
@@ -108,11 +126,17 @@ def test_each_value_arrives_once_whatever_is_written_when_and_whoever_is_killed(
             accepted = board.take(body)
             if draw.random() < 0.7:  # else the answer is lost
                 events.acknowledge(accepted)
+        elif events.media and not body and draw.random() < 0.7:
+            accepted = board.take_medium(events.medium_post())
+            if draw.random() < 0.7:
+                events.acknowledge_medium(accepted)
         if draw.random() < 0.3:
             events = opened(folder, len(board.points), FIRST, SECOND)
     board.take_all(events)
     arrived = [(step, tag, value) for step, values in board.points for tag, value in values.items()]
     assert sorted(arrived) == sorted(written[FIRST] + written[SECOND])
+    notes = {session: [note for other, note in board.media if other == session] for session, _ in board.media}
+    assert sorted(notes.values()) == [[f"{name} {step}" for step in range(30)] for name in (FIRST, SECOND)]
 
 
 def test_a_post_of_which_the_board_took_a_part_is_completed(folder: Path) -> None:

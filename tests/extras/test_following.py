@@ -15,21 +15,26 @@ import pytest
 
 import lossboard
 from app.storage import binary_form
+from lossboard_extras.encoders import png_of
 from lossboard_extras.event_folder import EventFolder
 from lossboard_extras.following import HEARTBEAT_S, QUIET_S, Followed, Watch, bring_all, follow
 from tests.harness.boards import BoardProcess, wait_for
-from tests.harness.event_files import event, field, losses, plugin, simple, write
+from tests.harness.event_files import event, field, losses, plugin, simple, text, write
 
 FILE = "events.out.tfevents.1"
+PNG = png_of([[0, 255]])
 
 
 class FakeConnection(lossboard.Connection):
-    """To a board that keeps the losses of each run; it refuses the next posts as ``refusals`` say."""
+    """To a board that keeps the losses and the media of each run; it refuses the next posts as ``refusals`` say, and
+    points of a run that has ended."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9")
         self.runs: dict[str, dict[str, Any]] = {}
         self.losses: dict[str, list[float]] = {}
+        self.times: list[Any] = []
+        self.media: list[tuple[dict[str, Any], bytes]] = []
         self.posts: list[str] = []
         self.refusals: list[Exception] = []
 
@@ -42,14 +47,28 @@ class FakeConnection(lossboard.Connection):
             about = json.loads(body)
             self.runs.setdefault(about["id"], about)
             self.losses.setdefault(about["id"], [])
+            if about.get("resume"):
+                self.runs[about["id"]].pop("status", None)
+        elif what == "media":
+            line, _, content = body.partition(b"\n")
+            head = json.loads(line)
+            wanted = sum(one["session"] == head["session"] for one, _ in self.media)
+            if head["number"] > wanted:
+                raise refused(409, wanted=wanted)
+            if head["number"] == wanted:
+                self.media.append((head, content))
+            return {"accepted": head["number"] + 1}
         elif what == "points":
             kept = self.losses[run_id]
+            if "status" in self.runs[run_id]:
+                raise refused(409, accepted=len(kept))
+            self.times.append(json.loads(body.partition(b"\n")[0]).get("times"))
             for batch in binary_form.parse(body).batches:
                 new = batch.after(len(kept))
                 kept += [new.point(place).values["loss"] for place in range(len(new))]
             return {"accepted": len(kept)}
         else:
-            self.runs[run_id]["status"] = json.loads(body)["status"]
+            self.runs[run_id].update(json.loads(body))
         return {}
 
     @property
@@ -146,7 +165,8 @@ def test_a_run_whose_files_are_old_has_ended(root: Path, fake: FakeConnection) -
 
 
 def test_what_is_not_shown_is_said_once(root: Path, fake: FakeConnection) -> None:
-    write(root / FILE, event(0, field(1, b"picture") + field(4, b"")), *losses(1), event(1, simple("", 1)))
+    picture, vector = field(1, b"picture") + field(4, b""), field(1, b"vector") + field(8, b"")
+    write(root / FILE, event(0, picture, vector), *losses(1), event(1, simple("", 1)))
     with (root / FILE).open("ab") as file:
         file.write(b"\xff" * 64)
     said: list[str] = []
@@ -156,8 +176,9 @@ def test_what_is_not_shown_is_said_once(root: Path, fake: FakeConnection) -> Non
         file.write(b"\xff")
     step_all(run)
     assert said == [
-        f"run: {FILE} is damaged at byte 118; what follows is not read",
-        "run: has what is not shown yet: image",
+        f"run: {FILE} is damaged at byte 130; what follows is not read",
+        "run: has what is not shown: tensor",
+        "run: cannot show 'picture' (image): PIL knows no image in it",
         "run: leaves out 1 metrics, the first of them '': a name has 1 to 200 characters",
     ]
 
@@ -172,15 +193,108 @@ def test_a_board_that_lost_points_gets_them_again(root: Path, fake: FakeConnecti
     assert fake.losses[run.events.id] == [1, 2, 3, 4]
 
 
-def test_a_run_that_ended_on_the_board_takes_no_more_and_that_is_said(root: Path, fake: FakeConnection) -> None:
+def test_a_run_that_the_board_lets_not_go_on_takes_no_more_and_that_is_said(root: Path, fake: FakeConnection) -> None:
     said: list[str] = []
     run = followed(write(root / FILE, *losses(1)).parent, fake, said)
     step_all(run)
     write(root / FILE, *losses(2, start=1))
-    fake.refusals = [refused(409, accepted=1)]
+    fake.refusals = [refused(409, accepted=1), refused(409, accepted=1)]
     step_all(run)
     assert run.over
     assert said == ["run: has ended on the board, which takes no more than its 1 points"]
+    write(root / FILE, *losses(3, start=2))
+    step_all(run)
+    assert fake.losses[run.events.id] == [1]
+
+
+def test_a_run_that_has_ended_goes_on_when_its_file_grows(root: Path, fake: FakeConnection) -> None:
+    run = followed(write(root / FILE, *losses(1)).parent, fake, [])
+    late = time.time() + QUIET_S + 1
+    step_all(run, late)
+    assert run.over
+    before = len(fake.posts)
+    step_all(run, late)
+    assert len(fake.posts) == before
+    write(root / FILE, *losses(2, start=1))
+    step_all(run)
+    [about] = fake.runs.values()
+    assert (run.over, fake.losses[run.events.id], "status" in about) == (False, [1, 2], False)
+
+
+def test_a_run_that_was_brought_before_goes_on_when_its_file_has_grown(root: Path, fake: FakeConnection) -> None:
+    write(root / FILE, *losses(1), event(0, text("note", b"once")))
+
+    def bring() -> None:
+        watch = Watch(root, fake, "g", print)
+        watch.walk()
+        assert [run.over for run in bring_all(watch)] == [True]
+
+    bring()
+    before = [post for post in fake.posts if post != "runs"]
+    bring()
+    assert fake.posts[len(before) + 1 :] == ["runs", "points"]  # nothing is new
+    write(root / FILE, *losses(2, start=1), event(1, text("note", b"upon")))
+    bring()
+    [about] = fake.runs.values()
+    assert (list(fake.losses.values()), about["status"]) == ([[1, 2]], "finished")
+    assert [content for _, content in fake.media] == [b"once", b"upon"]
+
+
+def test_a_run_has_the_times_of_its_events(root: Path, fake: FakeConnection) -> None:
+    walls = [1000.0 + step for step in range(10)] + [2000.0 + step for step in range(10)]  # with a break
+    write(root / FILE, *(event(step, simple("loss", step), wall_time=wall) for step, wall in enumerate(walls)))
+    run = followed(root, fake, [])
+    step_all(run, time.time() + QUIET_S + 1)
+    [about] = fake.runs.values()
+    assert (about["started_at"], about["ended_at"]) == (1000, 2009)
+    [times] = filter(None, fake.times)
+    assert times == [[3, 1002], [6, 1005], [9, 1008], [12, 2001], [15, 2004], [18, 2007], [20, 2009]]
+
+
+def test_an_even_pace_is_one_time(root: Path, fake: FakeConnection) -> None:
+    write(root / FILE, *(event(step, simple("loss", step), wall_time=1000.0 + step) for step in range(100)))
+    step_all(followed(root, fake, []))
+    assert list(filter(None, fake.times)) == [[[100, 1099]]]
+
+
+def test_texts_images_histograms_and_sounds_are_posted(root: Path, fake: FakeConnection) -> None:
+    write(
+        root / FILE,
+        *losses(1),
+        event(5, text("note/text_summary", b"once"), wall_time=7.5),
+        event(6, field(1, b"old image") + field(4, field(4, PNG)), wall_time=8.5),
+        *losses(2, start=6),
+    )
+    said: list[str] = []
+    run = followed(root, fake, said)
+    step_all(run)
+    session = fake.media[0][0]["session"]
+    assert fake.media == [
+        ({"session": session, "number": 0, "name": "note", "kind": "text", "step": 5, "time": 7.5}, b"once"),
+        ({"session": session, "number": 1, "name": "old image", "kind": "image", "step": 6, "time": 8.5}, PNG),
+    ]
+    assert (said, fake.losses[run.events.id]) == ([], [1, 2])
+
+
+def test_a_medium_that_is_refused_is_left_out_and_said(root: Path, fake: FakeConnection) -> None:
+    write(root / FILE, *(event(step, text("note", b"%d" % step)) for step in range(3)))
+    said: list[str] = []
+    run = followed(root, fake, said)
+    run.step(time.time())
+    fake.refusals = [refused(422)]
+    step_all(run)
+    assert [content for _, content in fake.media] == [b"1", b"2"]
+    assert said == ["run: leaves out a text 'note' that the board refused: 422 No."]
+
+
+def test_media_that_a_board_lost_hold_up_nothing(root: Path, fake: FakeConnection) -> None:
+    write(root / FILE, *(event(step, text("note", b"%d" % step)) for step in range(3)))
+    run = followed(root, fake, [])
+    step_all(run)
+    fake.media.clear()
+    write(root / FILE, event(3, text("note", b"3")))
+    step_all(run)
+    assert [content for _, content in fake.media] == [b"3"]
 
 
 def test_a_run_that_was_deleted_is_left_alone(root: Path, fake: FakeConnection) -> None:

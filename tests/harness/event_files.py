@@ -35,6 +35,17 @@ def simple(tag: str, value: float) -> bytes:
     return field(1, tag.encode()) + b"\x15" + struct.pack("<f", value)
 
 
+def tensor(kind: int, *parts: bytes, shape: tuple[int, ...] = ()) -> bytes:
+    """The field of a value that holds a tensor of this DataType; parts are its other fields."""
+    sizes = field(2, b"".join(field(2, field(1, size)) for size in shape))
+    return field(8, field(1, kind) + sizes + b"".join(parts))
+
+
+def text(tag: str, *texts: bytes) -> bytes:
+    """A text as newer writers write it."""
+    return field(1, tag.encode()) + tensor(7, *(field(8, one) for one in texts), shape=(len(texts),)) + plugin("text")
+
+
 def event(step: int, *values: bytes, wall_time: float = 1e9) -> bytes:
     """An event with these values. Protobuf writes no zero."""
     summary = b"".join(field(1, value) for value in values)
