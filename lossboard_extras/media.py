@@ -74,7 +74,7 @@ def _step_of(run: lossboard.Run, kind: str, name: str, given: Any) -> float:
             return lossboard._step(given)
         except Exception as error:
             run._warn(f"{kind} {name} step", f"a step of the {kind} {name!r} was not taken: {error}")
-    return max(run.journal.taken - 1, 0) + run._offset
+    return run.next_step - (1 if run.journal.taken else 0)
 
 
 class MediaQueue:
@@ -116,6 +116,8 @@ class _Poster:
                 raise ValueError("its run has ended")
             if queue.of_name[name] >= MAX_OF_NAME:
                 raise OverflowError(f"{MAX_OF_NAME:,} of this name wait for the board")
+            if self._thread is None:
+                self._thread = self._start()  # first: as the interpreter exits, none can be started
             medium = Medium(queue.session, queue.numbered, content)
             self._keep(queue, medium, len(content))
             queue.numbered += 1
@@ -124,10 +126,12 @@ class _Poster:
             if queue not in self._queues:
                 queue.none_waits.clear()
                 self._queues.append(queue)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._post_all, name="lossboard-media", daemon=True)
-                self._thread.start()
             self.lock.notify()
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._post_all, name="lossboard-media", daemon=True)
+        thread.start()
+        return thread
 
     def _keep(self, queue: MediaQueue, medium: Medium, size: int) -> None:
         """Keep it in a file, else in memory, and count it."""
