@@ -28,6 +28,7 @@ MODULES = (
     "faults",
     "start",
     "busy",
+    "control",
     "table",
 )
 

@@ -131,13 +131,7 @@ def test_why_a_run_diverges_is_said(form_page: BoardPage, board: BoardProcess) -
 
 def test_a_row_shows_how_far_a_script_is_and_how_long_it_will_take(form_page: BoardPage, board: BoardProcess) -> None:
     run = board.client.post("/api/runs", json={"method": "external", "live": {"lr": [0, 1]}}).json()["id"]
-    told = {
-        "seq": 0,
-        "step": [7],
-        "metrics": {"loss": [1], "lr": [0.0625]},
-        "progress": [40, 200],
-        "params": {"lr": 0.1},
-    }
+    told = {"seq": 0, "step": [7], "metrics": {"lr": [0.0625]}, "progress": [40, 200], "params": {"lr": 0.1}}
     assert board.client.post(f"/api/runs/{run}/points", json=told).status_code == 200
     row = form_page.row(run)
     expect(row.locator(".status")).to_have_text("Running, 20 %")
@@ -151,7 +145,7 @@ def test_a_row_shows_how_far_a_script_is_and_how_long_it_will_take(form_page: Bo
     board.client.patch(f"/api/runs/{run}", json={"notes": "seen"})
     expect(rate).to_have_value("0.5")  # until the script has it
     taken = {"step": 8, "params": {"lr": 0.5}}
-    told = {"seq": 1, "step": [8], "metrics": {"loss": [1], "lr": [0.25]}, "changes": [taken]}
+    told = {"seq": 1, "step": [8], "metrics": {"lr": [0.25]}, "changes": [taken]}
     assert board.client.post(f"/api/runs/{run}/points", json=told).status_code == 200
     expect(rate).to_have_value("0.25")
     row.get_by_role("button", name="Stop").click()
