@@ -53,7 +53,7 @@ class Steering:
         self._used: Any = None  # the rate of the last step
         self._metric = name
         self._layouts = 0  # sets of metrics that the run had when this last looked
-        self._taken = run.journal.taken
+        self._next_step = run.next_step  # when this last looked: it is another once the script has logged a point
         self._declare(float(optimizer.param_groups[0]["lr"]))
         run.listen()
 
@@ -99,16 +99,15 @@ class Steering:
 
     def _log(self) -> None:
         """Log the rate of the last step, with the step of the point that the script has logged since."""
-        taken = self._run.journal.taken
-        if self._used is None or taken == self._taken:
+        if self._used is None or self._run.next_step == self._next_step:
             return
+        self._next_step = self._run.next_step
         layouts = [*self._run.journal.blocks]
         if len(layouts) != self._layouts:
             self._layouts = len(layouts)
             if any(self._name in names and len(names) > 1 for names in layouts):
                 self._metric = OWN_NAME
-        self._run.log({self._metric: self._used}, step=self._run.next_step - 1)
-        self._taken = self._run.journal.taken
+        self._run.log({self._metric: self._used}, step=self._next_step - 1)
 
     def _take(self, optimizer: Any) -> None:
         """Take what the board asks for now."""

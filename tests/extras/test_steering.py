@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +13,10 @@ import torch
 from torch.optim import lr_scheduler as schedulers
 
 import lossboard
+from tests.extras.script_run import ScriptRun
 from tests.harness.boards import BoardProcess, wait_for
 
 STEPS = 12
-
-
-class Script(lossboard.Run):
-    """A run without a board, whose points are kept; the test says what a board would."""
-
-    def __init__(self, **about: Any) -> None:
-        self.points: list[tuple[float, dict[str, Any]]] = []
-        super().__init__(url="http://127.0.0.1:9", **about)
-
-    def log(self, metrics: Any = None, /, step: float | None = None, **more: Any) -> None:
-        self.points.append((self.next_step if step is None else step, {**(metrics or {}), **more}))
-        super().log(metrics, step, **more)
-
-    def ask(self, *, times: int = 1, **params: float) -> None:
-        """The board asks for parameters."""
-        self.take_control({**self.control, "params": params, "asked": dict.fromkeys(params, times)})
-
-    def metric(self, name: str) -> list[tuple[float, Any]]:
-        return [(step, values[name]) for step, values in self.points if name in values]
-
-
-@pytest.fixture
-def new_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Script]]:
-    """Begin runs."""
-    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
-    begun: list[Script] = []
-
-    def begin(**about: Any) -> Script:
-        begun.append(Script(**about))
-        return begun[-1]
-
-    yield begin
-    for run in begun:
-        run.silence("the test is over")
-
-
-@pytest.fixture
-def run(new_run: Callable[..., Script]) -> Script:
-    return new_run()
 
 
 def make_optimizer(kind: Any = torch.optim.SGD, **options: Any) -> Any:
@@ -114,7 +76,7 @@ def trained(optimizer: Any, scheduler: Any, at: Callable[[int], object] = int) -
 
 @pytest.mark.parametrize("before", [True, False], ids=["steered first", "scheduled first"])
 @pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
-def test_a_scheduler_goes_on_unaware(run: Script, make: Callable[[Any], Any], before: bool) -> None:
+def test_a_scheduler_goes_on_unaware(run: ScriptRun, make: Callable[[Any], Any], before: bool) -> None:
     alone, steered = (make_optimizer(momentum=0.9) for _ in range(2))
     expected, used_alone = watched(alone), watched(alone)
     schedule = trained(alone, make(alone))
@@ -138,7 +100,7 @@ def test_a_scheduler_goes_on_unaware(run: Script, make: Callable[[Any], Any], be
         assert ours == pytest.approx([2 * rate for rate in theirs])
 
 
-def test_a_checkpoint_has_the_schedule_and_not_the_factor(run: Script) -> None:
+def test_a_checkpoint_has_the_schedule_and_not_the_factor(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     run.ask(lr=0.5)
@@ -153,7 +115,7 @@ def test_a_checkpoint_has_the_schedule_and_not_the_factor(run: Script) -> None:
 # --- steps of every kind ----------------------------------------------------------------------------------------------
 
 
-def test_a_step_with_a_closure(run: Script) -> None:
+def test_a_step_with_a_closure(run: ScriptRun) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
     optimizer = torch.optim.LBFGS([parameter], lr=0.1)
     used = []
@@ -177,7 +139,7 @@ def raising() -> Any:
 
 
 @pytest.mark.parametrize("asked", [0.5, 0.0])
-def test_a_step_that_raises_leaves_no_factor_behind(run: Script, asked: float) -> None:
+def test_a_step_that_raises_leaves_no_factor_behind(run: ScriptRun, asked: float) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     used = watched(optimizer)
@@ -189,7 +151,7 @@ def test_a_step_that_raises_leaves_no_factor_behind(run: Script, asked: float) -
     assert rates(optimizer) == [0.1, 0.02]
 
 
-def test_a_scheduler_that_goes_on_after_a_step_that_raised_is_put_right(run: Script) -> None:
+def test_a_scheduler_that_goes_on_after_a_step_that_raised_is_put_right(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     scheduler = schedulers.ExponentialLR(optimizer, 0.5)
     run.steer(optimizer)
@@ -203,7 +165,7 @@ def test_a_scheduler_that_goes_on_after_a_step_that_raised_is_put_right(run: Scr
 
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
-def test_a_rate_that_is_a_tensor_is_changed_where_it_is(run: Script, kind: Any) -> None:
+def test_a_rate_that_is_a_tensor_is_changed_where_it_is(run: ScriptRun, kind: Any) -> None:
     optimizer = make_optimizer(kind, lr=torch.tensor(0.1), foreach=False)
     rate = optimizer.param_groups[0]["lr"]
     run.steer(optimizer)
@@ -215,7 +177,7 @@ def test_a_rate_that_is_a_tensor_is_changed_where_it_is(run: Script, kind: Any) 
     assert rates(optimizer) == pytest.approx([0.1, 0.02])
 
 
-def test_a_gradient_scaler_makes_steered_steps(run: Script) -> None:
+def test_a_gradient_scaler_makes_steered_steps(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     run.steer(optimizer)
@@ -234,7 +196,7 @@ def test_a_gradient_scaler_makes_steered_steps(run: Script) -> None:
 # --- what is asked, and what is logged --------------------------------------------------------------------------------
 
 
-def test_the_rate_of_each_point_is_logged_at_its_step(run: Script) -> None:
+def test_the_rate_of_each_point_is_logged_at_its_step(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     scheduler = schedulers.ExponentialLR(optimizer, 0.5)
     run.steer(optimizer)
@@ -250,7 +212,7 @@ def test_the_rate_of_each_point_is_logged_at_its_step(run: Script) -> None:
     assert run.journal.changes == [{"step": 2, "params": {"lr": 0.1}, "number": 0}]
 
 
-def test_steps_that_the_script_gives_are_the_rates_steps(run: Script) -> None:
+def test_steps_that_the_script_gives_are_the_rates_steps(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     for step in range(1, 7):
@@ -261,7 +223,7 @@ def test_steps_that_the_script_gives_are_the_rates_steps(run: Script) -> None:
     assert run.metric("lr") == [(30, 0.1), (60, 0.1)]
 
 
-def test_a_script_that_logs_the_rate_itself_keeps_its_metric(run: Script) -> None:
+def test_a_script_that_logs_the_rate_itself_keeps_its_metric(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     run.ask(lr=0.2)
@@ -272,7 +234,7 @@ def test_a_script_that_logs_the_rate_itself_keeps_its_metric(run: Script) -> Non
     assert run.metric("effective_lr") == [(0, 0.2), (1, 0.2)]
 
 
-def test_a_value_that_is_asked_for_again_is_reached_again(run: Script) -> None:
+def test_a_value_that_is_asked_for_again_is_reached_again(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     scheduler = schedulers.ExponentialLR(optimizer, 0.5)
     run.steer(optimizer)
@@ -285,7 +247,7 @@ def test_a_value_that_is_asked_for_again_is_reached_again(run: Script) -> None:
     assert [rate for rate, _ in used] == pytest.approx([0.3, 0.15, 0.3])
 
 
-def test_where_the_schedule_is_at_zero_the_rate_waits(run: Script) -> None:
+def test_where_the_schedule_is_at_zero_the_rate_waits(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     scheduler = schedulers.LambdaLR(optimizer, lambda step: step / 4)
     run.steer(optimizer)
@@ -298,7 +260,7 @@ def test_where_the_schedule_is_at_zero_the_rate_waits(run: Script) -> None:
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), "fast", None])
-def test_what_is_no_rate_is_not_taken(run: Script, value: Any) -> None:
+def test_what_is_no_rate_is_not_taken(run: ScriptRun, value: Any) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     run.ask(lr=value)
@@ -308,7 +270,7 @@ def test_what_is_no_rate_is_not_taken(run: Script, value: Any) -> None:
     assert run.journal.changes == []
 
 
-def test_what_an_earlier_process_was_asked_for_is_not_asked_of_this_one(new_run: Callable[..., Script]) -> None:
+def test_what_an_earlier_process_was_asked_for_is_not_asked_of_this_one(new_run: Callable[..., ScriptRun]) -> None:
     run = new_run(id="digits", resume=True)
     optimizer = make_optimizer()
     run.steer(optimizer)
@@ -320,7 +282,7 @@ def test_what_an_earlier_process_was_asked_for_is_not_asked_of_this_one(new_run:
     assert [rate for rate, _ in used] == pytest.approx([0.1, 0.5])
 
 
-def test_two_optimizers_have_a_parameter_each(run: Script) -> None:
+def test_two_optimizers_have_a_parameter_each(run: ScriptRun) -> None:
     generator, critic, other = (make_optimizer() for _ in range(3))
     run.steer(generator)
     run.steer(critic)
@@ -340,7 +302,7 @@ class Wrapper:
         self.optimizer = optimizer
 
 
-def test_an_optimizer_is_found_in_its_wrapper_and_what_is_none_is_said(run: Script) -> None:
+def test_an_optimizer_is_found_in_its_wrapper_and_what_is_none_is_said(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(Wrapper(optimizer))
     run.ask(lr=0.2)
@@ -367,7 +329,7 @@ def made_within(optimizer: Any, count: int) -> Callable[[], int]:
     return lambda: len(made)
 
 
-def test_a_step_on_the_board_is_one_of_each_optimizer(run: Script) -> None:
+def test_a_step_on_the_board_is_one_of_each_optimizer(run: ScriptRun) -> None:
     first, second = make_optimizer(), make_optimizer()
     run.steer(first)
     run.steer(second)
@@ -381,7 +343,7 @@ def test_a_step_on_the_board_is_one_of_each_optimizer(run: Script) -> None:
     wait_for(lambda: made() == 4, "the last one")
 
 
-def test_a_loop_that_waits_by_itself_waits_once(run: Script) -> None:
+def test_a_loop_that_waits_by_itself_waits_once(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     run.take_control({"pause": True, "hold": "a", "steps": 3})
@@ -392,7 +354,7 @@ def test_a_loop_that_waits_by_itself_waits_once(run: Script) -> None:
     assert run.steps_left(run._passed) == 0
 
 
-def test_a_stop_is_said_unless_it_is_to_be_raised(run: Script) -> None:
+def test_a_stop_is_said_unless_it_is_to_be_raised(run: ScriptRun) -> None:
     said, raised = make_optimizer(), make_optimizer()
     run.steer(said)
     run.steer(raised, stop_raises=True)
@@ -403,7 +365,7 @@ def test_a_stop_is_said_unless_it_is_to_be_raised(run: Script) -> None:
         raised.step()
 
 
-def test_a_run_that_has_ended_holds_nothing(run: Script) -> None:
+def test_a_run_that_has_ended_holds_nothing(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer, stop_raises=True)
     run.take_control({"pause": True, "hold": "a", "steps": 0})
@@ -411,7 +373,7 @@ def test_a_run_that_has_ended_holds_nothing(run: Script) -> None:
     optimizer.step()
 
 
-def test_what_cannot_be_steered_ends_no_training(run: Script) -> None:
+def test_what_cannot_be_steered_ends_no_training(run: ScriptRun) -> None:
     optimizer = make_optimizer()
     run.steer(optimizer)
     used = watched(optimizer)
