@@ -1,6 +1,7 @@
 """A network in PyTorch learns to read digits: `python examples/digits_torch.py --lr 0.1`.
 
-Its losses of training and validation share one window of the board, its accuracies another.
+Its losses of training and validation share one window of the board, its accuracies another. The learning rate can be
+set on the board while it trains; Pause, Step and Stop work, and a bar says how far it is.
 """
 
 from __future__ import annotations
@@ -26,21 +27,23 @@ def main() -> None:
     images, labels = load_digits(return_X_y=True)  # 1,797 pictures of 8 x 8 pixels from 0 to 16
     data = TensorDataset(torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels))
     train, val = random_split(data, [0.8, 0.2])
+    loader = DataLoader(train, batch_size=64, shuffle=True)
     model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)
 
     with lossboard.run("digits", params=args, live=(), group="digits", tags=["torch"]) as run:
-        for epoch in range(args.epochs):
-            for x, y in DataLoader(train, batch_size=64, shuffle=True):
-                loss, accuracy = evaluate(model, x, y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                run.log({"train/loss": loss, "train/accuracy": accuracy, "epoch": epoch})
-            with torch.no_grad():
-                loss, accuracy = evaluate(model, *val[:])
-            run.log({"val/loss": loss, "val/accuracy": accuracy, "epoch": epoch})
-        run.summary["accuracy"] = accuracy.item()
+        run.steer(optimizer)  # its lr is set on the board, whatever schedules it
+        for step, (x, y) in enumerate(run.steps(loader, epochs=args.epochs), 1):
+            loss, accuracy = evaluate(model, x, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            run.log({"train/loss": loss, "train/accuracy": accuracy, "epoch": step / len(loader)})
+            if step % len(loader) == 0:
+                with torch.no_grad():
+                    loss, accuracy = evaluate(model, *val[:])
+                run.log({"val/loss": loss, "val/accuracy": accuracy, "epoch": step / len(loader)})
+                run.summary["accuracy"] = accuracy.item()
 
 
 def evaluate(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

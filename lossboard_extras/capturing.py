@@ -66,6 +66,22 @@ def capture_writer(module: Any) -> None:
             setattr(module.SummaryWriter, name, _followed(original, functools.partial(_repeat, name)))
 
 
+def capture_lightning(module: Any) -> None:
+    """The hyperparameters of Lightning's TensorBoardLogger: it gives its writer a number first, with which the run
+    would begin without them."""
+    original = module.TensorBoardLogger.log_hyperparams
+
+    @functools.wraps(original)
+    def log_hyperparams(logger: Any, params: Any, *args: Any, **options: Any) -> Any:
+        try:
+            _captured(logger.experiment).describe(params if isinstance(params, Mapping) else vars(params))
+        except Exception as error:
+            _say(f"lossboard: hyperparameters are not shown: {error!r}\n")
+        return original(logger, params, *args, **options)
+
+    module.TensorBoardLogger.log_hyperparams = log_hyperparams
+
+
 def capture_wandb(module: Any) -> None:
     """What is logged by each run that wandb.init() begins, also in its modes offline and disabled."""
     original = module.init
@@ -147,11 +163,17 @@ def _say(sentence: str) -> None:
         sys.stderr.write(sentence)
 
 
-def _repeat(name: str, writer: Any, *args: Any, **options: Any) -> None:
-    """Let the run of a writer have the same call."""
+def _captured(writer: Any) -> Captured:
+    """What belongs to a writer."""
     if "_lossboard" not in vars(writer):
         vars(writer)["_lossboard"] = Captured(getattr(writer, "log_dir", None) or getattr(writer, "logdir", None))
-    getattr(vars(writer)["_lossboard"], name)(*args, **options)
+    ours: Captured = vars(writer)["_lossboard"]
+    return ours
+
+
+def _repeat(name: str, writer: Any, *args: Any, **options: Any) -> None:
+    """Let the run of a writer have the same call."""
+    getattr(_captured(writer), name)(*args, **options)
 
 
 def _log_wandb(

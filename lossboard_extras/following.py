@@ -23,7 +23,7 @@ WALK_S = 0.5  # between two looks for new files
 REST = 10  # so many times as long as a look took is waited before the next one, at least
 HEARTBEAT_S = 10.0  # between two posts of a run in which nothing is new
 QUIET_S = 600.0  # after which a run whose files do not grow has ended
-FIRST_RETRY_S = 0.1
+RETRY_S = 0.1  # longer by this after each failure in a row
 LAST_RETRY_S = 2.0
 MAX_NAME_CHARS = 200
 
@@ -221,7 +221,7 @@ class Watch:
 def follow(watch: Watch, say: Say, stop: threading.Event) -> None:
     """Follow until ``stop`` is set, whether a board answers or not."""
     walked_at, walk_s = -WALK_S, 0.0
-    retry_s = 0.0
+    failures = 0  # of posts, one after the other
     while not stop.is_set():
         began = time.monotonic()
         if began - walked_at > max(WALK_S, REST * walk_s):
@@ -231,12 +231,12 @@ def follow(watch: Watch, say: Say, stop: threading.Event) -> None:
         try:
             more = watch.look()
         except AWAY as error:
-            if not retry_s:
+            failures += 1
+            if failures == 2:  # at the first one, the board may have closed a connection that was quiet for a while
                 say(f"No board takes points at {watch.url} ({error}); it is tried again.")
-            retry_s = min(2 * retry_s, LAST_RETRY_S) or FIRST_RETRY_S
-            stop.wait(retry_s)
+            stop.wait(min((failures - 1) * RETRY_S, LAST_RETRY_S))
         else:
-            retry_s = 0.0
+            failures = 0
             stop.wait(0 if more else max(LOOK_S, REST * (time.monotonic() - looked_at)))
 
 

@@ -15,6 +15,8 @@ TARGETS = {
     "torch.utils.tensorboard.writer": "capture_writer",
     "tensorboardX.writer": "capture_writer",
     "torch.optim.optimizer": "capture_optimizers",
+    "lightning.fabric.loggers.tensorboard": "capture_lightning",
+    "lightning_fabric.loggers.tensorboard": "capture_lightning",
     "wandb": "capture_wandb",
 }
 PLACES = os.environ.get("LOSSBOARD_CAPTURE", "").split(os.pathsep)

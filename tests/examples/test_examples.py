@@ -46,7 +46,7 @@ class Workplace:
         self.folder = folder
         self.board = board
         self.environment = {**os.environ, "LOSSBOARD_URL": board.url, "LOSSBOARD_DIR": str(folder / "data")}
-        self.environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "IPYTHONDIR": str(folder)}
+        self.environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "IPYTHONDIR": str(folder)}
 
     def run(self, *command: str | Path) -> None:
         """Run a program to its end."""
@@ -102,7 +102,7 @@ def trained(workplace: Workplace) -> Workplace:
 @pytest.mark.parametrize(
     ("described", "loss", "windows"),
     [
-        ({"name": "digits", "tags": ["torch"]}, "train/loss", ["accuracy", "epoch", "loss"]),
+        ({"name": "digits", "tags": ["torch"]}, "train/loss", ["accuracy", "epoch", "loss", "lr"]),
         ({"name": "digits", "tags": ["scikit-learn"]}, "loss/val", ["accuracy", "loss"]),
         ({"name": "characters"}, "train/loss", ["grad_norm", "loss", "lr"]),
         ({"name": "digits", "tags": ["lightning"]}, "train_loss", ["acc", "epoch", "loss"]),

@@ -53,6 +53,16 @@ LIBRARIES = {
                 for hook in AFTER:
                     hook(self, (), {})
         """,
+    **dict.fromkeys(
+        ["lightning/__init__.py", "lightning/fabric/__init__.py", "lightning/fabric/loggers/__init__.py"], ""
+    ),
+    "lightning/fabric/loggers/tensorboard.py": """
+        from torch.utils.tensorboard import SummaryWriter
+        class TensorBoardLogger:
+            experiment = SummaryWriter("logs/version_0")
+            def log_hyperparams(self, params):
+                self.experiment.add_scalar("hp_metric", -1, 0)  # before the hyperparameters, which it writes itself
+        """,
     "wandb/__init__.py": """
         class Run:
             name, project, config = "eager-fox-1", "foxes", {"lr": 0.1}
@@ -136,6 +146,23 @@ def test_a_writer_is_shown_and_works_as_before(program: Program) -> None:
     assert program.points(one["id"])["metrics"] == {"loss": [0, 0.5, 1]}
     assert program.points(other["id"])["step"] == [7]
     assert program.points(other["id"])["metrics"] == {"acc/train": [1], "acc/val": [0.5]}
+
+
+def test_hyperparameters_of_lightning_are_those_of_the_run(program: Program) -> None:
+    done = program.run(
+        """
+        from argparse import Namespace
+        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+        TensorBoardLogger().log_hyperparams(Namespace(lr=0.1, model={"width": 32}))
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    [run] = program.runs()
+    assert (run["name"], run["params"], run["last"]) == (
+        "version_0",
+        {"lr": 0.1, "model": {"width": 32}},
+        {"hp_metric": -1},
+    )
 
 
 def test_wandb_is_shown_with_its_config_and_steps(program: Program) -> None:

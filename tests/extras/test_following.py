@@ -308,19 +308,28 @@ def test_a_run_that_was_deleted_is_left_alone(root: Path, fake: FakeConnection) 
 @pytest.mark.parametrize("trouble", [ConnectionRefusedError("refused"), refused(503)])
 def test_a_board_that_takes_nothing_is_asked_again(root: Path, fake: FakeConnection, trouble: Exception) -> None:
     write(root / FILE, *losses(1))
-    fake.refusals = [trouble]
+    fake.refusals = [trouble, trouble]
+    assert said_until_posted(root, fake) == [
+        f"No board takes points at http://127.0.0.1:9 ({trouble}); it is tried again."
+    ]
+
+
+def test_of_a_connection_that_the_board_has_closed_nothing_is_said(root: Path, fake: FakeConnection) -> None:
+    write(root / FILE, *losses(1))
+    fake.refusals = [BrokenPipeError("closed, as nothing came for a while")]
+    assert said_until_posted(root, fake) == []
+
+
+def said_until_posted(root: Path, fake: FakeConnection) -> list[str]:
+    """Follow until the board has the first loss; what is said meanwhile."""
     said: list[str] = []
     stop = threading.Event()
-
-    def say(sentence: str) -> None:
-        said.append(sentence)
-
-    thread = threading.Thread(target=follow, args=(Watch(root, fake, "g", say), say, stop))
+    thread = threading.Thread(target=follow, args=(Watch(root, fake, "g", said.append), said.append, stop))
     thread.start()
     wait_for(lambda: list(fake.losses.values()) == [[1]], "the loss")
     stop.set()
     thread.join()
-    assert said == [f"No board takes points at http://127.0.0.1:9 ({trouble}); it is tried again."]
+    return said
 
 
 def watching(root: Path, *options: str) -> subprocess.Popen[str]:
