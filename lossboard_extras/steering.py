@@ -16,20 +16,23 @@ import lossboard
 OWN_NAME = "effective_lr"  # of the metric, where the script itself logs one of the parameter's name
 
 
-def steer(run: lossboard.Run, optimizer: Any, *, name: str = "lr", stop_raises: bool = False) -> Steering | None:
+def steer(
+    run: lossboard.Run, optimizer: Any, *, name: str = "lr", bounds: Any = (0, None), stop_raises: bool = False
+) -> Steering | None:
     """Let the board set the learning rate of an optimizer, as the parameter ``name``; log it as a metric of that name,
     with the points that the script logs; and wait before a step while the board holds the run.
 
-    ``stop_raises``: a step raises KeyboardInterrupt when the board asks the run to stop; else run.should_stop says it.
+    bounds: of what may be asked for: with both, it has a slider
+    stop_raises: a step raises KeyboardInterrupt when the board asks the run to stop; else run.should_stop says it
     None, with a warning, for what is no optimizer of torch 2.
     """
     inner = getattr(optimizer, "optimizer", optimizer)  # of what accelerate and Lightning put around one
     try:
-        steering = Steering(run, inner, name, stop_raises=stop_raises)
+        steering = Steering(run, inner, name, _checked(bounds), stop_raises=stop_raises)
         inner.register_step_pre_hook(steering.before)
         inner.register_step_post_hook(steering.after)
     except Exception as error:
-        run._warn(f"steer {name}", f"an optimizer is not steered: send one of torch 2 ({error!r})")
+        run._warn(f"steer {name}", f"an optimizer is not steered, which is to be one of torch 2: {error!r}")
         return None
     return steering
 
@@ -37,10 +40,18 @@ def steer(run: lossboard.Run, optimizer: Any, *, name: str = "lr", stop_raises: 
 class Steering:
     """Steers one optimizer. ``before`` and ``after`` are called around each of its steps, as hooks of torch are."""
 
-    def __init__(self, run: lossboard.Run, optimizer: Any, name: str = "lr", *, stop_raises: bool = False) -> None:
+    def __init__(
+        self,
+        run: lossboard.Run,
+        optimizer: Any,
+        name: str = "lr",
+        bounds: Any = (0, None),
+        *,
+        stop_raises: bool = False,
+    ) -> None:
         """An exception if ``optimizer`` has no learning rate. Where one is steered by this name, it gets a number."""
         self._run = run
-        self._name = name = next(one for one in _names(name) if one not in run.told.get("live", {}))
+        self._name = name = next(one for one in _names(str(name)[:100]) if one not in run.told.get("live", {}))
         self._stop_raises = stop_raises
         self._factor = 1.0
         self._wanted: float | None = None  # a rate that no factor is known for yet, as the scheduler's own is 0
@@ -54,7 +65,7 @@ class Steering:
         self._metric = name
         self._layouts = 0  # sets of metrics that the run had when this last looked
         self._next_step = run.next_step  # when this last looked: it is another once the script has logged a point
-        self._declare(float(optimizer.param_groups[0]["lr"]))
+        self._declare(float(optimizer.param_groups[0]["lr"]), bounds)
         run.listen()
 
     @property
@@ -82,11 +93,11 @@ class Steering:
         """The optimizer has made a step."""
         self._restore()
 
-    def _declare(self, rate: float) -> None:
+    def _declare(self, rate: float, bounds: Any) -> None:
         """Say that the run has this parameter, and that it may be changed."""
         told = self._run.told
         told["params"] = {**told.get("params", {}), self._name: rate}
-        told["live"] = {**told.get("live", {}), self._name: (0.0, None)}
+        told["live"] = {**told.get("live", {}), self._name: bounds}
         self._run.params.setdefault(self._name, rate)
 
     def _wait(self) -> None:
@@ -144,6 +155,15 @@ def _scale(group: dict[str, Any], factor: float) -> tuple[Any, Any]:
 def _names(name: str) -> Iterator[str]:
     """The name of a parameter, then those of further ones."""
     return itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+
+
+def _checked(bounds: Any) -> tuple[Any, Any]:
+    """The least and the greatest rate, None where there is none. ValueError says what to send."""
+    least, greatest = bounds
+    numbers = [one for one in (least, greatest) if one is not None]
+    if not all(map(_is_rate, numbers)) or numbers != sorted(numbers):
+        raise ValueError("bounds: send the least and the greatest rate, such as (1e-5, 1)")
+    return least, greatest
 
 
 def _is_rate(value: Any) -> bool:

@@ -16,9 +16,10 @@ from app.runs.diagnosis import why_of
 from app.runs.names import with_changes
 from app.runs.progress import note_points, note_step
 from app.runs.sessions import Sessions
+from app.runs.validation import live_of_script
 from app.schemas.limits import MAX_METRICS
 from app.schemas.requests import ChangeIn, Ending, Told
-from app.schemas.responses import Accepted, Control, Status
+from app.schemas.responses import Accepted, Bounds, Control, Status
 from app.storage.batch import Batch
 from app.storage.records import RunRecord
 from app.storage.store import GapError, Store
@@ -217,8 +218,10 @@ def _told(record: RunRecord, told: Told) -> dict[str, Any]:
             changed |= {"done_steps": done, "total_steps": total}
     if new := {name: value for name, value in told.params.items() if name not in record.params}:
         changed["params"] = record.params | new
-    if record.live is not None and told.live.keys() - record.live.keys():
-        changed["live"] = told.live | record.live
+    known = record.live or {}
+    if more := {name: bounds for name, bounds in told.live.items() if name not in known}:
+        others: dict[str, Bounds] = known or dict.fromkeys(live_of_script(record), (None, None))
+        changed["live"] = others | more
     return changed
 
 

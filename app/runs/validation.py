@@ -161,7 +161,7 @@ def check_change(record: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
     """Parameters that are to be changed while a run goes on, as they will hold. InvalidError for the first that may not
     be changed, or not to this."""
     method = METHODS.get(record.method)
-    may = method.live if method else _live_of_script(record)
+    may = method.live if method else live_of_script(record)
     for name, value in values.items():
         if name not in may:
             which = f"{', '.join(may)} can" if may else "it has no such number"
@@ -176,7 +176,8 @@ def check_change(record: RunRecord, values: dict[str, Any]) -> dict[str, Any]:
     return {name: getattr(params, name) for name in values}
 
 
-def _live_of_script(record: RunRecord) -> tuple[str, ...]:
+def live_of_script(record: RunRecord) -> tuple[str, ...]:
+    """The parameters of a script's run that may be changed: those that it names, else all numbers."""
     if record.live is not None:
         return tuple(record.live)
     return tuple(name for name, value in record.params.items() if is_number(value))

@@ -309,8 +309,15 @@ def test_an_optimizer_is_found_in_its_wrapper_and_what_is_none_is_said(run: Scri
     used = watched(optimizer)
     optimizer.step()
     assert used == [pytest.approx([0.2, 0.04])]
-    with pytest.warns(UserWarning, match="an optimizer is not steered: send one of torch 2"):
+    with pytest.warns(UserWarning, match="an optimizer is not steered, which is to be one of torch 2"):
         assert run.steer(object()) is None
+
+
+@pytest.mark.parametrize("bounds", [(1, 0.1), (-1, 1), (0, float("nan")), ("a", "b")])
+def test_bounds_that_are_none_are_said(run: ScriptRun, bounds: Any) -> None:
+    with pytest.warns(UserWarning, match="send the least and the greatest rate"):
+        assert run.steer(make_optimizer(), bounds=bounds) is None
+    assert run.told == {}
 
 
 # --- pause, steps, stop -----------------------------------------------------------------------------------------------
@@ -391,11 +398,11 @@ def test_a_slider_sets_the_rate(board: BoardProcess, monkeypatch: pytest.MonkeyP
     run = lossboard.run("digits", live=("momentum",), params={"momentum": 0.9}, url=board.url)
     optimizer = make_optimizer()
     scheduler = schedulers.ExponentialLR(optimizer, 0.5)
-    run.steer(optimizer)
+    run.steer(optimizer, bounds=(0, 1))
     path = f"/api/runs/{run.id}"
     wait_for(lambda: board.client.get(path).json().get("params") == {"momentum": 0.9, "lr": 0.1}, "the parameter")
-    assert board.get(path)["live"] == {"momentum": [None, None], "lr": [0, None]}
-    assert board.client.patch(path, json={"params": {"lr": -1}}).status_code == 422
+    assert board.get(path)["live"] == {"momentum": [None, None], "lr": [0, 1]}
+    assert board.client.patch(path, json={"params": {"lr": 2}}).status_code == 422
     board.client.patch(path, json={"params": {"lr": 0.4}})
     wait_for(lambda: run.control.get("params"), "the change")
     for step in range(3):
