@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+import lossboard
 from tests.browser.conftest import Watch
 from tests.harness.boards import BoardProcess, wait_for
 from tests.harness.laboratory import slow_run
@@ -76,6 +78,28 @@ def test_on_a_phone_in_light_and_in_the_dark_nothing_is_cut_off(
         assert shade > 224 if colours == "light" else shade < 64
     ink = brightness(page.curves.locator(".xtick text").first.evaluate("text => getComputedStyle(text).fill"))[0]
     assert ink < 128 if colours == "light" else ink > 128
+
+
+def test_a_text_is_read_in_the_dark_and_an_image_lies_below_its_title(
+    board: BoardProcess, new_page: Callable[..., Page], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
+    run = lossboard.run("script", url=board.url)
+    run.log(loss=1)
+    run.text("story", "once")
+    run.image("sample", np.zeros((40, 40)))
+    assert run.finish()
+    board.client.patch("/api/board", json={"run": run.id})
+    page = BoardPage(new_page(viewport=PHONE, color_scheme="dark")).open(board.url, curves=False)
+    text = page.curves.locator(".content-text pre")
+    expect(text).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    expect(text).to_have_css("color", page.curves.locator("body").evaluate("body => getComputedStyle(body).color"))
+    window = page.curves.locator(".window", has=page.curves.locator("img"))
+    image, title = (window.locator(name).bounding_box() for name in ("img", ".bar"))
+    assert image is not None
+    assert title is not None
+    assert image["y"] >= title["y"] + title["height"]
+    expect(window.locator("img")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
 def brightness(colour: str) -> list[int]:
