@@ -16,6 +16,7 @@ import numpy as np
 import lossboard
 from lossboard_extras import encoders
 from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.scripts import Script
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
@@ -26,6 +27,15 @@ for step in range(3):
     run.text("story", f"step {step}")
 print(run.id, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+ENDLESS = """
+import os, signal, lossboard
+run = lossboard.run("endless")
+print(run.id, flush=True)
+for step in range(900):  # of more than 1000 a board keeps a part
+    run.text("story", str(step), step=step)
+    os.write(1, b"%d\\n" % step)
+signal.pause()
 """
 STORIES = [("story", 0.0, "step 0"), ("story", 1.0, "step 1"), ("story", 2.0, "step 2")]
 
@@ -49,7 +59,7 @@ def stored(board: BoardProcess, run_id: str) -> list[tuple[str, float, str]]:
     answer = board.client.get(path)
     found = []
     for one in answer.json()["names"] if answer.status_code == 200 else []:
-        items = reversed(board.get(path, name=one["name"])["items"])
+        items = reversed(board.get(path, name=one["name"], limit=1000)["items"])
         found += [(one["name"], item["step"], board.client.get(f"{path}/{item['number']}").text) for item in items]
     return found
 
@@ -64,6 +74,17 @@ def test_sync_sends_what_a_killed_script_left_each_once(board: BoardProcess, tmp
     assert sync(tmp_path, board).returncode == 0
     assert stored(board, journal.name) == STORIES
     assert not journal.exists()
+
+
+def test_each_arrives_once_when_a_script_is_killed_while_it_posts(board: BoardProcess, tmp_path: Path) -> None:
+    script = Script(ENDLESS, board.url, tmp_path)
+    wait_for(lambda: len(stored(board, script.run_id)) > 5, "some media")
+    last = script.kill()
+    assert sync(tmp_path, board).returncode == 0
+    texts = [text for _, _, text in stored(board, script.run_id)]
+    assert texts == [str(step) for step in range(len(texts))]
+    assert len(texts) > last
+    assert list((tmp_path / "journals").iterdir()) == []
 
 
 def test_media_of_a_run_that_has_ended_arrive(board: BoardProcess, tmp_path: Path) -> None:
