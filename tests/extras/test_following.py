@@ -350,11 +350,16 @@ def test_the_command_shows_a_run_live_and_goes_on_where_it_was_killed(board: Boa
     assert watching(root).communicate() == (f"lossboard: {root} is followed by another `lossboard watch`.\n", None)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    write(root / FILE, *losses(4, start=3))
+    write(root / FILE, *losses(4, start=3), event(3, text("note", b"once")))
     second = watching(root, "--url", board.url, "--once")
     assert second.communicate()[0] == f"logs: 4 points are at {board.url}.\n"
     assert stored() == [1, 2, 3, 4]
-    assert [run["status"] for run in board.get("/api/runs")["items"]] == ["finished"]
+    [run] = board.get("/api/runs")["items"]
+    assert (run["status"], run["started_at"], run["ended_at"]) == ("finished", *2 * ["2001-09-09T01:46:40Z"])
+    assert [(one["name"], one["kept"]) for one in board.get(f"/api/runs/{run['id']}/media")["names"]] == [("note", 1)]
+    write(root / FILE, *losses(5, start=4))
+    assert watching(root, "--url", board.url, "--once").communicate()[0] == f"logs: 5 points are at {board.url}.\n"
+    assert stored() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lossboard_extras.encoders import PNG
-from tests.client.test_pythons import python
+from tests.extras.test_package import oldest_python
+from tests.harness.event_files import event, simple, text, write
 from tests.harness.fake_board import FakeBoard
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,12 @@ run.image("sample", "sample.png")
 run.audio("tone", "tone.wav")
 print(run.finish())
 """
+READER = """
+from pathlib import Path
+from lossboard_extras.event_file import EventFile
+file = EventFile(Path("events.out.tfevents.1"))
+print(file.read(), *(tuple(medium.found) for medium in file.media), file.others)
+"""
 
 
 @pytest.fixture
@@ -34,13 +41,23 @@ def fake() -> Iterator[FakeBoard]:
         yield board
 
 
+def run_alone(folder: Path, script: str, url: str = "http://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
+    """A script with nothing but the client and the package beside it."""
+    shutil.copy(ROOT / "lossboard.py", folder)
+    shutil.copytree(ROOT / "lossboard_extras", folder / "lossboard_extras")
+    (folder / "script.py").write_text(script)
+    return subprocess.run(
+        [oldest_python(), "-S", "-W", "error", "script.py"],
+        env={"LOSSBOARD_DIR": str(folder / "data"), "LOSSBOARD_URL": url, "PATH": os.environ["PATH"]},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 def test_media_are_logged(fake: FakeBoard, tmp_path: Path) -> None:
-    oldest = python("3.9")
-    if oldest is None:
-        pytest.skip("there is no Python 3.9 here")
-    shutil.copy(ROOT / "lossboard.py", tmp_path)
-    shutil.copytree(ROOT / "lossboard_extras", tmp_path / "lossboard_extras")
-    (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "sample.png").write_bytes(PNG)
     sound = io.BytesIO()
     with wave.open(sound, "wb") as file:
@@ -48,14 +65,12 @@ def test_media_are_logged(fake: FakeBoard, tmp_path: Path) -> None:
         file.setsampwidth(2)
         file.setframerate(8000)
     (tmp_path / "tone.wav").write_bytes(sound.getvalue())
-    done = subprocess.run(
-        [oldest, "-S", "-W", "error", "script.py"],
-        env={"LOSSBOARD_DIR": str(tmp_path / "data"), "LOSSBOARD_URL": fake.url, "PATH": os.environ["PATH"]},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_alone(tmp_path, SCRIPT, fake.url)
     assert (done.stdout, done.stderr) == ("True\n", "")
     assert [content for _, content in fake.media] == [b"once", PNG, sound.getvalue()]
+
+
+def test_event_files_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "events.out.tfevents.1", event(3, simple("loss", 0.5), text("note", b"once"), wall_time=7.5))
+    done = run_alone(tmp_path, READER)
+    assert (done.stdout, done.stderr) == ("[(3, 7.5, {'loss': 0.5})] ('text', 'note', b'once') {}\n", "")
