@@ -150,7 +150,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
             self.silence(silent)
             return
         self.sender.start()
-        self._listens = self._is_known
+        self._listens = False
         active_runs.add(self)
         _watch_end()
 
