@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -127,10 +128,18 @@ class Steering:
             self._control = control
             asked = lossboard.asked_of(control).get(self._name)
             if self._is_heard and asked != self._asked and asked is not None and _is_rate(asked[0]):
-                self._wanted = float(self._run.params.get(self._name, asked[0]))  # which notes the change
+                self._want(asked[0])
             self._asked, self._is_heard = asked, True
         if self._wanted is not None and (rate := float(optimizer.param_groups[0]["lr"])):
             self._factor, self._wanted = self._wanted / rate, None
+
+    def _want(self, rate: float) -> None:
+        """The board asks for a rate. It is not taken where others train the same model, who hear nothing of it."""
+        if (others := _processes() - 1) > 0:
+            why = f"{others} more processes train the same model, and hear nothing of it"
+            self._run._warn("processes", f"{self._name} is not changed: {why}; see Steering in docs/client.md")
+        else:
+            self._wanted = float(self._run.params.get(self._name, rate))  # which notes the change
 
     def _restore(self) -> None:
         """Put back what the scheduler wants. After a step that raised, it may have gone on from the rate in use."""
@@ -150,6 +159,14 @@ def _scale(group: dict[str, Any], factor: float) -> tuple[Any, Any]:
         return before, rate.mul_(factor)
     group["lr"] = before * factor
     return before, group["lr"]
+
+
+def _processes() -> int:
+    """How many processes torch knows of that train together with this one, itself included."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return 1
+    return int(distributed.get_world_size())
 
 
 def _names(name: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ def test_a_value_that_is_asked_for_again_is_taken_again(run: lossboard.Run, monk
 # --- with a board -----------------------------------------------------------------------------------------------------
 
 
+def listeners(run: lossboard.Run) -> list[Listener]:
+    """The threads that hear what is asked of a run."""
+    return [one for one in threading.enumerate() if isinstance(one, Listener) and one._run is run]
+
+
 def test_a_script_that_logs_nothing_hears_at_once(board: BoardProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lossboard, "_HEARTBEAT_S", 60.0)  # so no post tells it
     run = lossboard.run("silent", params={"lr": 0.1}, url=board.url)
@@ -140,7 +146,9 @@ def test_a_script_that_logs_nothing_hears_at_once(board: BoardProcess, monkeypat
     wait_for(lambda: run.params["lr"] == 0.5, "the change")
     board.client.post(f"/api/runs/{run.id}/stop")
     wait_for(lambda: run.should_stop, "the stop")
+    assert listeners(run)
     assert run.finish()
+    wait_for(lambda: not listeners(run), "the end of its thread")
 
 
 def test_a_script_that_only_logs_has_one_connection(board: BoardProcess) -> None:

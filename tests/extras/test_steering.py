@@ -295,6 +295,21 @@ def test_two_optimizers_have_a_parameter_each(run: ScriptRun) -> None:
     assert [rate for [[rate, _]] in used] == [0.1, pytest.approx(0.2)]
 
 
+def test_where_processes_train_together_one_alone_takes_nothing(
+    run: ScriptRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 4)
+    optimizer = make_optimizer()
+    run.steer(optimizer)
+    used = watched(optimizer)
+    run.ask(lr=0.2)
+    with pytest.warns(UserWarning, match="lr is not changed: 3 more processes train the same model"):
+        optimizer.step()
+    assert used == [[0.1, 0.02]]
+    assert run.journal.changes == []
+
+
 class Wrapper:
     """What accelerate makes of an optimizer."""
 
