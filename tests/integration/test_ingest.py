@@ -38,7 +38,7 @@ def test_a_resend_changes_nothing_and_a_gap_is_refused(board: BoardProcess, exte
     assert post(columns(2, [9, 2, 1]))[1]["accepted"] == 5  # its first record is known, the others are new
     assert post(columns(0, []))[1] == {
         "accepted": 5,
-        "control": {"stop": False, "pause": False, "hold": "", "steps": 0, "params": {}},
+        "control": {"stop": False, "pause": False, "hold": "", "steps": 0, "params": {}, "asked": {}, "revision": 0},
         "missing": [],
     }
     status, refusal = post(columns(7, [0]))
