@@ -29,6 +29,7 @@ MODULES = (
     "start",
     "busy",
     "control",
+    "watching",
     "table",
 )
 
