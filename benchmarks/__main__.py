@@ -17,6 +17,7 @@ from benchmarks.results import FOLDER, Section, conditions, write
 
 MODULES = (
     "peers",
+    "more_peers",
     "log_cost",
     "road",
     "windows",

@@ -80,6 +80,46 @@ def visdom(run: str) -> tuple[Log, Finish]:
     return log, (lambda: None)
 
 
+def swanlab(run: str) -> tuple[Log, Finish]:
+    """Offline; its folder is the working directory's ``swanlog``."""
+    import swanlab
+
+    swanlab.init(project="benchmarks", name=run, mode="offline", log_dir="swanlog")
+    return (lambda step, w, loss: swanlab.log({"loss": loss, "w": w}, step=step)), swanlab.finish
+
+
+def goodseed(run: str) -> tuple[Log, Finish]:
+    """Into a local file of the working directory, without what it records of the machine and of the terminal."""
+    import goodseed
+
+    reported = goodseed.Run(
+        project="benchmarks",
+        name=run,
+        goodseed_home=".",
+        storage="local",
+        capture_hardware_metrics=False,
+        capture_stdout=False,
+        capture_stderr=False,
+    )
+    log = reported.log_metrics
+    return (lambda step, w, loss: log({"loss": loss, "w": w}, step=step)), reported.close
+
+
+def rerun(run: str) -> tuple[Log, Finish]:
+    """Into a file of the working directory."""
+    import rerun
+
+    rerun.init(run)
+    rerun.save(f"{run}.rrd")
+
+    def log(step: int, w: float, loss: float) -> None:
+        rerun.set_time("step", sequence=step)
+        rerun.log("loss", rerun.Scalars(loss))
+        rerun.log("w", rerun.Scalars(w))
+
+    return log, rerun.disconnect
+
+
 LOGGERS: dict[str, Callable[[str], tuple[Log, Finish]]] = {
     "nothing": nothing,
     "list": a_list,
@@ -88,4 +128,7 @@ LOGGERS: dict[str, Callable[[str], tuple[Log, Finish]]] = {
     "trackio": trackio,
     "wandb": wandb,
     "visdom": visdom,
+    "swanlab": swanlab,
+    "goodseed": goodseed,
+    "rerun": rerun,
 }
