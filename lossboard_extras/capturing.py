@@ -27,6 +27,13 @@ CALLS += [
     "close",
 ]
 
+# Of wandb's media, the method of a run that logs it, and what that is given.
+WANDB_MEDIA: dict[str, Callable[[Any], tuple[str, Any]]] = {
+    "Image": lambda value: ("image", value.image),
+    "Histogram": lambda value: ("histogram", (value.histogram, value.bins)),
+    "Audio": lambda value: ("audio", value._path),
+}
+
 _begun: list[Captured] = []  # those that have a run
 _steered: weakref.WeakKeyDictionary[Any, Steering] = weakref.WeakKeyDictionary()  # by optimizer
 _calls = threading.local()  # of the libraries that are under way
@@ -183,5 +190,22 @@ def _log_wandb(
     if not ours.has_begun:
         ours.describe(params=dict(run.config))
     at = ours.next_step if step is None else step
-    ours.run.log(data, step=at)
     ours.next_step = at + (step is None if commit is None else commit)
+    numbers = dict(data)
+    for name, media in _wandb_media(numbers):
+        for number, value in enumerate(media):
+            log, content = WANDB_MEDIA[type(value).__name__](value)
+            getattr(ours.run, log)(name if len(media) == 1 else f"{name}/{number}", content, at)
+        del numbers[name]
+    if numbers:
+        ours.run.log(numbers, step=at)
+
+
+def _wandb_media(data: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
+    """What of this is media of wandb: one, or a list of them, under each name."""
+    listed = {name: value if isinstance(value, list) else [value] for name, value in data.items()}
+    return [(name, values) for name, values in listed.items() if values and all(map(_is_medium, values))]
+
+
+def _is_medium(value: Any) -> bool:
+    return type(value).__module__.startswith("wandb.") and type(value).__name__ in WANDB_MEDIA

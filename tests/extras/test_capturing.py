@@ -367,14 +367,15 @@ def test_the_libraries_themselves_are_captured(tmp_path: Path, board: BoardProce
     program = Program(tmp_path, board, {})
     done = program.run(
         """
-        import tensorboardX, wandb
+        import numpy, tensorboardX, wandb
         writer = tensorboardX.SummaryWriter("runs/small")
         writer.add_scalars("acc", {"train": 1.0}, 3)
         writer.add_histogram("weights", [1.0, 2.0], 3)
         writer.close()
         with wandb.init(project="foxes", name="vixen", mode="disabled", config={"lr": 0.1}) as run:
-            run.log({"loss": 0.5})
-            wandb.log({"loss": 0.25})
+            image = wandb.Image(numpy.zeros((8, 8, 3), numpy.uint8))
+            run.log({"loss": 0.5, "drawn": image, "several": [image, image], "told": wandb.Table(columns=["a"])})
+            wandb.log({"loss": 0.25, "weights": wandb.Histogram([1.0, 2.0, 2.0])})
         """
     )
     assert done.returncode == 0, done.stderr
@@ -382,4 +383,12 @@ def test_the_libraries_themselves_are_captured(tmp_path: Path, board: BoardProce
     assert (small["name"], small["group"], small["last"]) == ("small", "runs", {"acc/train": 1})
     assert (vixen["name"], vixen["group"], vixen["params"]) == ("vixen", "foxes", {"lr": 0.1})
     assert program.points(vixen["id"])["metrics"] == {"loss": [0.5, 0.25]}
+    media = board.get(f"/api/runs/{vixen['id']}/media")["names"]
+    assert [(one["name"], one["kind"]) for one in media] == [
+        ("drawn", "image"),
+        ("several/0", "image"),
+        ("several/1", "image"),
+        ("weights", "histogram"),
+    ]
+    assert "a value of 'told' was not logged" in done.stderr
     assert {run["status"] for run in (small, vixen)} == {"finished"}
