@@ -12,6 +12,7 @@ from trainers import METHODS, is_search
 
 MAX_WINDOWS = 12  # of metrics, unless more are pinned
 COUNTERS = frozenset({"epoch", "epochs", "step", "steps", "global_step", "iteration", "iterations"})
+NORMS = "norm/"  # what the client's watch() logs begins so
 BUILT_IN = ("loss", "w")  # of our own methods: what the shared windows show without being asked
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -81,6 +82,8 @@ def _candidates(runs: Iterable[Logged]) -> dict[str, _Candidate]:
 
 
 def _rank(key: str, one: _Candidate) -> tuple[int, int, int]:
-    """Losses first, then what most runs have in common, then what was logged first; counters of steps last."""
-    kind = 0 if key == "loss" else 1 if is_loss(key) else 3 if key in COUNTERS else 2
+    """Losses first, then what most runs have in common, then what was logged first; last the norms of a model's parts,
+    which are many, and counters of steps."""
+    is_last = key in COUNTERS or key.startswith(NORMS)
+    kind = 0 if key == "loss" else 1 if is_loss(key) else 3 if is_last else 2
     return kind, -one.runs, one.place

@@ -218,11 +218,17 @@ def _told(record: RunRecord, told: Told) -> dict[str, Any]:
             changed |= {"done_steps": done, "total_steps": total}
     if new := {name: value for name, value in told.params.items() if name not in record.params}:
         changed["params"] = record.params | new
-    known = record.live or {}
-    if more := {name: bounds for name, bounds in told.live.items() if name not in known}:
-        others: dict[str, Bounds] = known or dict.fromkeys(live_of_script(record), (None, None))
-        changed["live"] = others | more
-    return changed
+    live = _live(record, told.live)
+    return changed if live == record.live else changed | {"live": live}
+
+
+def _live(record: RunRecord, told: dict[str, Bounds]) -> dict[str, Bounds] | None:
+    """What may be changed in a script's run where it says so of further parameters."""
+    if record.live is not None:
+        return told | record.live
+    if not any(None not in bounds for bounds in told.values()):
+        return None  # all numbers may be changed already
+    return dict.fromkeys(live_of_script(record), (None, None)) | told  # for a slider: then the others are named as well
 
 
 def _unknown(told: Iterable[ChangeIn], known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

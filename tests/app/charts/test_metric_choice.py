@@ -14,6 +14,11 @@ def test_losses_come_first_then_what_most_runs_have_then_what_was_logged_first()
     assert not choice.rest
 
 
+def test_the_norms_of_a_models_parts_come_last() -> None:
+    names = ["norm/weights/0", "norm/gradients/0", "loss", "norm", "lr"]
+    assert list(choose([("external", names)], MetricsView()).shown) == ["loss", "norm", "lr", *names[:2]]
+
+
 def test_of_more_metrics_than_windows_it_is_said_how_many_there_are() -> None:
     choice = choose([("external", [*(f"norm/{number}" for number in range(20)), "loss"])], MetricsView())
     assert list(choice.shown) == ["loss", *(f"norm/{number}" for number in range(MAX_WINDOWS - 1))]

@@ -55,6 +55,12 @@ async def test_bounds_of_one_parameter_leave_the_others_as_they_are(runs: Runs) 
     assert (await runs.stored(run_id)).live == {"seed": (None, None), "lr": (0, 1)}
 
 
+async def test_where_all_numbers_may_be_changed_none_is_named_without_need(runs: Runs) -> None:
+    run_id = await runs.script(seed=1)
+    await tell(runs, run_id, params={"lr": 0.1}, live={"lr": (0, None)})
+    assert (await runs.stored(run_id)).live is None
+
+
 async def test_what_may_be_changed_is_added_to_what_the_run_has_named(runs: Runs) -> None:
     record, _ = await runs.service.create_external("", "script", {"momentum": 0.9}, live={"momentum": (0, 1)})
     await tell(runs, record.id, params={"lr": 0.1}, live={"lr": (0, 1), "momentum": (0, 9)})
