@@ -211,6 +211,8 @@ def _told(record: RunRecord, told: Told) -> dict[str, Any]:
     changed: dict[str, Any] = {}
     if told.summary is not None and dict(told.summary) != record.summary:
         changed["summary"] = dict(told.summary)
+    if record.method != EXTERNAL:  # the rest is known of our own methods
+        return changed
     if told.progress is not None:
         done, total = told.progress
         shown = None if record.done_steps is None else record.done_steps * SHOWN_PROGRESS // max(1, total)

@@ -151,6 +151,27 @@ def test_a_script_that_logs_nothing_hears_at_once(board: BoardProcess, monkeypat
     wait_for(lambda: not listeners(run), "the end of its thread")
 
 
+def test_without_the_extras_it_is_heard_with_the_next_post(
+    board: BoardProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extras = lossboard._extras
+
+    def without_control(module: str) -> Any:
+        if module == "control":
+            raise ImportError(module)
+        return extras(module)
+
+    monkeypatch.setattr(lossboard, "_extras", without_control)
+    run = lossboard.run("alone", params={"lr": 0.1}, url=board.url)
+    run.log(loss=1)
+    assert not run.should_stop
+    wait_for(lambda: "revision" in run.control, "the first response")
+    board.client.patch(f"/api/runs/{run.id}", json={"params": {"lr": 0.5}})
+    wait_for(lambda: run.params["lr"] == 0.5, "the change")
+    assert listeners(run) == []
+    assert run.finish()
+
+
 def test_a_script_that_only_logs_has_one_connection(board: BoardProcess) -> None:
     run = lossboard.run("logs", params={"lr": 0.1}, url=board.url)
     run.log(loss=1)

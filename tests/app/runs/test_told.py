@@ -67,6 +67,14 @@ async def test_what_may_be_changed_is_added_to_what_the_run_has_named(runs: Runs
     assert (await runs.stored(record.id)).live == {"momentum": (0, 1), "lr": (0, 1)}
 
 
+async def test_of_a_built_in_run_nothing_of_this_is_taken(runs: Runs) -> None:
+    run_id = await runs.start(lr=0.01)
+    before = await runs.stored(run_id)
+    await tell(runs, run_id, progress=(1, 2), params={"momentum": 0.1}, live={"momentum": (0, 1)})
+    record = await runs.stored(run_id)
+    assert (record.total_steps, record.params, record.live) == (before.total_steps, before.params, None)
+
+
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
