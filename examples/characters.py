@@ -1,7 +1,7 @@
 """A small transformer learns to write Python, a character at a time: `python examples/characters.py`.
 
 The text is the source of a module of Python's own. Losses, the norm of the gradients and the scheduled learning rate
-have a window each.
+have a window each; among those of the selected run is what the model writes by then.
 """
 
 from __future__ import annotations
@@ -64,9 +64,11 @@ def main() -> None:
             optimizer.step()
             schedule.step()
             run.log({"train/loss": loss, "grad_norm": norm, "lr": schedule.get_last_lr()[0]}, step=step)
-            if step % 25 == 0:
-                with torch.no_grad():
+            with torch.no_grad():
+                if step % 25 == 0:
                     run.log({"val/loss": loss_of(model, val)}, step=step)
+                if step % 100 == 0:
+                    run.text("sample", sample(model, vocabulary), step=step)
 
 
 def loss_of(model: nn.Module, tokens: Tensor) -> Tensor:
@@ -74,6 +76,15 @@ def loss_of(model: nn.Module, tokens: Tensor) -> Tensor:
     starts = torch.randint(len(tokens) - BLOCK, (BATCH, 1))
     drawn = tokens[starts + torch.arange(BLOCK + 1)]  # (BATCH, BLOCK + 1)
     return nn.functional.cross_entropy(model(drawn[:, :-1]).flatten(0, 1), drawn[:, 1:].flatten())
+
+
+def sample(model: nn.Module, vocabulary: list[str], length: int = 100) -> str:
+    """What the model writes, one character after the other."""
+    tokens = torch.zeros(1, 1, dtype=torch.long)
+    for _ in range(length):
+        likely = model(tokens[:, -BLOCK:])[0, -1].softmax(0)
+        tokens = torch.cat([tokens, likely.multinomial(1)[None]], 1)
+    return "".join(vocabulary[token] for token in tokens[0])
 
 
 def factor(step: int, steps: int) -> float:

@@ -121,6 +121,12 @@ def test_a_script_learns_and_its_metrics_have_windows(
     assert losses[-1] < losses[0]
 
 
+def test_what_the_transformer_writes_is_kept(trained: Workplace) -> None:
+    [run] = trained.runs(name="characters")
+    [sample] = trained.board.get(f"/api/runs/{run['id']}/media")["names"]
+    assert (sample["name"], sample["kind"], sample["kept"]) == ("sample", "text", 1)
+
+
 def test_a_script_that_logs_to_tensorboard_is_shown_unchanged(workplace: Workplace) -> None:
     (workplace.folder / "runs").mkdir()
     with workplace.going_on("watch", "runs", "--group", "watched"):
