@@ -56,7 +56,7 @@ class Workplace:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=2 * PATIENCE,  # for all scripts
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
