@@ -26,6 +26,7 @@ from app import assets
 from app.cli import log
 from app.cli.data import backup, check, restore
 from app.cli.data import give_up as _give_up
+from app.cli.output import progress
 from app.cli.run import CONTEXT, run
 from app.cli.runs import export, ls, rm, show
 from app.cli.watch import import_, watch
@@ -123,7 +124,10 @@ def sync(
     found = stays = False
     try:
         url = lossboard.Connection(url).url
-        for sent in journals.sync(folder, url, may_skip=may_skip):
+        coming = journals.sync(folder, url, may_skip=may_skip)
+        if not from_here or yes:  # a bar would be in the way of a question
+            coming = progress(coming, "Journals", len([*(folder / "journals").glob("*")]))
+        for sent in coming:
             found = True
             stays |= sent.stays
             verdict = "stays here" if sent.stays else "is given up"

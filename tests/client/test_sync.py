@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 
 from tests.harness.boards import BoardProcess, running, wait_for
 
@@ -64,6 +66,23 @@ def test_sync_says_what_became_of_each_run(board: BoardProcess, tmp_path: Path) 
     assert losses(board, run_id) == list(range(1000))
     done = sync("--data-dir", str(tmp_path), "--url", board.url)
     assert (done.returncode, done.stdout) == (0, f"Nothing was left behind in {tmp_path}.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such terminal")
+def test_in_a_terminal_sync_has_a_progress_bar(board: BoardProcess, tmp_path: Path) -> None:
+    run_id = leave_behind(tmp_path)
+    command = [sys.executable, "-m", "app.cli", "sync", "--data-dir", str(tmp_path), "--url", board.url]
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env={**os.environ, "COLUMNS": "200"})
+        os.close(its)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal ends whose process has ended
+            while part := terminal.read(4096):
+                shown += part
+    assert process.wait() == 0
+    assert b"Journals" in shown
+    assert f"({run_id}) has arrived at" in shown.decode()
 
 
 def test_a_result_that_no_board_takes_keeps_no_journal(board: BoardProcess, tmp_path: Path) -> None:
