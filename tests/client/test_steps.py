@@ -10,6 +10,7 @@ import pytest
 
 import lossboard
 from tests.harness.boards import BoardProcess, wait_for
+from tests.harness.fake_board import FakeBoard
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +102,20 @@ def test_the_board_shows_how_far_it_came(board: BoardProcess) -> None:
             pass
     record = board.get(f"/api/runs/{run.id}")
     assert (record["done_steps"], record["total_steps"], record["step"]) == (30, 30, None)
+
+
+def test_what_is_told_while_the_last_post_is_under_way_arrives(
+    fake: FakeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lossboard.run("digits", url=fake.url)
+    post = run.sender.connection.post
+
+    def slow(path: str, body: bytes, *kind: str) -> Any:
+        answer = post(path, body, *kind)
+        if run.sender._ending:
+            run.told["progress"] = [30, 30]
+        return answer
+
+    monkeypatch.setattr(run.sender.connection, "post", slow)
+    assert run.finish()
+    assert fake.heads[-1]["progress"] == [30, 30]
