@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import enum
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,15 @@ class Config:
 
 
 @pytest.fixture
-def introduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
+def introduced(tmp_path: Path, let_go: list[lossboard.Run]) -> Callable[..., dict[str, Any]]:
     """A function that begins a run, and gives how it introduces itself."""
-    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
-    runs: list[lossboard.Run] = []
 
     def begin(**given: Any) -> dict[str, Any]:
-        runs.append(lossboard.run("described", url="http://127.0.0.1:9", **given))
-        told: dict[str, Any] = json.loads((tmp_path / "journals" / runs[-1].id / "run.json").read_bytes())
+        let_go.append(lossboard.run("described", url="http://127.0.0.1:9", **given))
+        told: dict[str, Any] = json.loads((tmp_path / "journals" / let_go[-1].id / "run.json").read_bytes())
         return told
 
-    yield begin
-    for run in runs:
-        run.sender.done.set()
-        run.sender.join()
-        run.silence("the test is over")
+    return begin
 
 
 @pytest.mark.parametrize(

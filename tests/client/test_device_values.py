@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +78,10 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lossboard.Run]:
+def run(let_go: list[lossboard.Run]) -> lossboard.Run:
     """A run without a board."""
-    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
-    run = lossboard.run("device", url=AWAY)
-    yield run
-    run.sender.done.set()
-    run.sender.join()
-    run.silence("the test is over")
+    let_go.append(lossboard.run("device", url=AWAY))
+    return let_go[0]
 
 
 def points(run: lossboard.Run) -> list[dict[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,11 @@ type Points = list[dict[str, float]]
 
 
 @pytest.fixture
-def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[lossboard.Run], Points]]:
+def logged(tmp_path: Path, let_go: list[lossboard.Run]) -> Callable[[lossboard.Run], Points]:
     """A function that reads what a run has logged: each point's step and metrics, in order."""
-    monkeypatch.setenv("LOSSBOARD_DIR", str(tmp_path))
-    runs: list[lossboard.Run] = []
 
     def read(run: lossboard.Run) -> Points:
-        runs.append(run)
+        let_go.append(run)
         found = []
         for part in read_journal(tmp_path / "journals" / run.id).parts(0):
             for block in part.blocks:
@@ -36,11 +34,7 @@ def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
                     found.append((number, {"step": step, **dict(zip(block.names, values, strict=True))}))
         return [point for _, point in sorted(found, key=lambda one: one[0])]
 
-    yield read
-    for run in runs:
-        run.sender.done.set()
-        run.sender.join()
-        run.silence("the test is over")
+    return read
 
 
 @pytest.mark.parametrize(
