@@ -417,10 +417,6 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """``summary`` as a board takes it."""
         return {str(key)[:_MAX_NAME_CHARS]: _scalar(value) for key, value in islice(self.summary.copy().items(), 1000)}
 
-    def all_told(self) -> dict[str, Any]:
-        """What the board is to know of the run besides its points."""
-        return {"summary": self.shown_summary(), **self.told}
-
     def take_control(self, control: Mapping[str, Any]) -> None:
         """Called with all that the board asks for, by those who hear it; what is older than the last is nothing new."""
         with self._taking:
@@ -619,7 +615,8 @@ class _Sender(threading.Thread):
             self._introduced = True
         journal = self._run.journal
         head, records = journal.unsent(_SEGMENT_BYTES << min(self._stuck_posts, 3))
-        told = self._run.all_told()
+        ending = self._ending  # before what is told: nothing is told after it
+        told = {"summary": self._run.shown_summary(), **self._run.told}
         head.update((name, value) for name, value in told.items() if value != self._told.get(name, {}))
         body = b"".join([_json({**head, **self._session}), b"\n", *records])
         answer = self.connection.post(f"{self._path}/points", body, CONTENT_TYPE)
@@ -633,8 +630,8 @@ class _Sender(threading.Thread):
             self._stuck_posts, self._stuck_end = 0, journal.taken
         journal.acknowledge(answer["accepted"], len(head.get("changes", ())))
         self._run.take_control(answer.get("control") or {})
-        if self._ending and journal.unacknowledged <= 0 and told == self._run.all_told():
-            self.connection.tell(f"{self._path}/finish", self._ending, self._run._warn)
+        if ending and journal.unacknowledged <= 0:
+            self.connection.tell(f"{self._path}/finish", ending, self._run._warn)
             self.connection.close()
             self._leave(remove=True, arrived=True)
         return sum(map(len, records))
