@@ -66,7 +66,8 @@ _MEMORY_BYTES = 64 << 20  # of records that are kept in memory where no file can
 
 _POLL_S = 0.05  # between two looks for new records
 _PROTECT_S = 1.0  # between two times that checksums are written
-_POST_INTERVAL_S = 0.1  # between two posts while there are few records
+_POST_INTERVAL_S = 0.1  # between two posts while there are few records; the fuller a post, the sooner the next
+_FULL_POST_BYTES = 512 << 10  # of records, after which the next post follows at once
 _HEARTBEAT_S = 0.2  # between two posts without records; the longest interval where posts take long
 _FIRST_RETRY_S = 0.1  # after a failed post; twice that after the next one, and so on
 _LAST_RETRY_S = 2.0
@@ -605,8 +606,8 @@ class _Sender(threading.Thread):
                 retry_s = _FIRST_RETRY_S
                 _Sender.waited_s = 0.0
                 busy_s = min(4 * (posted_at - began), _HEARTBEAT_S)  # where many report, each does so less often
-                more = (sent >= _SEGMENT_BYTES // 2 or self._ending) and not self._stuck_posts
-                self._ending_given.wait(0 if more else max(busy_s, _POST_INTERVAL_S))
+                full = 0.0 if self._stuck_posts else 1.0 if self._ending else min(1.0, sent / _FULL_POST_BYTES)
+                self._ending_given.wait((1 - full) * max(busy_s, _POST_INTERVAL_S))
 
     def _post(self) -> int:
         """One post; how many bytes of records were in it."""
@@ -628,7 +629,7 @@ class _Sender(threading.Thread):
         elif self._stuck_posts > _MAX_STUCK_POSTS:  # counted, not timed: the process may have been stopped for hours
             journal.fill(self._stuck_end)
             self._stuck_posts, self._stuck_end = 0, journal.taken
-        journal.acknowledge(answer["accepted"], len(head.get("changes", ())))
+        journal.acknowledge(answer["accepted"], len(head.get("changes", ())), answer.get("blocks", ()))
         self._run.take_control(answer.get("control") or {})
         if ending and journal.unacknowledged <= 0:
             self.connection.tell(f"{self._path}/finish", ending, self._run._warn)
@@ -740,7 +741,7 @@ class _Block:
         self.records = records
         self.seen = self.summed = 0  # how many there were when checksums were last written, and how many have theirs
         self.acknowledged = 0  # of its records, how many the board has
-        self.gave_up = 0  # posts in which a place that was taken stood in the way, and nothing in it
+        self.stuck_posts = 0  # in a row, in which a place that was taken stood in the way, and nothing in it
         self.places = iter(range(self.start + lead - 1, self.start + records * self.record, self.record))
         self._unused: list[int] = []  # places that no record gets any more
 
@@ -781,16 +782,14 @@ class _Block:
         bits = self.cells[begin:end].cast("B").cast("Q")
         return bits[:: self.record].tolist(), self.cells[begin + self.lead - 1 : end : self.record].tolist()
 
-    def acknowledge(self, before: int) -> None:
-        """The board has every record numbered less than this."""
-        bits, numbers = self.numbers()
-        known = len(numbers)
-        if 0 in bits or max(numbers, default=0) >= before:
-            known = next(at for at, number in enumerate(numbers) if not bits[at] or number >= before)
-            self.gave_up += not bits[known]
-            if not bits[known] and self.gave_up > _MAX_STUCK_POSTS:  # an interrupt came between
-                known, self.gave_up = known + 1, 0
-        self.acknowledged += known
+    def acknowledge(self, arrived: int) -> None:
+        """The board has so many more of its records, after a post."""
+        self.acknowledged += arrived
+        at = self.start + self.acknowledged * self.record
+        is_written = any(self.cells[at : at + 1].cast("B"))
+        self.stuck_posts = 0 if arrived or is_written or not self.waits else self.stuck_posts + 1
+        if self.stuck_posts > _MAX_STUCK_POSTS:  # an interrupt came between
+            self.acknowledged += 1
 
 
 _NO_BLOCK = types.SimpleNamespace(first="", width=-1)
@@ -849,6 +848,7 @@ class _Journal:
         self.firsts: dict[str, _Block] = {}  # the newest of them whose first metric has this name
         self.numbers = iter(range(_MAX_STEP))  # of the next records
         self.segments: list[_Segment] = []
+        self._posted: list[_Block] = []  # those of which records were in the last post
         self.acknowledged = 0  # up to before which number the board has the records
         self.changes: list[Mapping[str, Any]] = []  # of parameters, as a post has them
         self.acknowledged_changes = 0  # how many of them the board has
@@ -1006,6 +1006,7 @@ class _Journal:
         more; all such changes, also earlier ones."""
         self._let_go()
         described, records, size = [], [], 0
+        self._posted = []
         for segment in [*self.segments]:
             for block in segment.blocks:
                 begin, end = (8 * (block.start + count * block.record) for count in (block.acknowledged, block.taken))
@@ -1013,6 +1014,7 @@ class _Journal:
                     kind = {"metrics": block.names, "records": (end - begin) // (8 * block.record)}
                     described.append(kind if block.lead == 2 else {**kind, "counted": True})
                     records.append(segment.buffer[begin:end])
+                    self._posted.append(block)
                     size += end - begin
         head: dict[str, Any] = {"version": 2, "seq": self.acknowledged, "blocks": described}
         if times := [one for one in self.times if one[0] > self.acknowledged]:
@@ -1037,13 +1039,13 @@ class _Journal:
                         segment.path.unlink()
                         segment.path.with_suffix(".sums").unlink()
 
-    def acknowledge(self, accepted: int, changes: int) -> None:
-        """The board has all records before this number, and so many changes more."""
+    def acknowledge(self, accepted: int, changes: int, arrived: Sequence[int]) -> None:
+        """The board has all records before a number, so many changes more, and of each block that was posted so many
+        records more."""
         self.acknowledged = accepted
         self.acknowledged_changes += changes
-        for block in self._all_blocks():
-            if block.waits:
-                block.acknowledge(accepted)
+        for block, count in zip(self._posted, arrived):  # noqa: B905  (Python 3.9 knows no strict)
+            block.acknowledge(count)
 
     def go_back(self, wanted: int | None) -> bool:
         """The board wants records that it had acknowledged: whether they are still here, and are sent again."""

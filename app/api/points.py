@@ -61,7 +61,7 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
     post, changes, told = await aside(len(body), parse, body)
-    return await services.ingest.add_points(
+    answer = await services.ingest.add_points(
         run_id,
         *post.batches,
         changes=changes,
@@ -70,6 +70,8 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
         after_gap=post.after_gap,
         unchecked=post.unchecked,
     )
+    answer.blocks = post.taken(answer.accepted)
+    return answer
 
 
 @router.get("/runs/{run_id}/points", response_model=Points)

@@ -27,11 +27,8 @@ def note_extremes(record: RunRecord, names: tuple[str, ...], rows: Floats) -> No
 
     rows: of shape (records, 1 + metrics), the step before the values, as a Batch has them
     """
-    values = rows[:, 1:]
-    finite = np.isfinite(values)
-    lows = np.where(finite, values, np.inf).min(axis=0, initial=np.inf).tolist()
-    highs = np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf).tolist()
-    for name, low, high in zip(names, lows, highs, strict=True):
+    for name, values in zip(names, rows[:, 1:].T, strict=True):  # a column at a time: much quicker than by axis
+        low, high = _range(values)
         if low > high:  # it has no finite value here
             continue
         known = record.best.get(name)
@@ -39,3 +36,12 @@ def note_extremes(record: RunRecord, names: tuple[str, ...], rows: Floats) -> No
             record.best[name] = [low, high]
         elif low < known[0] or high > known[1]:
             record.best[name] = [min(low, known[0]), max(high, known[1])]
+
+
+def _range(values: Floats) -> tuple[float, float]:
+    """The smallest and the largest finite value; infinity and minus infinity if there is none."""
+    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+    if not np.isfinite(low - high):
+        finite = values[np.isfinite(values)]
+        low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+    return float(low), float(high)

@@ -156,6 +156,9 @@ class Accepted(ResponseModel):
     missing: list[list[int]] = Field(
         default_factory=list, description="Of the run's records, as it has them: those that may come yet."
     )
+    blocks: list[int] = Field(
+        default_factory=list, description="Of each block of the post how many of its first records the board has."
+    )
 
 
 class Points(ResponseModel):

@@ -32,6 +32,7 @@ class Post:
     unchecked: no checksum has vouched for these records
     told: what else the script says of its run, as it came
     session: that of which the records' numbers are; empty: the run's first
+    numbers: of each block those of its records, up to before the first that is not written
     """
 
     batches: Sequence[Batch]
@@ -40,20 +41,31 @@ class Post:
     unchecked: bool = False
     told: Mapping[str, Any] = field(default_factory=dict)
     session: str = ""
+    numbers: Sequence[Floats] = ()
+
+    def taken(self, accepted: int) -> list[int]:
+        """Of each block how many of its first records are among those numbered less than ``accepted``."""
+        return [_leading(numbers < accepted) for numbers in self.numbers]
 
 
 @dataclass(frozen=True)
 class Block:
     """Records with the same metrics, in any order. ``rows`` has the shape (records, 2 + len(names)): the step, the
-    record's number, then the metrics."""
+    record's number, then the metrics; of those that are ``counted`` the step is the number, and stands there once."""
 
     names: tuple[str, ...]
     rows: Floats
+    counted: bool = False
 
     @property
     def numbers(self) -> Floats:
         """The number of each record."""
-        return self.rows[:, 1]
+        return self.rows[:, 0 if self.counted else 1]
+
+    @property
+    def points(self) -> Floats:
+        """The step and the metrics of each record."""
+        return self.rows if self.counted else np.delete(self.rows, 1, axis=1)
 
 
 def parse(body: bytes) -> Post:
@@ -68,9 +80,13 @@ def parse(body: bytes) -> Post:
         raise ValueError('the first line must be JSON like {"seq": 0, "metrics": ["loss"]}') from None
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= MAX_WHOLE:
         raise ValueError(f"seq must be a whole number from 0 to {MAX_WHOLE}")
+    numbers: list[Floats] = []
     if "blocks" in header:
         _check_version(header)
-        batches = merge(seq, _blocks(form, blob))
+        blocks = _blocks(form, blob)
+        written = [_complete(block.rows) for block in blocks]
+        numbers = [block.numbers[: _leading(there)] for block, there in zip(blocks, written, strict=True)]
+        batches = merge(seq, [_only(block, there) for block, there in zip(blocks, written, strict=True)])
     else:
         check_names(form)
         batches = [_written(from_blob(seq, form, blob))]
@@ -86,7 +102,7 @@ def parse(body: bytes) -> Post:
     if not isinstance(session, str) or len(session) > MAX_SESSION_CHARS:
         raise ValueError(f"session must be a text of at most {MAX_SESSION_CHARS} characters")
     told = {name: header[name] for name in TOLD if name in header}
-    return Post(batches, header.get("changes", []), **flags, told=told, session=session)
+    return Post(batches, header.get("changes", []), **flags, told=told, session=session, numbers=numbers)
 
 
 def write(seq: int, blocks: Sequence[Block], **flags: Any) -> bytes:
@@ -127,7 +143,7 @@ def _in_order(seq: int, blocks: Sequence[Block]) -> list[Batch]:
         if len(block.rows):
             if (block.numbers != seq + np.arange(len(block.rows))).any():
                 return []
-            batches.append(_without_negative_zero(Batch(seq, block.names, np.delete(block.rows, 1, axis=1))))
+            batches.append(_without_negative_zero(Batch(seq, block.names, block.points)))
             seq += len(block.rows)
     return batches
 
@@ -176,8 +192,7 @@ def _blocks(form: object, blob: bytes) -> list[Block]:
         if end > len(blob):
             raise ValueError(f"the blocks are cut: {len(blob)} bytes are less than the {end} that they name")
         rows = np.frombuffer(blob[begin:end], "<f8").reshape(count, width)
-        rows = np.insert(rows, 1, rows[:, 0], axis=1) if counted else rows
-        blocks.append(Block(tuple(names), rows[_complete(rows)]))
+        blocks.append(Block(tuple(names), rows, counted))
         begin = end
     if begin != len(blob):
         raise ValueError(f"{len(blob) - begin} bytes follow the last block")
@@ -189,8 +204,18 @@ def _blocks(form: object, blob: bytes) -> list[Block]:
 def _complete(rows: Floats) -> NDArray[np.bool_]:
     """Of each record whether it is written, and waits for no value on a GPU: else it comes with a later post."""
     bits = rows.view(np.uint64)
-    complete: NDArray[np.bool_] = (bits[:, 0] != 0) & (bits != lossboard.UNREAD_BITS).all(axis=1)
-    return complete
+    complete: NDArray[np.bool_] = bits[:, 0] != 0
+    unread = bits == lossboard.UNREAD_BITS
+    return complete & ~unread.any(axis=1) if unread.any() else complete
+
+
+def _leading(flags: NDArray[np.bool_]) -> int:
+    """How many are true before the first that is not."""
+    return len(flags) if flags.all() else int(np.argmin(flags))
+
+
+def _only(block: Block, kept: NDArray[np.bool_]) -> Block:
+    return block if kept.all() else replace(block, rows=block.rows[kept])
 
 
 def index(blocks: Sequence[Block]) -> tuple[Numbers, Numbers, Numbers]:
@@ -220,15 +245,14 @@ def _batches(seq: int, blocks: Sequence[Block], source: Numbers, place: Numbers)
     for one in used:
         mine = np.flatnonzero(source == one)
         columns = [0, *(column[name] for name in blocks[one].names)]
-        some = np.delete(blocks[one].rows, 1, axis=1)[place[mine]]
+        some = blocks[one].points[place[mine]]
         rows[np.ix_(mine, columns)] = some
     yield _without_negative_zero(Batch(seq, names, rows))
 
 
 def _written(batch: Batch) -> Batch:
     """The records up to the first that is not complete."""
-    unwritten = np.flatnonzero(~_complete(batch.rows))
-    rows = batch.rows[: unwritten[0]] if len(unwritten) else batch.rows
+    rows = batch.rows[: _leading(_complete(batch.rows))]
     return _without_negative_zero(Batch(batch.seq, batch.names, rows))
 
 

@@ -275,12 +275,14 @@ def extremes_of_buckets(columns: Floats, size: int) -> NDArray[np.intp]:
     some metric within their bucket of so many records; and of the first and the last record."""
     total, metrics = columns.shape
     padded = -(-total // size) * size
+    table = np.full((metrics, padded), np.nan)  # a metric in a row: what lies together is compared much sooner
+    table[:, :total] = columns.T
+    finite = np.isfinite(table)
     places = [np.array([0, total - 1])]
-    begins = np.arange(0, padded, size)[:, np.newaxis]
+    begins = np.arange(0, padded, size)
     for worst, choose in ((np.inf, np.argmin), (-np.inf, np.argmax)):
-        values = np.full((padded, metrics), worst)
-        np.copyto(values[:total], columns, where=np.isfinite(columns))
-        places.append((choose(values.reshape(-1, size, metrics), axis=1) + begins).ravel())
+        values = np.where(finite, table, worst).reshape(metrics, -1, size)
+        places.append((choose(values, axis=2) + begins).ravel())
     return np.unique(np.minimum(np.concatenate(places), total - 1))
 
 

@@ -65,7 +65,7 @@ class _Answer(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.paths.append(self.path.rpartition("/")[2])
         self.server.authorizations.append(self.headers["Authorization"])
-        status, answer = 200, {}
+        status, answer, blocks = 200, {}, []
         if self.path.endswith("/runs"):
             self.server.introductions.append(json.loads(body))
         if self.path.endswith("/points"):
@@ -73,13 +73,14 @@ class _Answer(BaseHTTPRequestHandler):
             self.server.heads.append(head)
             status, answer = self.server.answers.pop(0) if self.server.answers else (200, {})
             if status == 200:
-                last = binary_form.parse(body).batches[-1]
-                self.server.accepted = last.seq + len(last)
+                post = binary_form.parse(body)
+                self.server.accepted = post.batches[-1].seq + len(post.batches[-1])
+                blocks = post.taken(self.server.accepted)
         if self.path.endswith("/media"):
             status, answer = self.server.take_medium(body)
         self.send_response(status)
         self.end_headers()
-        taken = {"accepted": self.server.accepted, "control": {"params": self.server.params}}
+        taken = {"accepted": self.server.accepted, "control": {"params": self.server.params}, "blocks": blocks}
         self.wfile.write(json.dumps(answer or taken).encode())
 
     def log_message(self, *_: object) -> None:

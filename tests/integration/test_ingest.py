@@ -40,6 +40,7 @@ def test_a_resend_changes_nothing_and_a_gap_is_refused(board: BoardProcess, exte
         "accepted": 5,
         "control": {"stop": False, "pause": False, "hold": "", "steps": 0, "params": {}, "asked": {}, "revision": 0},
         "missing": [],
+        "blocks": [],
     }
     status, refusal = post(columns(7, [0]))
     assert (status, refusal["wanted"]) == (409, 5)

@@ -85,6 +85,16 @@ def test_a_record_that_is_not_written_ends_them_as_well() -> None:
     assert logged(list(parse(body(head, rows)).batches)) == [(0, 0.0, {"loss": 0.5})]
 
 
+def test_of_each_block_is_told_how_many_of_its_first_records_are_taken() -> None:
+    blocks = [block(("loss",), 0, 2, 1, 6), block(("acc",), 3, 4), block((), 5)]
+    blocks[2].rows[0, 0] = 0  # not written yet
+    post = parse(write(0, blocks))
+    assert [batch.seq + len(batch) for batch in post.batches][-1] == 5
+    assert post.taken(5) == [3, 2, 0]
+    assert post.taken(2) == [1, 0, 0]  # as after a failure of the disk, say
+    assert parse(lossboard.post_head(0, ("loss",)) + np.array([-0.0, 7.0]).tobytes()).taken(1) == []
+
+
 def test_of_two_records_with_one_number_the_first_counts() -> None:
     assert logged(merge(0, [block(("loss",), 0), block(("acc",), 0, 1)])) == [
         (0, 0, {"loss": 0.5}),
