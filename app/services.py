@@ -177,6 +177,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         publisher.publish_shared(),
         publisher.publish_selected_run(),
         publisher.publish_single_runs(),
+        publisher.replace_lost(),
     ):
         try:
             yield services

@@ -23,7 +23,6 @@
     #due = [];
     #rest = 0; // a timer, while a message is not to be handed over yet
     #lastWindow = -Infinity; // when one was handed over
-    #silent = false;
     /** @type {WebSocket["onmessage"]} */
     #handler = null;
 
@@ -73,9 +72,7 @@
           return;
         }
         this.#note(command, event.data);
-        this.#silent = command === "close";
         this.#handler?.(event);
-        this.#silent = false;
         if (command === "close") {
           this.#rest = setTimeout(() => this.#hand()); // once the page is drawn without it
           return;
@@ -112,17 +109,6 @@
         if (!this.#rest) {
           this.#hand();
         }
-      }
-    }
-
-    /**
-     * Visdom's page repeats to Visdom that a window is closed: one of the same name, made since, would go.
-     *
-     * @param {Parameters<WebSocket["send"]>[0]} data
-     */
-    send(data) {
-      if (!this.#silent) {
-        super.send(data);
       }
     }
   };

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pydantic_core
 
-from app.visdom.constants import BASE_PATH
+from app.visdom.constants import BASE_PATH, WINDOWS_PATH
 
 State = Literal["up", "starting", "down"]
 
@@ -27,8 +27,10 @@ class AnyVisdom(ABC):
     """A Visdom server, whoever runs it: its address, its state, and the listeners called when that changes.
 
     `url` and `headers` are what a request to it needs; the url of a child process changes when it is restarted.
-    `error` says in a sentence why it is not up, if the reason is known.
+    `error` says in a sentence why it is not up, if the reason is known. `tells_windows`: it has WINDOWS_PATH.
     """
+
+    tells_windows = False
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         self.url = url
@@ -164,6 +166,20 @@ class VisdomConnection:
         if env not in json.loads(await self.post("/env_state", b"{}")):
             return []
         return list(json.loads(await self.post("/win_data", encode({"eid": env, "win": None}))))
+
+    async def all_windows(self) -> dict[str, list[str]] | None:
+        """The names of all windows, by their env; None from a Visdom that does not tell them. Raises VisdomError."""
+        if not self._visdom.tells_windows:
+            return None
+        try:
+            response = await self._visdom.client.get(
+                self._visdom.url + WINDOWS_PATH, headers=self._visdom.headers, timeout=REQUEST_TIMEOUT_S
+            )
+            response.raise_for_status()
+        except httpx2.HTTPError as error:
+            raise VisdomError(f"Visdom does not tell its windows: {str(error) or type(error).__name__}.") from error
+        windows: dict[str, list[str]] = response.json()
+        return windows
 
     async def delete_env(self, env: str) -> None:
         """Delete an env and its windows, if there is one; "main" always stays. Raises VisdomError."""

@@ -1,7 +1,7 @@
 """Visdom under the board's address: its page, its files and its websocket, and nothing that writes.
 
 Only what the page needs to show windows is forwarded. What writes (/events, /update, /save …) is for the publisher,
-which connects to Visdom directly. Not blocked: the commands a page sends over its websocket (close, delete_env, save).
+which connects to Visdom directly, and no command that a page sends over its websocket reaches Visdom (websocket.py).
 """
 
 import html
@@ -37,6 +37,7 @@ FIRST_SCRIPT = b'<script src="/gathered_windows.js"></script>'  # runs before Vi
 LAST_SCRIPT = b'<script src="/plot_guard.js"></script>'  # and this one after them
 
 MAX_ENV_REQUEST_BYTES = 65536  # it holds an id and a flag
+MAX_COMPARED = 20  # envs in one page: Visdom copies the windows of each
 
 PAGE_ADDRESS = re.compile(rf"https?://[^/]+({BASE_PATH}/(?:env|compare)/[^#]+)")
 
@@ -77,6 +78,8 @@ class Proxy:
 
     async def page(self, request: Request) -> Response:
         """The document that shows an env; while there is none, a page that reloads itself."""
+        if refusal := _too_many_envs(request):
+            return refusal
         response = await self._send(request)
         if response is None:
             return waiting_page(self._reason(), 503)
@@ -108,6 +111,8 @@ class Proxy:
 
     async def request_env(self, request: Request) -> Response:
         """The page's request that Visdom send an env's windows over the websocket session which it names."""
+        if refusal := _too_many_envs(request):
+            return refusal
         body = await _env_request(request)
         if body is None:
             return _refusal(400, 'Send a JSON object {"sid": "…"} with the id of a websocket session.')
@@ -184,6 +189,13 @@ def waiting_page(sentence: str, status: int, back: str = "") -> HTMLResponse:
 </html>
 """
     return HTMLResponse(page, status, {"Cache-Control": "no-store", "Retry-After": "1"})
+
+
+def _too_many_envs(request: Request) -> Response | None:
+    """A refusal of a comparison of more than MAX_COMPARED envs."""
+    if request.path_params.get("names", "").count("+") < MAX_COMPARED:
+        return None
+    return _refusal(400, f"Compare at most {MAX_COMPARED} envs at once.")
 
 
 async def _env_request(request: Request) -> bytes | None:

@@ -43,6 +43,7 @@ EASY_POINTS = 6000  # of all curves: with no more a page keeps up with the share
 S_PER_POINT = 5e-5  # by which the interval grows with every other
 SELECTED_INTERVAL_S = 0.2
 SINGLE_RUN_INTERVAL_S = 1.0
+LOST_INTERVAL_S = 0.5  # between two looks at whether Visdom has lost windows
 PAGE_SETTLES_S = 0.25  # in which Visdom's page has taken in what was sent
 MAX_REST_S = 2.0  # between two pushes, where Visdom is slow
 MAX_SINGLE_RUN_ENVS = 50  # kept in Visdom; the one opened longest ago goes first
@@ -136,6 +137,35 @@ class Publisher:
                 for run_id in outdated:
                     if run_id != self._view_state.get().run or run_id not in self._single_runs:
                         await self._publish_single_run(run_id)
+
+    async def replace_lost(self) -> None:
+        """Send windows again that another than the publisher has closed or deleted; runs for ever."""
+        while True:
+            await asyncio.sleep(LOST_INTERVAL_S)
+            if self._is_up():
+                await self._look_for_lost()
+
+    async def _look_for_lost(self) -> None:
+        before = self._sent.copy()
+        try:
+            shown = await self._connection.all_windows()
+        except VisdomError as error:
+            log.info("whether windows are lost is looked at later: %s", error)
+            return
+        if shown is None:
+            return
+        missing = {(env, win) for env, win in before if win not in shown.get(env, ())}
+        lost = {key for key in missing if self._sent.get(key) == before[key]}  # and not closed or sent meanwhile
+        for key in lost:
+            del self._sent[key]
+        selected = self._view_state.get().run
+        for env in {env for env, _ in lost}:
+            if env == SHARED_ENV:
+                self._shared_outdated.set()
+            elif selected is not None and env == env_of(selected):
+                self._selected_outdated.set()
+            else:
+                await self._publish_single_run(env.removeprefix(env_of("")))
 
     async def _try_shared(self) -> None:
         if not self._is_up():
@@ -352,7 +382,7 @@ class Publisher:
         for win in outdated[:-1]:
             if (env, win) not in self._sent:
                 await send(win)
-        known = [win for win in outdated[:-1] if self._sent[env, win] != digests[win]]
+        known = [win for win in outdated[:-1] if self._sent.get((env, win)) != digests[win]]
         for failure in await asyncio.gather(*map(send, known), return_exceptions=True):
             if failure:
                 raise failure
@@ -366,7 +396,7 @@ class Publisher:
     async def _close(self, env: str, win: str) -> None:
         if (env, win) in self._sent:
             await self._connection.close_window(env, win)
-            del self._sent[env, win]
+            self._sent.pop((env, win), None)
 
     async def _delete(self, env: str) -> None:
         await self._connection.delete_env(env)

@@ -6,6 +6,7 @@ It differs from `visdom` on the command line in what an app needs of a child:
 - it ends when its parent ends, however that happens;
 - it takes the port it was told or none at all, and writes to standard output which one it listens on;
 - it downloads nothing, writes no file, and shows no traceback to a browser;
+- it tells the names of its windows, which Visdom itself does only together with all that is in them;
 - it leaves out the optional imports that cost Visdom 6 s and 700 MB.
 
 Of ours it imports only what is small: it is up in about a second, and has to stay so.
@@ -17,6 +18,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,14 @@ from tornado.web import RequestHandler, StaticFileHandler, stream_request_body
 from tornado.websocket import WebSocketClosedError
 
 from app import processes
-from app.visdom.constants import BASE_PATH, EXIT_NO_ASSETS, EXIT_PORT_TAKEN, KEY_HEADER, KEY_VARIABLE
+from app.visdom.constants import (
+    BASE_PATH,
+    EXIT_NO_ASSETS,
+    EXIT_PORT_TAKEN,
+    KEY_HEADER,
+    KEY_VARIABLE,
+    WINDOWS_PATH,
+)
 
 # Visdom's package imports these for its Python client's sake only; the server works without them.
 for _heavy in ("torch", "openTSNE", "sklearn"):
@@ -82,6 +91,18 @@ class ForbiddenHandler(RequestHandler):
     get = head = post = put = patch = delete = options = refuse
 
 
+class WindowsHandler(RequestHandler):
+    """The names of all windows, by their env: what the publisher compares with what it has sent."""
+
+    def initialize(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Tornado calls this for each request with what the handler was registered with."""
+        self._state = state
+
+    def get(self) -> None:
+        """As JSON."""
+        self.write({env: list(content["jsons"]) for env, content in self._state.items()})
+
+
 _open_page = SocketHandler.open
 
 
@@ -105,6 +126,7 @@ class ProtectedApplication(Application):
         super().__init__(port=port, base_url=BASE_PATH, env_path=env_path)  # type: ignore[no-untyped-call]
         self.storage = JSONStore(None)  # type: ignore[no-untyped-call]  # the store that writes nothing
         self.settings["debug"] = False  # Visdom turns it on; serve() keeps off what tornado would start for it
+        self.add_handlers(".*", [(BASE_PATH + WINDOWS_PATH, WindowsHandler, {"state": self.state})])
 
     def load_state(self) -> dict[str, object]:
         """Start empty: the board posts every window anew."""

@@ -53,6 +53,8 @@ class VisdomServer(AnyVisdom):
     port: 0 for any free one
     """
 
+    tells_windows = True
+
     def __init__(
         self, *, assets: Path, folder: Path, style: str = "", port: int = 0, python: str = sys.executable
     ) -> None:

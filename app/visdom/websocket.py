@@ -1,8 +1,14 @@
-"""Relays a browser's websocket to Visdom for as long as the browser's is open, across restarts of Visdom."""
+"""Relays Visdom's websocket to a browser for as long as the browser's is open, across restarts of Visdom.
+
+Nothing of what a browser sends on it goes on to Visdom. A page that only shows windows sends nothing there that Visdom
+would need: all its commands change the windows of everybody (close, undo, delete_env, save, save_all, save_layouts,
+layout_item_update, update_plot_layout, update_comment, pop_embeddings_pane), or are for a program that made a window
+(forward_to_vis: keys pressed in a text). Windows are asked for over HTTP (app/visdom/proxy.py).
+"""
 
 import asyncio
 import re
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 
 import httpx2
 from httpx2.websockets import (
@@ -14,7 +20,6 @@ from httpx2.websockets import (
 from starlette.requests import HTTPConnection
 from starlette.types import Message
 from starlette.websockets import WebSocket
-from wsproto.utilities import LocalProtocolError
 
 from app.visdom.connection import AnyVisdom
 
@@ -42,7 +47,7 @@ WINDOW = re.compile(r'\{"command": "window", "version": \d+, "id": ("(?:[^"\\]|\
 
 
 class WebSocketRelay:
-    """Passes messages between one browser's websocket and one of Visdom's.
+    """Passes the messages of one of Visdom's websockets to one browser's.
 
     When Visdom ends, the browser's websocket stays open, and a new one to the next Visdom is opened for it. Visdom's
     first message on it makes the page request its env again. Without this, Visdom's page would stay offline.
@@ -69,9 +74,7 @@ class WebSocketRelay:
     async def _from_browser(self) -> None:
         await self._browser.receive()  # the request to connect
         while (message := await self._browser.receive())["type"] != "websocket.disconnect":
-            if self._session is not None:  # else Visdom is being restarted, and the next one starts empty
-                with suppress(HTTPXWSException, LocalProtocolError):  # the connection was lost just now
-                    await self._session.send_text(message.get("text") or "")
+            pass  # no command of a page reaches Visdom
         if self._session is not None:
             await self._session.close(_sendable(message["code"]))
 

@@ -48,6 +48,12 @@ class FakeVisdom:
     async def window_names(self, env: str) -> list[str]:
         return [win for shown_env, win in self.windows if shown_env == env]
 
+    async def all_windows(self) -> dict[str, list[str]]:
+        await asyncio.sleep(self.delay)
+        if self.error is not None:
+            raise VisdomError(self.error)
+        return {env: await self.window_names(env) for env, _ in self.windows}
+
     async def delete_env(self, env: str) -> None:
         await self.post("/delete_env", encode({"eid": env}))
 

@@ -77,6 +77,7 @@ async def publishing(folder: Path) -> AsyncIterator[Stage]:
         asyncio.create_task(stage.publisher.publish_shared()),
         asyncio.create_task(stage.publisher.publish_selected_run()),
         asyncio.create_task(stage.publisher.publish_single_runs()),
+        asyncio.create_task(stage.publisher.replace_lost()),
     ]
     try:
         yield stage

@@ -55,6 +55,26 @@ async def test_closing_and_deleting_what_is_not_there_is_no_error(
     await connection.close_window("deleted", "w")
 
 
+async def test_all_windows_are_told_by_their_env(connection: VisdomConnection | FakeVisdom) -> None:
+    await post_window(connection, "told", "loss", LINE)
+    await post_window(connection, "told", "path", LINE)
+    await post_window(connection, "too", "loss", LINE)
+    told = await connection.all_windows()
+    assert told is not None
+    assert (sorted(told["told"]), told["too"]) == (["loss", "path"], ["loss"])
+    await connection.close_window("told", "path")
+    await connection.delete_env("too")
+    told = await connection.all_windows()
+    assert told is not None
+    assert (told["told"], told.get("too")) == (["loss"], None)
+
+
+async def test_an_external_visdom_does_not_tell_its_windows(visdom: VisdomServer) -> None:
+    external = ExternalVisdom(visdom.url)
+    assert await VisdomConnection(external).all_windows() is None
+    await external.stop()
+
+
 async def test_numbers_that_json_lacks_become_null(connection: VisdomConnection | FakeVisdom) -> None:
     line = [{"type": "scatter", "y": [math.nan, 1.0, math.inf, -math.inf], "meta": {"at": (math.nan, 1)}}]
     await post_window(connection, "numbers", "w", line)
@@ -80,6 +100,9 @@ async def test_a_visdom_that_is_not_there_is_an_error() -> None:
     nobody = ExternalVisdom("http://127.0.0.1:9/visdom")
     with pytest.raises(VisdomError, match=r"^Visdom could not be reached: .+\.$"):
         await VisdomConnection(nobody).post("/events", b"{}")
+    nobody.tells_windows = True
+    with pytest.raises(VisdomError, match=r"^Visdom does not tell its windows: .+\.$"):
+        await VisdomConnection(nobody).all_windows()
     await nobody.stop()
 
 

@@ -89,6 +89,36 @@ async def test_a_races_windows_are_closed_apart_from_all_that_is_sent(tmp_path: 
     assert not [time for time in sent if closed[0] - PAGE_SETTLES_S < time < closed[-1] + PAGE_SETTLES_S]
 
 
+async def test_windows_that_another_has_closed_come_back(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        selected, other = await stage.add(1), await stage.add(2)
+        for run in (selected, other):
+            await stage.publisher.open_single_run(run)
+        await stage.view_state.change(View(run=selected.id))
+        envs = ("lossboard", env_of(selected.id), env_of(other.id))
+        await until(lambda: stage.shared() == {"loss"} and {env for env, _ in stage.visdom.windows} == set(envs))
+        whole = dict(stage.visdom.windows)
+        for env in envs:
+            first = next(win for shown_env, win in whole if shown_env == env)
+            await stage.visdom.close_window(env, first)
+            await until(lambda: stage.visdom.windows.keys() == whole.keys())
+            await stage.visdom.delete_env(env)
+            await until(lambda: stage.visdom.windows.keys() == whole.keys())
+
+
+async def test_windows_that_the_board_has_closed_do_not_come_back(tmp_path: Path) -> None:
+    async with publishing(tmp_path) as stage:
+        run = await stage.add(1, group="race", varied={"method": "gd"})
+        await stage.publisher.open_single_run(run)
+        await until(lambda: {("lossboard", win) for win in WINS} <= stage.visdom.windows.keys())
+        await stage.store.delete_run(run)
+        await until(lambda: stage.shared() == {"loss", "w", "cost"} and len(stage.visdom.windows) == 3)
+        stage.visdom.posts.clear()
+        await stage.publisher._look_for_lost()
+        await asyncio.sleep(2 * SHARED_INTERVAL_S)
+        assert stage.visdom.posts == []
+
+
 async def test_a_visdom_that_fails_gets_its_windows_later(tmp_path: Path) -> None:
     async with publishing(tmp_path) as stage:
         stage.visdom.error = "It is ill."

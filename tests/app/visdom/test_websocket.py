@@ -23,11 +23,32 @@ from tests.harness.boards import PATIENCE
 pytestmark = pytest.mark.anyio
 
 
+# Every command that Visdom's page knows, and what is none.
+COMMANDS = [
+    {"cmd": "close", "data": "loss", "eid": "lossboard"},
+    {"cmd": "undo", "eid": "lossboard"},
+    {"cmd": "delete_env", "prev_eid": "main", "eid": "lossboard"},
+    {"cmd": "save", "data": {}, "prev_eid": "lossboard", "eid": "copy"},
+    {"cmd": "save_all"},
+    {"cmd": "save_layouts", "data": "{}"},
+    {"cmd": "layout_item_update", "eid": "lossboard", "win": "loss", "data": {"i": "loss", "h": 1, "w": 1}},
+    {"cmd": "update_plot_layout", "eid": "lossboard", "win": "loss", "data": {"shapes": []}},
+    {"cmd": "update_comment", "eid": "lossboard", "win": "loss", "data": "seen"},
+    {"cmd": "pop_embeddings_pane", "data": {"target": "loss", "eid": "lossboard"}},
+    {"cmd": "forward_to_vis", "data": {"target": "loss", "eid": "lossboard", "event_type": "KeyPress", "key": "b"}},
+    {"cmd": "echo"},
+    {},
+]
+
+
 class StandIn:
-    """A websocket that echoes, closes with the code it is told, and remembers what came."""
+    """A websocket that sends the texts it is given, closes with a code if it has one, and remembers what came."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+        self.texts: list[str] = []
+        self.close_code: int | None = None
+        self.received: list[str] = []
         self.closed_with: int | None = None
         self.app = Starlette(
             routes=[
@@ -44,11 +65,12 @@ class StandIn:
     async def socket(self, websocket: WebSocket) -> None:
         self.headers = dict(websocket.headers)
         await websocket.accept("second" if "second" in websocket.scope["subprotocols"] else None)
-        while (message := await websocket.receive())["type"] != "websocket.disconnect":
-            text = message["text"]
+        for text in self.texts:
             await websocket.send_text(text)
-            if text.startswith("close "):
-                await websocket.close(int(text.removeprefix("close ")), "as told")
+        if self.close_code is not None:
+            await websocket.close(self.close_code, "as told")
+        while (message := await websocket.receive())["type"] != "websocket.disconnect":
+            self.received.append(message["text"])
         self.closed_with = message["code"]
 
 
@@ -68,24 +90,37 @@ async def stand_in() -> AsyncIterator[tuple[StandIn, httpx2.AsyncClient]]:
         await visdom.stop()
 
 
-async def test_texts_pass_both_ways(stand_in: tuple[StandIn, httpx2.AsyncClient]) -> None:
+async def test_texts_pass_to_the_page(stand_in: tuple[StandIn, httpx2.AsyncClient]) -> None:
+    stand_in[0].texts = ["", "a", "Ünïcode ✓", "x" * 5_000_000, ""]
     async with socket_of(stand_in[1], subprotocols=["first", "second"]) as page:
         assert page.subprotocol == "second"
-        for text in ("", "a", "Ünïcode ✓", "x" * 5_000_000, ""):
-            await page.send_text(text)
+        for text in stand_in[0].texts:
             assert await page.receive_text(timeout=PATIENCE) == text
 
 
+async def test_nothing_that_a_page_sends_reaches_visdom(stand_in: tuple[StandIn, httpx2.AsyncClient]) -> None:
+    inner, browser = stand_in
+    inner.texts = ["connected"]
+    async with socket_of(browser) as page:
+        assert await page.receive_text(timeout=PATIENCE) == "connected"
+        for command in COMMANDS:
+            await page.send_json(command)
+        for text in ("", "no JSON", "[" * 50_000, "x" * 1_000_000):
+            await page.send_text(text)
+        await page.send_bytes(b"\xff")
+        await page.close(4002)
+        await eventually(lambda: inner.closed_with == 4002)  # what was sent before that would have come before it
+    assert inner.received == []
+
+
 async def test_close_codes_pass_both_ways(stand_in: tuple[StandIn, httpx2.AsyncClient]) -> None:
+    stand_in[0].close_code = 4001
     async with socket_of(stand_in[1]) as page:
-        await page.send_text("close 4001")
-        assert await page.receive_text(timeout=PATIENCE) == "close 4001"
         with pytest.raises(WebSocketDisconnect) as closed:
             await page.receive(timeout=PATIENCE)
         assert (closed.value.code, closed.value.reason) == (4001, "as told")
-    stand_in[0].closed_with = None
+    stand_in[0].close_code, stand_in[0].closed_with, stand_in[0].texts = None, None, ["hello"]
     async with socket_of(stand_in[1]) as page:
-        await page.send_text("hello")
         await page.receive_text(timeout=PATIENCE)
         await page.close(4002)
         await eventually(lambda: stand_in[0].closed_with == 4002)
