@@ -42,6 +42,7 @@ if sys.version_info < (3, 9):  # noqa: UP036
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
 ADDRESS_FILE = "address"  # in the data folder, while a board is up: where that is
+TOKENS_FILE = "tokens.json"  # in the data folder, once the board there asks for them: one for each right
 DONE = ".done"  # of the name of a journal that is being removed
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
 UNREAD_BITS = MISSING_BITS + 1  # of a value on a GPU that is not here yet
@@ -1125,7 +1126,10 @@ class RefusedError(Exception):
 class Connection:
     """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else the one here. ValueError: no address."""
 
-    def __init__(self, url: str | None = None, timeout_s: float = _RESPONSE_TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str | None = None, timeout_s: float = _RESPONSE_TIMEOUT_S, token: str | None = None
+    ) -> None:
+        """``token``: to be sent, unless it is that of token_for()."""
         self.url = (url or os.environ.get("LOSSBOARD_URL") or _found_address()).rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -1134,10 +1138,15 @@ class Connection:
         self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)  # opened by the first request
         self.close = self._connection.close
         self._path = parts.path
-        self._headers = {}
-        if parts.username is not None:
-            login = urllib.parse.unquote(f"{parts.username}:{parts.password or ''}")
-            self._headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        self._login = "" if parts.username is None else urllib.parse.unquote(f"{parts.username}:{parts.password or ''}")
+        self._token = token
+        self._headers = self._make_headers()
+
+    def _make_headers(self) -> dict[str, str]:
+        token = token_for(self.url) if self._token is None else self._token
+        if self._login:
+            return {"Authorization": f"Basic {base64.b64encode(self._login.encode()).decode()}"}
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
         """The JSON of the board's answer. RefusedError, OSError or http.client.HTTPException."""
@@ -1148,6 +1157,8 @@ class Connection:
         self._connection.request(method, self._path + path, body, {**headers, **self._headers})
         response = self._connection.getresponse()
         text = response.read()
+        if response.status == 401:  # the next request has the token that was renewed meanwhile
+            self._headers = self._make_headers()
         if response.status >= 300:
             raise RefusedError(response.status, text.decode(errors="replace"))
         return json.loads(text)
@@ -1170,6 +1181,17 @@ def _found_address() -> str:
         if address.startswith("http://"):
             return address
     return "http://127.0.0.1:8000"
+
+
+def token_for(url: str, right: str = "report") -> str:
+    """What a board asks for: LOSSBOARD_TOKEN, else the token of this right of this data folder's board."""
+    given = (os.environ.get("LOSSBOARD_TOKEN") or "auto").strip()
+    if given not in ("auto", "on"):
+        return "" if given == "off" else given
+    with contextlib.suppress(OSError, RuntimeError, ValueError, LookupError, TypeError):
+        if (data_folder() / ADDRESS_FILE).read_text(encoding="utf-8").strip() == url:
+            return str(json.loads((data_folder() / TOKENS_FILE).read_text(encoding="utf-8"))[right])
+    return ""
 
 
 def data_folder() -> Path:

@@ -1,6 +1,7 @@
 """What the API refuses, as exceptions; app/api/error_handlers.py makes responses of them.
 
 ApiError           400
+├── ForbiddenError     403  the token that was sent is not for this
 ├── NotFoundError      404  no such run, method or dataset
 ├── ConflictError      409  the request does not fit the state of its subject
 ├── GoneError          410  the run was deleted
@@ -43,6 +44,12 @@ class ApiError(Exception):
         self.place = (part, *field)
         self.broken = broken or {}
         self.extra = extra
+
+
+class ForbiddenError(ApiError):
+    """The token that was sent has too little right."""
+
+    status = 403
 
 
 class NotFoundError(ApiError):

@@ -18,7 +18,9 @@ from app.api.client import add_client
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
+from app.middleware.door import Door
 from app.middleware.host_check import HostCheck
+from app.middleware.tokens import TokensError, tokens_for
 from app.services import StartError, make_visdom, run_services
 from app.settings import Settings
 from app.visdom.proxy import visdom_routes
@@ -38,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The app of one board. Nothing is opened or started before its lifespan begins."""
 
     visdom = make_visdom(settings)
+    tokens = tokens_for(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -45,8 +48,11 @@ def create_app(settings: Settings) -> FastAPI:
         async with AsyncExitStack() as parts:
             app.state.starting = starting = asyncio.current_task()
             try:
-                app.state.services = await parts.enter_async_context(run_services(settings, visdom))
-            except StartError as error:
+                if tokens:
+                    tokens.open()
+                running = run_services(settings, visdom, token=tokens.worker if tokens else "")
+                app.state.services = await parts.enter_async_context(running)
+            except (StartError, TokensError) as error:
                 app.state.failure = str(error)
             except asyncio.CancelledError:  # Ctrl-C
                 if starting is not None:
@@ -62,7 +68,9 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.tokens = tokens
     app.add_middleware(BodyLimit)
+    app.add_middleware(Door, tokens=tokens, port=settings.port)
     app.add_middleware(HostCheck, settings=settings)
     add_error_handlers(app)
     for module in (methods, lessons, runs, control, races, points, media, events, view):

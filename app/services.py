@@ -102,20 +102,23 @@ class Services:
 
 
 @asynccontextmanager
-async def run_services(settings: Settings, visdom: AnyVisdom) -> AsyncIterator[Services]:
+async def run_services(settings: Settings, visdom: AnyVisdom, *, token: str = "") -> AsyncIterator[Services]:
     """The parts of a board, for as long as the block runs. Before it begins, waits while another program holds the
-    database. StartError if the board cannot start, as on a full disk."""
+    database. StartError if the board cannot start, as on a full disk.
+
+    token: with which the board's own processes report to it; empty if it asks for none
+    """
     path = settings.data_dir / DATABASE_FILE
     store = await when_free(path, lambda: _open(path))
     try:
-        async with _run_on(store, settings, visdom) as services:
+        async with _run_on(store, settings, visdom, token) as services:
             yield services
     finally:
         store.close()
 
 
 @asynccontextmanager
-async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncIterator[Services]:
+async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom, token: str) -> AsyncIterator[Services]:
     active = ActiveRuns(store)
     streams = EventStreams()
     view_state = ViewState(store)
@@ -130,8 +133,8 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom) -> AsyncI
         state_changed=streams.state_changed,
         proxied=visdom.proxied,
     )
-    journals = JournalCollector(settings.data_dir, settings.url)
-    scheduler = _make_scheduler(settings, active, journals)
+    journals = JournalCollector(settings.data_dir, settings.url, token)
+    scheduler = _make_scheduler(settings, active, journals, token)
     runs = RunService(store, active, scheduler, latest)
     table = RunTable(store, active)
     ingest = Ingest(store, active)
@@ -220,11 +223,11 @@ def make_visdom(settings: Settings) -> AnyVisdom:
     return VisdomServer(assets=assets.VISDOM, folder=settings.data_dir / "visdom", style=style)
 
 
-def _make_scheduler(settings: Settings, active: ActiveRuns, journals: JournalCollector) -> Scheduler:
+def _make_scheduler(settings: Settings, active: ActiveRuns, journals: JournalCollector, token: str) -> Scheduler:
     spawning = settings.workers == "spawn"
     executor = SpawningExecutor() if spawning else local_executor(preload_torch=settings.preload_torch)
     limits = Limits(settings.max_running, settings.max_slowed)
-    return Scheduler(active, executor, journals, limits, url=settings.url, data_dir=settings.data_dir)
+    return Scheduler(active, executor, journals, limits, url=settings.url, data_dir=settings.data_dir, token=token)
 
 
 def _telling(streams: EventStreams) -> Callable[[RunEvent], None]:

@@ -23,6 +23,15 @@ def _host_name(name: str) -> str:
     return name
 
 
+def _token(token: str) -> str:
+    if not re.fullmatch(r"[!#-+./:<-\[\]-~\-\w]{1,200}", token, re.ASCII):
+        raise ValueError(
+            "no token; send off, on, auto or up to 200 characters without spaces, quotes, commas, semicolons and"
+            " backslashes"
+        )
+    return token
+
+
 type HostName = Annotated[str, AfterValidator(_host_name)]
 
 
@@ -51,6 +60,15 @@ class Settings(BaseSettings):
         BeforeValidator(_split),
         Field(description="Further names of this board, comma-separated: those that a proxy or tunnel gives it."),
     ] = ()
+    token: Annotated[  # not in what is printed of the settings
+        str,
+        AfterValidator(_token),
+        Field(
+            repr=False,
+            description="Whether a token is asked for: on, off, or auto: where this board listens beyond loopback, or"
+            " other people log in to this machine. Anything else is the owner's token itself.",
+        ),
+    ] = "auto"  # noqa: S105
     browser: Annotated[bool, Field(description="Open the page in a browser at start.")] = True
     max_running: Annotated[
         int,

@@ -29,7 +29,9 @@ class Api:
         login, at, host = parts.netloc.rpartition("@")
         self._root = parts._replace(netloc=host).geturl()
         secret = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
-        self._headers = {"Authorization": f"Basic {secret}"} if at else {}
+        token = lossboard.token_for(self.url, "owner")
+        login = f"Basic {secret}" if at else f"Bearer {token}" if token else ""
+        self._headers = {"Authorization": login} if login else {}
         # The board is asked as the client does it: without a proxy.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

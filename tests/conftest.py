@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from app.storage.database import Database
 from app.storage.store import Store
 from tests.harness.boards import BoardProcess
+
+# Whoever else logs in to the machine that runs the tests: a board asks for a token where a test has it do so.
+os.environ["LOSSBOARD_TOKEN"] = "off"
 
 # How long an example takes, and to draw it, depends on what else the machine does.
 settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,7 +12,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from app.schemas.limits import MAX_DEPTH
-from app.schemas.responses import Refusal
+from app.schemas.responses import Refusal, Right
 from app.services import Services
 
 INLINE_SIZE = 20_000  # bytes or numbers: less is read on the event loop
@@ -66,4 +66,10 @@ async def _services(request: Request) -> Services:  # not async, it would be run
     return services
 
 
+async def _right(request: Request) -> Right | None:
+    right: Right | None = request.state.right
+    return right
+
+
+type RightDep = Annotated[Right | None, Depends(_right)]  # of who asks: see app/middleware/tokens.py; None: no token
 type ServicesDep = Annotated[Services, Depends(_services)]

@@ -7,12 +7,12 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
-from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
+from app.api.deps import REFUSED, JsonRoute, RightDep, ServicesDep, aside
 from app.api.serializers import method_response
 from app.errors import NotFoundError
 from app.runs.validation import arrays, check_params
 from app.schemas.requests import SettingIn
-from app.schemas.responses import Health, MethodOut, StabilityOut
+from app.schemas.responses import Alive, Health, MethodOut, StabilityOut
 from trainers import METHODS
 from trainers.problem import Data
 
@@ -22,9 +22,11 @@ _describe = cache(method_response)  # a method's source and schema take long to 
 
 
 @router.get("/health")
-async def health(services: ServicesDep) -> Health:
-    """Whether the board, and its Visdom, are alive."""
-    return Health(version=version("lossboard"), visdom=services.visdom.state)
+async def health(services: ServicesDep, right: RightDep) -> Health | Alive:
+    """Whether the board, and its Visdom, are alive, and what who asks may do; without a token that it is alive."""
+    if right not in ("owner", "read"):
+        return Alive()
+    return Health(version=version("lossboard"), visdom=services.visdom.state, right=right)
 
 
 @router.get("/methods")

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, ServicesDep, aside
+from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, RightDep, ServicesDep, aside
 from app.api.serializers import run_response
-from app.errors import InvalidError, UnavailableError
+from app.errors import ForbiddenError, InvalidError, UnavailableError
 from app.runs.active import EXTERNAL
 from app.runs.best import is_more_better
 from app.runs.service import RESTORABLE_S
@@ -51,7 +51,7 @@ GroupQuery = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
 @router.post("/runs", status_code=201, responses={200: {"model": Run, "description": "The run of this id"}})
-async def start_run(wanted: RunIn, services: ServicesDep, response: Response) -> Run:
+async def start_run(wanted: RunIn, services: ServicesDep, response: Response, right: RightDep) -> Run:
     """Start a run; it queues if as many as may run at once already do.
 
     With method ``external`` the points come from a script elsewhere. Such a run may bring its own id, and the same id
@@ -72,6 +72,11 @@ async def start_run(wanted: RunIn, services: ServicesDep, response: Response) ->
         )
         response.status_code = 201 if new else 200
         return run_response(record)
+    if right != "owner":
+        raise ForbiddenError(
+            'Only the owner starts built-in methods; the token that was sent is for runs of scripts, "external".',
+            field=("method",),
+        )
     return run_response(await services.runs.create(await aside(len(wanted.data.x), plan_run, wanted)))
 
 

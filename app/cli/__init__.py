@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import os
 import signal
 import socket
 import sys
 import threading
 import webbrowser
+from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
@@ -29,9 +31,11 @@ from app.cli.data import give_up as _give_up
 from app.cli.output import progress
 from app.cli.run import CONTEXT, run
 from app.cli.runs import export, ls, rm, show
+from app.cli.token import token as print_tokens
 from app.cli.watch import import_, watch
 from app.main import create_app
 from app.middleware.host_check import is_loopback
+from app.middleware.tokens import Tokens, TokensError, link, make_page
 from app.runs import journals
 from app.settings import Settings
 from app.storage.data_dir import DataDirError, claim
@@ -57,6 +61,10 @@ def serve(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the board's data.", show_default="the user's data folder")
     ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Whether a token is asked for: auto, on or off.", show_default="auto")
+    ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="As --token off.")] = False,
     browser: Annotated[bool | None, typer.Option(help="Open the page in a browser.", show_default="open it")] = None,
     visdom_url: Annotated[
         str | None, typer.Option(help="Use the Visdom that runs at this address instead of starting one.")
@@ -69,15 +77,19 @@ def serve(
     """Watch gradient descent happen, live: start the board and open its page.
 
     Every option is also an environment variable: LOSSBOARD_HOST, LOSSBOARD_PORT, LOSSBOARD_DIR (the data folder),
-    LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; docs/settings.md names all.
+    LOSSBOARD_TOKEN, LOSSBOARD_BROWSER, LOSSBOARD_VISDOM_URL, LOSSBOARD_MAX_RUNNING; docs/settings.md names all.
     """
     if context.invoked_subcommand:
         return
+    token = "off" if no_token else token
     given = {name: value for name, value in locals().items() if value is not None and name != "context"}
+    if token not in (None, "auto", "on", "off"):
+        _give_up("--token is auto, on or off. A token itself goes into LOSSBOARD_TOKEN: others see a command line.")
     log.configure()
     try:
         settings = Settings(**given)
         assets.require()
+        os.environ.pop("LOSSBOARD_TOKEN", None)  # it is not for the programs that the board starts
         lock = claim(settings.data_dir)
         listener, settings = listen(settings)
     except ValidationError as error:
@@ -147,6 +159,7 @@ def sync(
 for _command in (ls, show, rm, export, watch, check, backup, restore):
     commands.command()(_command)
 commands.command("import")(import_)
+commands.command("token")(print_tokens)
 commands.command(context_settings=CONTEXT)(run)
 
 
@@ -172,6 +185,7 @@ class BoardServer(uvicorn.Server):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._page: Path | None = None  # the file that leads the browser to the link
         self._app = create_app(settings)
         config = uvicorn.Config(
             self._app,
@@ -202,20 +216,39 @@ class BoardServer(uvicorn.Server):
         url = self._settings.url
         self._address_file.write_text(url, encoding="utf-8")
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
-        for address in {listener.getsockname()[0] for listener in sockets or []}:
+        self._say_who_may(listener.getsockname()[0] for listener in sockets or [])
+        if self._settings.browser:
+            threading.Thread(target=_open, args=(self._page_to_open(),), daemon=True).start()
+
+    def _page_to_open(self) -> str:
+        """What a browser is started with."""
+        url, tokens = self._settings.url, self._app.state.tokens
+        with contextlib.suppress(TokensError):
+            if tokens:
+                self._page = make_page(self._settings.data_dir, url, tokens["owner"])
+                return self._page.as_uri()
+        return url
+
+    def _say_who_may(self, addresses: Iterable[str]) -> None:
+        """Print the link that has the token in it, or that there is no lock."""
+        tokens: Tokens | None = self._app.state.tokens
+        if tokens:
+            typer.echo(f"Open {link(self._settings.url, tokens['owner'])}  (`lossboard token` prints it again)")
+            return
+        for address in {*addresses}:
             if not is_loopback(address):
                 typer.echo(
-                    f"It listens on {address}, and there is no lock yet: anyone who reaches this address can see, start"
-                    " and delete runs."
+                    f"It listens on {address}, and there is no lock: anyone who reaches this address can see, start and"
+                    " delete runs. Without --no-token or LOSSBOARD_TOKEN=off it asks for a token."
                 )
-        if self._settings.browser:
-            threading.Thread(target=_open, args=(url,), daemon=True).start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; scripts look for the board elsewhere from then on."""
         with contextlib.suppress(OSError):
             if self._address_file.read_text(encoding="utf-8") == self._settings.url:
                 self._address_file.unlink()
+            if self._page:
+                self._page.unlink()
         await super().shutdown(sockets)
 
     @property

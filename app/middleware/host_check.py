@@ -1,8 +1,8 @@
 """Refuses requests of other websites: this board's own page and this machine's programs pass.
 
-A board has no password yet. One that listens on loopback is reached by programs of this machine only; but a browser is
-one of them, and it runs what any website sends it. These rules hold for every call: the page, the API, the event
-stream, the proxied Visdom, its websocket.
+A board that listens on loopback is reached by programs of this machine only; but a browser is one of them, and it runs
+what any website sends it, and sends the board's cookie along. So these rules come before the token (door), and hold
+for every call: the page, the API, the event stream, the proxied Visdom, its websocket.
 
 1. **Host** has to be a name of this board: localhost, a loopback address, the host it was told to listen on, or a name
    in the setting ``allowed_hosts``. A website whose name was made to point to 127.0.0.1 (DNS rebinding) is of the same

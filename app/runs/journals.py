@@ -77,9 +77,10 @@ class Sent:
 class JournalCollector:
     """Sends the journals of dead scripts and workers in a board's own folder, on the road that all points take."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, token: str = "") -> None:
         self._folder = folder
         self._url = url
+        self._token = token
         self._one_at_a_time = asyncio.Lock()  # each waits in a thread for answers that need threads themselves
         self._named: set[str] = set()  # journals that stay, which the log has named
 
@@ -101,7 +102,7 @@ class JournalCollector:
     def _collect(self, run_id: str) -> bool:
         done, seen = True, set()
         try:
-            for sent in sync(self._folder, self._url, run_id, again=False):
+            for sent in sync(self._folder, self._url, run_id, again=False, token=self._token):
                 done &= not sent.try_again
                 seen.add(sent.run_id)
                 if sent.stays and not sent.try_again and sent.run_id not in self._named:
@@ -130,16 +131,18 @@ def sync(
     *,
     may_skip: AskedAboutGap = lambda _: False,
     again: bool = True,
+    token: str | None = None,
 ) -> Iterator[Sent]:
     """Send every journal in the data folder ``folder`` to the board at ``url``, and remove what has arrived.
 
     may_skip: asked whether to send what there is after a gap
     again: also those of which a part was found to be damaged before
+    token: the board's, unless it is found as scripts find it
 
     The journals of scripts that still run are left to them. OSError or http.client.HTTPException if the board cannot
     be reached.
     """
-    connection = Connection(url)
+    connection = Connection(url, token=token)
     try:
         for found in sorted((folder / "journals").glob(run_id if run_id == "*" else f"{run_id}*")):
             if found.suffix == lossboard.DONE and _NAME.fullmatch(found.stem):  # its removal was cut short

@@ -45,16 +45,18 @@ class Scheduler:
         *,
         url: str,
         data_dir: Path,
+        token: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``url`` is where workers report to, ``data_dir`` where they keep their journals; ``sleep`` waits so many
-        seconds."""
+        """``url`` is where workers report to, with ``token``, ``data_dir`` where they keep their journals; ``sleep``
+        waits so many seconds."""
         self._active = active
         self._executor = executor
         self._journals = journals
         self._limits = limits
         self._url = url
         self._data_dir = data_dir
+        self._token = token
         self._sleep = sleep
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -81,7 +83,9 @@ class Scheduler:
                 record = active.record
                 control = active.control.model_dump()
                 try:
-                    job = Job(record.id, record.method, record.params, self._url, str(self._data_dir), control)
+                    job = Job(
+                        record.id, record.method, record.params, self._url, str(self._data_dir), control, self._token
+                    )
                     await self._executor.run(job)
                 except OSError as error:
                     active.lost = True

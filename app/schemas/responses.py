@@ -315,12 +315,21 @@ class Lesson(ResponseModel):
     setup: Setup
 
 
-class Health(ResponseModel):
-    """The board is alive; is Visdom?"""
+type Right = Literal["owner", "read", "report", "worker"]
+
+
+class Alive(ResponseModel):
+    """The board is alive."""
 
     status: Literal["ok"] = "ok"
+
+
+class Health(Alive):
+    """Is Visdom alive as well? ``right``: of who asks, to do everything, or to look."""
+
     version: str
     visdom: Literal["up", "starting", "down"]
+    right: Right
 
 
 class VisdomState(ResponseModel):

@@ -15,6 +15,7 @@ class Job:
     url: the board's address, which the worker reports to
     folder: the board's data folder, in which the worker keeps its journal
     control: what the board asks of the run at its start, as in the responses to its points later
+    token: what the board asks for whenever the worker speaks to it; empty if nothing
     """
 
     run_id: str
@@ -23,6 +24,7 @@ class Job:
     url: str
     folder: str
     control: dict[str, Any] = field(default_factory=dict)
+    token: str = field(default="", repr=False)
 
 
 type WorkerEndListener = Callable[

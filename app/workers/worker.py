@@ -48,6 +48,7 @@ def work(job: Job) -> None:
     ended before the run could start."""
     method = METHODS[job.method]
     os.environ["LOSSBOARD_DIR"] = job.folder  # its journal lies where the next board finds it, if this one is killed
+    os.environ["LOSSBOARD_TOKEN"] = job.token or "off"
     try:
         params = method.params.model_validate(job.params)
         try:
@@ -217,9 +218,8 @@ def fetch_data(job: Job, sleep: Callable[[float], None] = time.sleep) -> Data:
 
 
 def _fetch_data(job: Job) -> Data:
-    request = urllib.request.Request(  # noqa: S310  (the board's own address)
-        f"{job.url}/api/runs/{job.run_id}/data", headers={"Accept": "application/octet-stream"}
-    )
+    headers = {"Accept": "application/octet-stream", **({"Authorization": f"Bearer {job.token}"} if job.token else {})}
+    request = urllib.request.Request(f"{job.url}/api/runs/{job.run_id}/data", headers=headers)  # noqa: S310  (the board)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=DATA_TIMEOUT_S) as response:
         x, y = np.frombuffer(response.read(), "<f8").reshape(2, -1)

@@ -73,7 +73,7 @@ class BoardProcess:
         self.folder = folder
         self._prefix = prefix
         self._log = log
-        self._environment = {"LOSSBOARD_PRELOAD_TORCH": "false", **environment}
+        self._environment = {"LOSSBOARD_PRELOAD_TORCH": "false", "LOSSBOARD_TOKEN": "off", **environment}
         self.process: subprocess.Popen[str]
         self.client: httpx2.Client
         self.url = ""

@@ -35,6 +35,12 @@ async def test_a_journal_that_has_arrived_is_done(tmp_path: Path, journal: Path)
         assert await JournalCollector(tmp_path, fake.url).collect(RUN)  # there is none any more
 
 
+async def test_it_has_the_boards_own_token(tmp_path: Path, journal: Path) -> None:
+    with FakeBoard() as fake:
+        assert await JournalCollector(tmp_path, fake.url, "of-the-board").collect(RUN)
+        assert {*fake.authorizations} == {"Bearer of-the-board"}
+
+
 async def test_a_journal_that_a_process_holds_is_not_done(tmp_path: Path, journal: Path) -> None:
     with FakeBoard() as fake:
         collector = JournalCollector(tmp_path, fake.url)
