@@ -226,7 +226,7 @@ class BoardServer(uvicorn.Server):
         with contextlib.suppress(TokensError):
             if tokens:
                 self._page = make_page(self._settings.data_dir, url, tokens["owner"])
-                return self._page.as_uri()
+                return self._page.resolve().as_uri()
         return url
 
     def _say_who_may(self, addresses: Iterable[str]) -> None:
