@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 from lossboard_extras.crc import masked_crc
 from lossboard_extras.event_media import Found, found_in
+from lossboard_extras.event_rows import CRC_BYTES, HEAD_BYTES, Point, points_like
 from lossboard_extras.protobuf import MALFORMED, fields, varint
 
 CHUNK_BYTES = 1 << 20  # that are read at once, unless one record is longer
-HEAD_BYTES = 12  # of a record: its length, and the CRC of that
-CRC_BYTES = 4  # behind its bytes
 
 BFLOAT16 = 14  # a DataType
 # Other DataTypes of numbers: how struct reads them in tensor_content.
@@ -50,9 +49,6 @@ class EventMedium(NamedTuple):
     step: int
     wall_time: float
     found: Found
-
-
-Point = tuple[int, float, dict[str, float]]  # step, wall time in seconds, the scalars by tag
 
 
 class EventFile:
@@ -94,6 +90,7 @@ class EventFile:
     ) -> tuple[list[Point], int, int]:
         """The points in whole records, the place behind those, and the place at which the last point begins."""
         points: list[Point] = []
+        try_at = pause = 1  # once there are so many, it is tried whether more are like the last one
         self.media = []
         tags = self._tags
         lengths: dict[bytes, int | None] = {}  # by the heads that were checked
@@ -134,8 +131,19 @@ class EventFile:
                 if now == step and tag not in values:
                     values[tag] = value
                 else:
+                    if len(points) >= try_at:
+                        alike = points_like(data[last:at], data, at, tags)
+                        pause = 1 if alike else 2 * pause
+                        try_at = len(points) + len(alike) + pause
+                        if alike:
+                            last, at = (at + count * (at - last) for count in (len(alike) - 1, len(alike)))
+                            points += alike
+                            step, wall_time, *scalars = points.pop()  # the next record may have more of them
+                            values = dict(zip(*scalars))  # noqa: B905  (Python 3.9 knows no strict)
+                            points.append((step, wall_time, values, values.values()))
+                            continue
                     step, values, last = now, {tag: value}, at
-                    points.append((now, _double(data, begin + 1)[0], values))
+                    points.append((now, _double(data, begin + 1)[0], values, values.values()))
             else:
                 try:
                     wall_time, now, found = self._parse_event(data[begin:end], at)
@@ -146,7 +154,7 @@ class EventFile:
                     values.update(found)
                 elif found:
                     step, values, last = now, found, at
-                    points.append((now, wall_time, values))
+                    points.append((now, wall_time, values, values.values()))
             at = end + CRC_BYTES
         return points, at, last
 

@@ -8,11 +8,13 @@ import hashlib
 import json
 import sys
 from array import array
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import lossboard
-from lossboard_extras.event_file import EventFile, Other, Point
+from lossboard_extras.event_file import EventFile, Other
+from lossboard_extras.event_rows import Point
 
 PEEK_BYTES = 64 << 10
 MAX_METRICS = 1000
@@ -123,8 +125,8 @@ class EventFolder:
 
     def acknowledge(self, accepted: int) -> None:
         """The board has the records up to before this number."""
-        for _, wall_time, _ in self._taken[: accepted - self.records]:
-            self.ended_at = wall_time if 0 < wall_time <= MAX_TIME else self.ended_at
+        times = (point[1] for point in reversed(self._taken[: accepted - self.records]))
+        self.ended_at = next((time for time in times if 0 < time <= MAX_TIME), self.ended_at)
         del self._taken[: accepted - self.records]
         self.records = accepted
 
@@ -189,14 +191,16 @@ class EventFolder:
 
     def _shown(self, points: list[Point]) -> list[Point]:
         """Those that a board can take, without the metrics that it cannot."""
-        shown = []
-        for step, wall_time, values in points:
-            kept = values
-            if not self._names.keys() >= values.keys():
-                kept = {name: value for name, value in values.items() if self._is_shown(name)}
-            if kept and abs(step) <= MAX_WHOLE:
-                shown.append((step, wall_time, kept))
-        return shown
+        shown = [point for point in points if abs(point[0]) <= MAX_WHOLE]
+        sets = dict.fromkeys(tuple(point[2]) for point in points)  # in the order in which they come
+        kept = {names: [self._is_shown(name) for name in names] for names in sets}
+        if all(map(all, kept.values())):
+            return shown
+        return [
+            (step, wall_time, [*compress(names, which)], [*compress(values, which)])
+            for step, wall_time, names, values in shown
+            if any(which := kept[tuple(names)])
+        ]
 
     def _is_shown(self, name: str) -> bool:
         if name in self._names:
@@ -225,11 +229,11 @@ class EventFolder:
 def body(seq: int, points: list[Point]) -> bytes:
     """A post of these points in the client's binary form, the first with this number."""
     blocks: dict[tuple[str, ...], array[float]] = {}
-    for number, (step, _, values) in enumerate(points, seq):
-        names = tuple(values)
+    for number, (step, _, metrics, values) in enumerate(points, seq):
+        names = tuple(metrics)
         if names not in blocks:
             blocks[names] = array("d")
-        blocks[names].extend((step or -0.0, number, *values.values()))
+        blocks[names].extend((step or -0.0, number, *values))
     described = [{"metrics": names, "records": len(rows) // (2 + len(names))} for names, rows in blocks.items()]
     if sys.byteorder == "big":
         for rows in blocks.values():

@@ -11,7 +11,19 @@ from lossboard_extras import event_file
 from lossboard_extras.crc import masked_crc
 from lossboard_extras.event_file import EventFile, Other
 from lossboard_extras.hparams import START_TAG, params_in
-from tests.harness.event_files import event, field, framed, losses, plugin, simple, tensor, text, varint, write
+from tests.harness.event_files import (
+    event,
+    field,
+    framed,
+    losses,
+    plugin,
+    read_points,
+    simple,
+    tensor,
+    text,
+    varint,
+    write,
+)
 
 SCALAR = plugin("scalars")
 
@@ -22,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> list[tuple[int, dict[str, float]]]:
-    return [(step, values) for step, _, values in EventFile(path).read()]
+    return [(step, values) for step, _, values in read_points(EventFile(path))]
 
 
 def test_the_checksum_is_the_one_of_the_format() -> None:
@@ -44,7 +56,7 @@ def test_the_scalars_of_a_step_are_one_point(path: Path) -> None:
         event(0, simple("loss", 3), wall_time=7.5),  # a tag that the point has
         event(1, simple("acc", 4), simple("loss", 5), wall_time=8.5),
     )
-    assert EventFile(path).read() == [
+    assert read_points(EventFile(path)) == [
         (0, 5.5, {"loss": 1, "acc": 2}),
         (0, 7.5, {"loss": 3}),
         (1, 8.5, {"acc": 4, "loss": 5}),
@@ -95,7 +107,7 @@ def test_what_is_no_scalar_is_told_by_its_kind(path: Path) -> None:
         event(2, simple("loss", 1)),
     )
     file = EventFile(path)
-    assert [values for _, _, values in file.read()] == [{"loss": 1}]
+    assert [values for _, _, values in read_points(file)] == [{"loss": 1}]
     assert {tag: other.kind for tag, other in file.others.items()} == {
         "old histogram": "histogram",
         "old image": "image",
@@ -111,7 +123,7 @@ def test_what_is_no_scalar_is_told_by_its_kind(path: Path) -> None:
 def test_media_are_found_with_their_steps_and_times(path: Path) -> None:
     write(path, event(3, text("note", b"once"), simple("loss", 1), wall_time=7.5), event(4, text("note", b"upon")))
     file = EventFile(path)
-    assert file.read() == [(3, 7.5, {"loss": 1})]
+    assert read_points(file) == [(3, 7.5, {"loss": 1})]
     assert [(one.step, one.wall_time, one.found.content) for one in file.media] == [
         (3, 7.5, b"once"),
         (4, 1e9, b"upon"),
@@ -127,7 +139,7 @@ def test_media_of_a_point_that_is_left_for_the_next_part_are_found_once(
     for step in range(20):
         write(path, event(step, simple("loss", step)), event(step, text("note", b"%d" % step)))
     file, found = EventFile(path), []
-    while file.read() or file.media:
+    while read_points(file) or file.media:
         found += [one.found.content for one in file.media]
     assert found == [b"%d" % step for step in range(20)]
 
@@ -147,22 +159,22 @@ def test_hyperparameters_are_read(path: Path) -> None:
     start = b"".join(field(1, field(1, name.encode()) + field(2, content)) for name, content in value.items())
     write(path, event(0, field(1, START_TAG.encode()) + plugin("hparams", field(3, start))))
     file = EventFile(path)
-    assert file.read() == []
+    assert read_points(file) == []
     assert params_in(file.others) == {"lr": 0.1, "opt": "adam", "nesterov": True}
     assert params_in({START_TAG: Other("hparams", b"\x1a\x7f")}) == {}
 
 
 def test_a_growing_file_is_read_on_from_where_it_ended(path: Path) -> None:
     file = EventFile(write(path, *losses(1, 2)))
-    assert [step for step, _, _ in file.read()] == [0, 1]
-    assert file.read() == []
+    assert [step for step, _, _ in read_points(file)] == [0, 1]
+    assert read_points(file) == []
     whole = framed(losses(3, start=2)[0])
     with path.open("ab") as writer:
         writer.write(whole[:20])
         writer.flush()
-        assert (file.read(), file.damage) == ([], "")  # it is still being written
+        assert (read_points(file), file.damage) == ([], "")  # it is still being written
         writer.write(whole[20:])
-    assert file.read() == [(2, 1e9, {"loss": 3})]
+    assert read_points(file) == [(2, 1e9, {"loss": 3})]
     assert file.offset == path.stat().st_size
 
 
@@ -172,7 +184,7 @@ def test_a_damaged_tail_ends_the_file_with_a_sentence(path: Path, tail: bytes) -
     with path.open("ab") as writer:
         writer.write(tail)
     file = EventFile(path)
-    assert [step for step, _, _ in file.read()] == [0, 1]
+    assert [step for step, _, _ in read_points(file)] == [0, 1]
     assert (file.damage, file.offset) == (f"damaged at byte {size}", size)
 
 
@@ -181,7 +193,7 @@ def test_a_file_is_read_in_parts_that_end_between_two_points(path: Path, monkeyp
     for step in range(20):
         write(path, event(step, simple("loss", step)), event(step, simple("acc", step)))
     file, points, parts = EventFile(path), [], 0
-    while found := file.read():
+    while found := read_points(file):
         points += found
         parts += 1
     assert [(step, values) for step, _, values in points] == [(step, {"loss": step, "acc": step}) for step in range(20)]
@@ -193,15 +205,15 @@ def test_the_same_part_is_read_again_by_its_ends(path: Path) -> None:
     file.read()
     begin = file.offset
     write(path, *losses(3, 4, start=2))
-    points = file.read()
+    points = read_points(file)
     write(path, *losses(5, start=4))
     again = EventFile(path, begin)
-    assert (again.read(file.offset), again.offset) == (points, file.offset)
+    assert (read_points(again, file.offset), again.offset) == (points, file.offset)
 
 
 def test_one_record_may_be_longer_than_a_part(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_file, "CHUNK_BYTES", 200)
     write(path, event(0, field(1, b"image") + field(4, bytes(1000))), *losses(1))
     file = EventFile(path)
-    assert file.read() == []
-    assert file.read() == [(0, 1e9, {"loss": 1})]
+    assert read_points(file) == []
+    assert read_points(file) == [(0, 1e9, {"loss": 1})]

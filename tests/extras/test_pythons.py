@@ -31,7 +31,8 @@ READER = """
 from pathlib import Path
 from lossboard_extras.event_file import EventFile
 file = EventFile(Path("events.out.tfevents.1"))
-print(file.read(), *(tuple(medium.found) for medium in file.media), file.others)
+[(step, wall_time, names, values)] = file.read()
+print(step, wall_time, *names, *values, *(tuple(medium.found) for medium in file.media), file.others)
 """
 
 
@@ -73,4 +74,4 @@ def test_media_are_logged(fake: FakeBoard, tmp_path: Path) -> None:
 def test_event_files_are_read(tmp_path: Path) -> None:
     write(tmp_path / "events.out.tfevents.1", event(3, simple("loss", 0.5), text("note", b"once"), wall_time=7.5))
     done = run_alone(tmp_path, READER)
-    assert (done.stdout, done.stderr) == ("[(3, 7.5, {'loss': 0.5})] ('text', 'note', b'once') {}\n", "")
+    assert (done.stdout, done.stderr) == ("3 7.5 loss 0.5 ('text', 'note', b'once') {}\n", "")

@@ -19,6 +19,7 @@ from lossboard_extras.api import Api
 from lossboard_extras.event_file import EventFile
 from lossboard_extras.reading import load, runs
 from tests.harness.boards import BoardProcess
+from tests.harness.event_files import read_points
 
 FIRST = {"seq": 0, "step": [0, 1, 2.5], "metrics": {"loss": [0.1, "NaN", 1e300], "acc": [None, 1, 2]}}
 SECOND = {"seq": 0, "step": [7], "metrics": {"lr": [3e-4], "loss": [2]}}
@@ -147,7 +148,7 @@ def exported(two: list[dict[str, Any]], tmp_path: Path) -> Path:
 
 def test_an_event_file_of_a_run_has_all_of_its_points(exported: Path) -> None:
     file = EventFile(exported)
-    points = file.read()
+    points = read_points(file)
     assert [step for step, _, _ in points] == [0, 1, 2]
     assert repr([values for _, _, values in points]) == repr(
         [

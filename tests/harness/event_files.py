@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from lossboard_extras.crc import masked_crc
+from lossboard_extras.event_file import EventFile
 
 
 def varint(number: int) -> bytes:
@@ -69,3 +70,9 @@ def write(path: Path, *events: bytes) -> Path:
 def losses(*values: float, start: int = 0, tag: str = "loss") -> list[bytes]:
     """An event for each value, at consecutive steps."""
     return [event(step, simple(tag, value)) for step, value in enumerate(values, start)]
+
+
+def read_points(file: EventFile, end: int | None = None) -> list[tuple[int, float, dict[str, float]]]:
+    """The next points of a file: step, wall time, scalars by tag."""
+    found = file.read(end)
+    return [(step, wall_time, dict(zip(names, values, strict=True))) for step, wall_time, names, values in found]
