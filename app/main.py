@@ -20,6 +20,7 @@ from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
 from app.middleware.door import Door
 from app.middleware.host_check import HostCheck
+from app.middleware.slowing import Slowing
 from app.middleware.tokens import TokensError, tokens_for
 from app.services import StartError, make_visdom, run_services
 from app.settings import Settings
@@ -70,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.tokens = tokens
     app.add_middleware(BodyLimit)
-    app.add_middleware(Door, tokens=tokens, port=settings.port)
+    app.add_middleware(Door, tokens=tokens, port=settings.port, slowing=Slowing())
     app.add_middleware(HostCheck, settings=settings)
     add_error_handlers(app)
     for module in (methods, lessons, runs, control, races, points, media, events, view):

@@ -41,6 +41,9 @@ export async function api(method, path, body) {
   if (response.ok) {
     return content;
   }
+  if (response.status === 401) { // its token was renewed: the board shows the page that asks for one
+    location.reload();
+  }
   throw new ApiError(response.status, problemsOf(response.status, content), body);
 }
 

@@ -11,6 +11,7 @@ import { showError } from "./messages.js";
 import { renderMetricPanel } from "./metric_panel.js";
 import { renderMethodChoices } from "./race_form.js";
 import { renderRanking } from "./ranking.js";
+import { renderRight } from "./read_only.js";
 import { renderRunList } from "./run_list.js";
 import { loadRuns, receiveRemoved, receiveRuns } from "./runs.js";
 import { renderTable } from "./runs_table.js";
@@ -31,6 +32,7 @@ function renderConnection({ connected }) {
 
 subscribe(
   renderConnection,
+  renderRight,
   renderMethods,
   renderMethodChoices,
   renderStartOffer,
@@ -48,6 +50,8 @@ follow({
   async opened() {
     update({ connected: true });
     try {
+      const { right } = await api("GET", "/health");
+      update({ right });
       update({ methods: await api("GET", "/methods") });
       await Promise.all([loadRuns(), loadLessons()]);
       find("main", HTMLElement).dataset.ready = "true";

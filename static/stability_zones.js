@@ -5,6 +5,7 @@
 import { api } from "./api.js";
 import { make } from "./dom.js";
 import { figure } from "./format.js";
+import { state } from "./state.js";
 import { debounced } from "./timing.js";
 
 const FETCH_DELAY_MS = 200; // without a change, after which theory is asked
@@ -60,7 +61,7 @@ export class StabilityZones {
     /** @type {Stability | null} */
     let theory = null;
     let isAnswered = true;
-    if (setting) {
+    if (setting && state.right === "owner") {
       const { method, ...rest } = setting;
       try {
         theory = await api("POST", `/methods/${method}/stability`, rest);

@@ -5,6 +5,7 @@
 /** @type {State} */
 export const state = {
   connected: true,
+  right: "owner",
   visdom: null,
   methods: [],
   method: null,

@@ -76,6 +76,7 @@ class TableRow {
     find(".number", HTMLElement, this.element).textContent = `#${run.number}`;
     this.edit.textContent = run.name;
     this.edit.setAttribute("aria-label", `Edit ${name}`);
+    this.edit.disabled = state.right !== "owner";
     this.box.setAttribute("aria-label", `Select ${name}`);
     this.pin.setAttribute("aria-label", `Pin ${name}`);
     this.pin.title = run.pinned ? "At the top: leave it in its place" : "Keep it at the top";

@@ -238,6 +238,8 @@ export interface RunsTable {
 export interface State {
   /** Whether the stream of events is open. */
   connected: boolean;
+  /** Of this page's token: to do everything, or to look. */
+  right: "owner" | "read";
   /** Null before the board has told of it, and while the connection is lost. */
   visdom: Visdom | null;
   methods: Method[];

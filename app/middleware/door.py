@@ -1,22 +1,30 @@
 """The lock: who has no token of this board, or one with too little right, is refused before anything is looked at.
 
 Scripts send ``Authorization: Bearer TOKEN``. A browser opens the page with ``?token=TOKEN`` behind its address, as the
-board prints it at start: it gets a cookie for it at once, and the address loses it. The cookie is for whoever has the
-page open; as browsers send it along with whatever another website asks, host_check comes before this.
+board prints it at start, or sends it on the page that asks for one: it gets a cookie for it at once, and the address
+loses it. As browsers send a cookie along with whatever another website asks, host_check comes before this.
 """
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.middleware.rights import rights_for
+from app.middleware.rights import LOOK, rights_for
+from app.middleware.sign_in import PATH, read_form, sign_in_page, wants_page
+from app.middleware.slowing import Slowing
 from app.middleware.tokens import Tokens
 
 PAGE = "/"
+EVENTS = "/api/events"
+CHECK_S = 2.0  # between two looks whether the token of an event stream or a websocket still holds
+POLICY_VIOLATION = 1008  # of a websocket: RFC 6455
 COOKIE_AGE_S = 30 * 24 * 3600
 
 _MISSING = (
@@ -24,47 +32,88 @@ _MISSING = (
     " and browsers from the link that the board printed at its start. `lossboard token` prints both there."
 )
 _WRONG = "This is no token of this board, or one that was renewed. `lossboard token` prints those that hold."
-_WORDS = {
+_SLOW = "There were too many wrong tokens from this address. Wait {} s, then send a right one."
+_TOO_LITTLE = {
     "read": "The token that was sent is for looking, and changes nothing. `lossboard token` prints the owner's.",
     "report": "The token that was sent is for scripts: it makes runs of theirs, sends their points and how they ended,"
     " and hears what is asked of them. `lossboard token` prints the owner's, and one for looking.",
+    "worker": "The token that was sent is for the board's own workers.",
 }
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the token of a request gives: a right, or none, as it is not one; whether one was sent; or a wait."""
+
+    right: str | None = None
+    was_sent: bool = False
+    wait_s: int = 0
 
 
 class Door:
     """ASGI middleware that lets through whoever may. A request that passes has its right in ``request.state.right``."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens | None, port: int) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens | None, port: int, slowing: Slowing) -> None:
         """``tokens``: None if everyone who gets here may do everything."""
         self._app = app
         self._tokens = tokens
         self._port = port
+        self._slowing = slowing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it; a websocket is refused before it opens."""
+        answer: Response | None = None
         if scope["type"] in ("http", "websocket"):
             method = scope.get("method", "WEBSOCKET")
-            if method == "GET" and scope["path"] == PAGE and (given := _token_in(scope["query_string"])):
-                await self._exchange(given, scope)(scope, receive, send)
-                return
-            right, refusal = self._judge(method, scope)
-            if refusal:
-                await refusal(scope, receive, send)
-                return
-            scope.setdefault("state", {})["right"] = right
-        await self._app(scope, receive, send)
+            if (method, scope["path"]) == ("GET", PAGE) and (token := _token_in(scope["query_string"])):
+                answer = self._exchange(token, _address(scope), scope)
+            elif self._tokens and (method, scope["path"]) == ("POST", PATH):
+                answer = await self._sign_in(scope, receive)
+            elif (method, scope["path"]) == ("GET", PATH):  # as where that page is loaded anew
+                answer = RedirectResponse(scope.get("root_path", "") + PAGE, 303)
+            else:
+                answer = self._judge(method, scope)
+        if answer is None and self._tokens and (scope["type"] == "websocket" or scope.get("path") == EVENTS):
+            await self._serve_while_it_holds(self._tokens, scope, receive, send)
+        else:
+            await (answer or self._app)(scope, receive, send)
 
-    def _judge(self, method: str, scope: Scope) -> tuple[str | None, Response | None]:
-        """The right that a request has, and why it is refused."""
-        if self._tokens is None:
-            return "owner", None
+    async def _serve_while_it_holds(self, tokens: Tokens, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what has no end of its own until the token with which it was asked for is renewed."""
         token = self._token_of(Headers(scope=scope))
-        right = self._tokens.right_of(token) if token else None
-        if right in rights_for(method, scope["path"]):
-            return right, None
-        if right is None:
-            return None, _refusal(401, _WRONG if token else _MISSING)
-        return right, _refusal(403, _WORDS.get(right, "This is not for workers."))
+        serving = asyncio.ensure_future(self._app(scope, receive, send))
+        try:
+            while not serving.done() and tokens.right_of(token):
+                await asyncio.wait([serving], timeout=CHECK_S)
+        finally:
+            was_served = serving.done()
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+        if not was_served:
+            closing = {"type": "websocket.close", "code": POLICY_VIOLATION}
+            await send(closing if scope["type"] == "websocket" else {"type": "http.response.body", "body": b""})
+
+    def _judge(self, method: str, scope: Scope) -> Response | None:
+        """Why a request is refused; one that is not has its right from then on."""
+        found = self._look(self._token_of(Headers(scope=scope)), scope)
+        if self._tokens is None or found.right in rights_for(method, scope["path"]):
+            scope.setdefault("state", {})["right"] = found.right
+            return None
+        if wants_page(method, scope) and found.right not in LOOK:
+            return sign_in_page(scope, _status(found), _problem(found), _address(scope))
+        return _refusal(found)
+
+    def _look(self, token: str, scope: Scope) -> Found:
+        """What a token gives that was sent with a request; "" if none was."""
+        if self._tokens is None:
+            return Found("owner")
+        if not token:
+            return Found()
+        right = self._tokens.right_of(token)
+        host, _ = scope.get("client") or ("", 0)
+        wait_s = self._slowing.judge(host, token, is_right=right is not None)
+        return Found(None if wait_s else right, was_sent=True, wait_s=wait_s)
 
     def _token_of(self, headers: Headers) -> str:
         """The token that a request brings; empty if it brings none."""
@@ -81,14 +130,21 @@ class Door:
         port = headers.get("host", "").rpartition(":")[2]
         return f"lossboard-{port if port.isdecimal() else self._port}"
 
-    def _exchange(self, token: str, scope: Scope) -> Response:
-        """Answer a link with a token in it: the same address without it, and with a right one the cookie."""
-        response = RedirectResponse(_without_token(scope), 303)
+    async def _sign_in(self, scope: Scope, receive: Receive) -> Response:
+        """Answer the page that asks for a token."""
+        token, back = await read_form(receive)
+        found = self._look(token, scope)
+        if found.right in LOOK:
+            return self._exchange(token, back, scope)
+        return sign_in_page(scope, _status(found), _problem(found), back)
+
+    def _exchange(self, token: str, address: str, scope: Scope) -> Response:
+        """Lead a browser that has sent a token on to an address; with a right one it gets the cookie."""
+        response = RedirectResponse(address, 303)
         response.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-        if self._tokens and self._tokens.right_of(token) in rights_for("GET", PAGE):
-            headers = Headers(scope=scope)
+        if self._tokens and self._look(token, scope).right in LOOK:
             response.set_cookie(
-                self._cookie_name(headers),
+                self._cookie_name(Headers(scope=scope)),
                 token,
                 max_age=COOKIE_AGE_S,
                 secure=scope["scheme"] == "https",
@@ -102,15 +158,30 @@ def _token_in(query: bytes) -> str:
     return dict(parse_qsl(query.decode("latin-1"))).get("token", "")
 
 
-def _without_token(scope: Scope) -> str:
-    """The address of a request, as a path, without the token in it."""
+def _address(scope: Scope) -> str:
+    """The address that a request asks for, as a path, without the token in it."""
+    path: str = scope.get("root_path", "") + scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     left = [(name, value) for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name != "token"]
-    path: str = scope.get("root_path", "") + PAGE
     return f"{path}?{urlencode(left)}" if left else path
 
 
-def _refusal(status: int, sentence: str) -> JSONResponse:
-    kind = {401: "unauthorized", 403: "forbidden"}[status]
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    detail = [{"loc": ["header", "authorization"], "msg": sentence, "type": kind}]
-    return JSONResponse({"detail": detail}, status, {"Cache-Control": "no-store", **headers})
+def _status(found: Found) -> int:
+    return 429 if found.wait_s else 401 if found.right is None else 403
+
+
+def _problem(found: Found) -> str:
+    """Which of the sign-in page's words tells why a token was not taken; empty if none was sent."""
+    return "slow" if found.wait_s else "report" if found.right else "wrong" if found.was_sent else ""
+
+
+def _refusal(found: Found) -> JSONResponse:
+    status, kind, headers = _status(found), "forbidden", {"Cache-Control": "no-store"}
+    sentence = _TOO_LITTLE.get(found.right or "", _WRONG if found.was_sent else _MISSING)
+    if status == 429:
+        sentence, kind = _SLOW.format(found.wait_s), "too_many_requests"
+        headers["Retry-After"] = str(found.wait_s)
+    elif status == 401:
+        kind, headers["WWW-Authenticate"] = "unauthorized", "Bearer"
+    return JSONResponse(
+        {"detail": [{"loc": ["header", "authorization"], "msg": sentence, "type": kind}]}, status, headers
+    )

@@ -16,6 +16,8 @@ REPORT: Rights = frozenset({"owner", "report", "worker"})
 FETCH: Rights = LOOK | {"report"}  # the client, which scripts are given together with their token
 ALL: Rights = LOOK | REPORT | {None}
 
+SIGN_IN_FILES = [("GET", f"/{name}") for name in ("sign_in.css", "tokens.css", "base.css", "favicon.svg")]
+
 TABLE: dict[tuple[str, str], Rights] = {
     ("GET", "/api/health"): ALL,  # without the right to look it says that the board is alive, and no more
     ("GET", "/api/methods"): LOOK,
@@ -72,7 +74,7 @@ TABLE: dict[tuple[str, str], Rights] = {
     ("GET", "/visdom/error/{code}"): LOOK,
     ("WEBSOCKET", "/visdom/socket"): LOOK,
     ("GET", "/visdom/{rest:path}"): OWNER,
-    ("GET", "/favicon.svg"): ALL,  # the sign-in page has it
+    **dict.fromkeys(SIGN_IN_FILES, ALL),
     ("GET", "/{path:path}"): LOOK,  # the files of the page
 }
 

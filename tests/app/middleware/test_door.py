@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import httpx2
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from app.middleware.tokens import make
+from app.middleware import door
+from app.middleware.slowing import Slowing
+from app.middleware.tokens import Tokens, make, read
 from tests.app.middleware.conftest import LockedBoard
 
 pytestmark = pytest.mark.anyio
+
+
+async def never() -> Message:
+    """What a client sends that says nothing more."""
+    await asyncio.Event().wait()
+    return {}
 
 
 def reason(answer: httpx2.Response) -> str:
@@ -102,6 +114,39 @@ async def test_a_header_goes_before_a_cookie(locked: LockedBoard) -> None:
     cookie = f"lossboard-8000={locked.token('owner')}"
     answer = await locked.ask("GET", "/api/runs", locked.token("read"), Cookie=cookie)
     assert answer.text == "inside: read"
+
+
+async def test_a_renewed_token_ends_what_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "CHECK_S", 0.01)
+    tokens = Tokens(tmp_path)
+    tokens.open()
+    ended = []
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "opened"})
+            await asyncio.Event().wait()
+        finally:
+            ended.append(scope["type"])
+
+    for kind, path, closing in [
+        ("websocket", "/visdom/socket", {"type": "websocket.close", "code": 1008}),
+        ("http", "/api/events", {"type": "http.response.body", "body": b""}),
+    ]:
+        bearer = (b"authorization", f"Bearer {read(tmp_path)['read']}".encode())
+        sent: asyncio.Queue[Message] = asyncio.Queue()
+        scope = {"type": kind, "method": "GET", "path": path, "query_string": b"", "headers": [bearer]}
+        if kind == "websocket":
+            del scope["method"]
+        serving = asyncio.create_task(door.Door(endless, tokens, 8000, Slowing())(scope, never, sent.put))
+        assert await sent.get() == {"type": "opened"}
+        make(tmp_path, new="report")
+        await asyncio.sleep(0.05)
+        assert not serving.done()  # it was another one
+        make(tmp_path, new="read")
+        await serving
+        assert sent.get_nowait() == closing
+    assert ended == ["websocket", "http"]
 
 
 async def test_an_ended_token_ends_its_cookie(locked: LockedBoard) -> None:

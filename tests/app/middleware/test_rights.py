@@ -10,6 +10,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.types import Message
 
+from app.assets import STATIC
 from app.middleware.rights import rights_for
 from tests.app.middleware.conftest import HOST, LockedBoard
 
@@ -84,6 +85,7 @@ WHO_PASSES = {
     "OPTIONS /visdom/{rest:path}": {"owner"},
     "GET /{path:path}": LOOK,
 }
+SIGN_IN = ("/base.css", "/favicon.svg", "/sign_in.css", "/tokens.css")  # files of the page that asks for a token
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,16 @@ async def test_who_passes(locked: LockedBoard, call: str) -> None:
         assert status == (200 if right in WHO_PASSES[call] else 403), right
     for name, token in WITHOUT.items():
         assert await status_of(locked, call, token) == (200 if name in WHO_PASSES[call] else 401), name
+
+
+@pytest.mark.anyio
+async def test_the_page_that_asks_for_a_token_has_its_files(locked: LockedBoard) -> None:
+    for path in SIGN_IN:
+        assert await status_of(locked, f"GET {path}", "") == 200
+    page = await locked.ask("GET", "/", accept="text/html")
+    files = set(re.findall(r'(?:src|href)="([^"]+)"', page.text))
+    sheet = (STATIC / "sign_in.css").read_text()
+    assert files | {f"/{name}" for name in re.findall(r'url\("(.+?)"\)', sheet)} == {*SIGN_IN}
 
 
 @pytest.mark.parametrize("call", WHO_PASSES)
