@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.api.deps import REFUSED, ServicesDep
+from app.api.json_body import JsonRoute
 from app.api.serializers import run_response
 from app.schemas.requests import StepIn
 from app.schemas.responses import ControlVersion, Run
 
-router = APIRouter(tags=["control"], responses=REFUSED)
+router = APIRouter(tags=["control"], responses=REFUSED, route_class=JsonRoute)
 
 MAX_WAIT_S = 60.0
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Annotated, Any
 
-import pydantic_core
-from fastapi import Depends, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Depends, Request
 
-from app.schemas.limits import MAX_DEPTH
 from app.schemas.responses import Refusal, Right
 from app.services import Services
 
@@ -33,32 +29,6 @@ async def aside[**P, T](size: int, work: Callable[P, T], *args: P.args, **option
     """Do what takes long, by the ``size`` (bytes, numbers) of what it has to read, in a thread; what is small at once:
     to hand it over would take longer, and all the more the busier the cores are."""
     return await asyncio.to_thread(work, *args, **options) if size > INLINE_SIZE else work(*args, **options)
-
-
-class _JsonRequest(Request):
-    """A request whose JSON is read by pydantic's parser, in a thread: the standard library's takes three times as long
-    for a million pairs, and everybody else waits."""
-
-    async def json(self) -> Any:
-        body = await self.body()
-        try:
-            return await aside(len(body), pydantic_core.from_json, body)
-        except ValueError as error:
-            words = str(error).replace("recursion limit exceeded", f"nested more than {MAX_DEPTH} times")
-            raise json.JSONDecodeError(words, "", 0) from None
-
-
-class JsonRoute(APIRoute):
-    """A route that may be sent much."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """As FastAPI's."""
-        handle = super().get_route_handler()
-
-        async def handle_json(request: Request) -> Response:
-            return await handle(_JsonRequest(request.scope, request.receive))
-
-        return handle_json
 
 
 async def _services(request: Request) -> Services:  # not async, it would be run in a thread each time

@@ -55,6 +55,11 @@ def add_error_handlers(app: FastAPI) -> None:
         sentence = f"The board can open no more files just now ({reason}). Try again; close pages that are not needed."
         return JSONResponse({"detail": [{"loc": [], "msg": sentence, "type": "unavailable"}]}, 503)
 
+    @app.exception_handler(MemoryError)
+    async def _out_of_memory(_: Request, __: MemoryError) -> JSONResponse:
+        sentence = "The board has too little memory for this just now. Send or ask for less at once, or try again."
+        return JSONResponse({"detail": [{"loc": [], "msg": sentence, "type": "unavailable"}]}, 503)
+
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         detail = [
@@ -75,7 +80,7 @@ def _about_body(error: Mapping[str, Any]) -> str | None:
     place, kind = tuple(error["loc"]), error["type"]
     if kind == "json_invalid":
         return f"The body is no JSON ({error['ctx']['error']}). {SEND_JSON}."
-    if place == ("body",) and kind in ("missing", "model_attributes_type"):
+    if place == ("body",) and kind in ("missing", "model_type", "model_attributes_type"):
         return f"{SEND_JSON}."
     return None
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ValidationError
 
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
+from app.api.json_body import check_json
 from app.errors import InvalidError, MediaError, message_of
 from app.runs.active import EXTERNAL
-from app.schemas.limits import MAX_WHOLE
+from app.schemas.limits import MAX_BODY_BYTES, MAX_WHOLE
 from app.schemas.requests import MediumIn
 from app.schemas.responses import MediaList, MediumAccepted, MediumOut, NameOfMedia
 from app.storage.media import CONTENT_TYPES, Sent, why_refused
@@ -69,6 +70,7 @@ def _parse(body: bytes) -> Sent:
     line, newline, content = body.partition(b"\n")
     if not newline:
         raise InvalidError("Send a line of JSON, a newline, and the content after it.")
+    check_json(line, MAX_BODY_BYTES)
     try:
         head = MediumIn.model_validate_json(line)
     except ValidationError as error:

@@ -7,7 +7,8 @@ from importlib.metadata import version
 
 from fastapi import APIRouter
 
-from app.api.deps import REFUSED, JsonRoute, RightDep, ServicesDep, aside
+from app.api.deps import REFUSED, RightDep, ServicesDep, aside
+from app.api.json_body import JsonRoute
 from app.api.serializers import method_response
 from app.errors import NotFoundError
 from app.runs.validation import arrays, check_params

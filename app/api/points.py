@@ -18,8 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 import lossboard
 from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
 from app.api.error_handlers import SEND_JSON
+from app.api.json_body import check_json, read_json
 from app.errors import InvalidError, MediaError, message_of
-from app.schemas.requests import ChangeIn, PointsIn, Told
+from app.schemas.limits import MAX_RESULT_BYTES
+from app.schemas.requests import ChangeIn, Changes, PointsIn, Told
 from app.schemas.responses import Accepted, Points
 from app.storage import binary_form
 from app.storage.batch import Floats, Logged, from_columns, is_missing, join
@@ -37,7 +39,7 @@ MAX_NUMBERS = 10_000_000  # in one response: 200 MB of JSON
 
 MaxPoints = Annotated[int, Query(ge=2, le=1_000_000)]
 StepQuery = Annotated[float | None, Query(allow_inf_nan=False)]
-_CHANGES = TypeAdapter(list[ChangeIn])
+_CHANGES: TypeAdapter[list[ChangeIn]] = TypeAdapter(Changes)
 _BODY = {
     "requestBody": {
         "required": True,
@@ -56,11 +58,14 @@ async def add_points(run_id: str, request: Request, services: ServicesDep) -> Ac
     As columns in JSON, or in the client's binary form, which docs/rest.md describes.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    parse = {lossboard.CONTENT_TYPE: _parse_binary, "application/json": _parse_json}.get(kind)
-    if parse is None:  # a browser lets any website post text: what is not declared is not read
+    if kind not in (lossboard.CONTENT_TYPE, "application/json"):
+        # A browser lets any website post text: what is not declared is not read.
         raise MediaError(f"{SEND_JSON}; or records in the binary form, with {lossboard.CONTENT_TYPE}.")
     body = await request.body()
-    post, changes, told = await aside(len(body), parse, body)
+    if kind == lossboard.CONTENT_TYPE:
+        post, changes, told = await aside(len(body), _parse_binary, body)
+    else:
+        post, changes, told = await read_json(body, _parse_json, body)
     answer = await services.ingest.add_points(
         run_id,
         *post.batches,
@@ -109,6 +114,7 @@ type Parsed = tuple[Post, list[ChangeIn], Told]
 
 
 def _parse_binary(body: bytes) -> Parsed:
+    check_json(body[: max(body.find(b"\n"), 0)], MAX_RESULT_BYTES)
     try:
         post = binary_form.parse(body)
     except ValueError as error:
@@ -124,6 +130,7 @@ def _parse_binary(body: bytes) -> Parsed:
 
 
 def _parse_json(body: bytes) -> Parsed:
+    check_json(body, PointsIn.max_bytes)
     try:
         points = PointsIn.model_validate_json(body)
     except ValidationError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api.deps import REFUSED, JsonRoute, ServicesDep, aside
+from app.api.deps import REFUSED, ServicesDep, aside
+from app.api.json_body import JsonRoute
 from app.api.serializers import place_response, run_response
 from app.errors import NotFoundError
 from app.runs.progress import rank

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.api.deps import REFUSED, UNAVAILABLE, JsonRoute, RightDep, ServicesDep, aside
+from app.api.deps import REFUSED, UNAVAILABLE, RightDep, ServicesDep, aside
+from app.api.json_body import JsonRoute
 from app.api.serializers import run_response
 from app.errors import ForbiddenError, InvalidError, UnavailableError
 from app.runs.active import EXTERNAL

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from fastapi import APIRouter
 
-from app.api.deps import REFUSED, JsonRoute, ServicesDep
+from app.api.deps import REFUSED, ServicesDep
+from app.api.json_body import JsonRoute
 from app.charts.metric_choice import choose
 from app.errors import GoneError, UnavailableError
 from app.schemas.requests import ViewChange

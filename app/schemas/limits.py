@@ -15,3 +15,11 @@ MAX_AT_ONCE = 1000  # runs that one request stops, deletes or restores
 MAX_TIME = 253_402_300_799  # seconds since 1970: until the year 9999
 MAX_TAGS = 50  # of one run
 MAX_NOTES = 10_000  # characters
+
+# Of a body of JSON, in bytes
+MAX_BODY_BYTES = 256 << 10
+MAX_DATA_BYTES = 64 << 20  # with data or points: a million pairs in all their digits are up to 52 MB
+MAX_RESULT_BYTES = 8 << 20  # with results or a summary, which are up to 1,000 texts of 2,000 characters
+# Of what is larger than MAX_BODY_BYTES: a list costs a hundred times its two bytes, an unknown entry a thousand bytes.
+MAX_PARTS = 100_000  # lists, objects and entries
+MAX_VALUES = 2_250_000  # commas: two million numbers, and what stands beside them

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.limits import (
     MAX_AT_ONCE,
+    MAX_BODY_BYTES,
+    MAX_DATA_BYTES,
     MAX_DEPTH,
     MAX_METRICS,
     MAX_NOTES,
     MAX_PARAMS,
     MAX_RACE,
+    MAX_RESULT_BYTES,
     MAX_RESULTS,
     MAX_SMOOTHING,
     MAX_TAGS,
@@ -117,6 +120,7 @@ class RequestModel(BaseModel):
     """A body in which an unknown field is an error and not overlooked."""
 
     model_config = ConfigDict(extra="forbid")
+    max_bytes: ClassVar[int] = MAX_BODY_BYTES
 
 
 class DataIn(RequestModel):
@@ -141,6 +145,8 @@ TEXTBOOK = DataIn(x=[1.0, 2.0, 3.0], y=[2.0, 4.0, 6.0])
 
 class SettingIn(RequestModel):
     """What a method is run with."""
+
+    max_bytes = MAX_DATA_BYTES
 
     params: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(
         default_factory=dict, description="Absent ones have their defaults."
@@ -224,8 +230,13 @@ class ChangeIn(RequestModel):
     )
 
 
+type Changes = Annotated[list[ChangeIn], Field(fail_fast=True)]
+
+
 class RaceIn(RequestModel):
     """Runs that differ in one thing, to be started together."""
+
+    max_bytes = MAX_DATA_BYTES
 
     method: Annotated[Name, Field(json_schema_extra={"enum": [*METHODS]})] = Field(
         default="", validate_default=False, description="Left out where the method is what varies."
@@ -262,6 +273,8 @@ class ViewChange(RequestModel):
 class Told(RequestModel):
     """What a script says of its run with its points."""
 
+    max_bytes = MAX_RESULT_BYTES
+
     summary: Summary | None = Field(default=None, description="Of the whole run so far; null: as it was.")
     progress: Annotated[tuple[Count, Count], AfterValidator(_done_of_all)] | None = Field(
         default=None, description="How many steps are done, and how many there will be."
@@ -277,13 +290,15 @@ class Told(RequestModel):
 class PointsIn(Told):
     """A batch of points as columns of equal length; an empty one is a heartbeat."""
 
+    max_bytes = MAX_DATA_BYTES
+
     seq: Annotated[int, Field(ge=0, le=MAX_WHOLE, strict=True, description="The number of the first record.")]
     step: Annotated[
         list[LoggedStep],
         Field(fail_fast=True),
     ]
     metrics: Annotated[dict[Name, Column], Field(max_length=MAX_METRICS)]
-    changes: list[ChangeIn] = Field(
+    changes: Changes = Field(
         default_factory=list, description="Parameters that were changed, sent no later than the first point they made."
     )
 
@@ -311,6 +326,8 @@ class MediumIn(RequestModel):
 
 class Ending(RequestModel):
     """How a run ended."""
+
+    max_bytes = MAX_RESULT_BYTES
 
     status: Literal["finished", "failed", "stopped", "diverged"]
     result: Annotated[dict[Name, Scalar], Field(max_length=MAX_RESULTS)] = Field(default_factory=dict)

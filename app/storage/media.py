@@ -37,6 +37,7 @@ MAX_NAMES = 1000  # of one run
 MAX_BYTES = 10_000_000  # of one image or sound
 MAX_TEXT_BYTES = 100_000
 MAX_BINS = 1000  # of a histogram
+MAX_HISTOGRAM_BYTES = 100_000
 
 CONTENT_TYPES: Mapping[MediaKind, str] = {
     "text": "text/plain; charset=utf-8",
@@ -92,7 +93,7 @@ def check(row: Sequence[Any]) -> None:
 
 def why_refused(kind: MediaKind, content: bytes) -> str | None:
     """What is wrong with a content that is to be stored, in a sentence that says what to send instead; or None."""
-    limit = MAX_TEXT_BYTES if kind == "text" else MAX_BYTES
+    limit = {"text": MAX_TEXT_BYTES, "histogram": MAX_HISTOGRAM_BYTES}.get(kind, MAX_BYTES)
     if len(content) > limit:
         return f"Send at most {limit:,} bytes; these are {len(content):,}."
     return {"text": _wrong_text, "image": _wrong_image, "histogram": _wrong_histogram, "audio": _wrong_sound}[kind](

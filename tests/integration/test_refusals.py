@@ -97,7 +97,7 @@ def test_a_bad_parameter(board: BoardProcess, params: str, field: str, words: st
         ({"method": "gd", "live": {"lr": [0, 1]}}, ["live"], "leave live out"),
         ({"method": "external", "live": {"lr": [1, 0]}}, ["live", "lr"], "smaller one first"),
         ({"method": "external", "live": {"lr": [0, "Infinity"]}}, ["live", "lr", 1], "finite"),
-        ({"method": "external", "live": ["lr"]}, ["live"], "dictionary"),
+        ({"method": "external", "live": ["lr"]}, ["live"], "object"),
         ({"method": "gd", "tags": [""]}, ["tags", 0], "at least 1 character"),
         ({"method": "gd", "tags": [str(number) for number in range(51)]}, ["tags"], "at most 50"),
         ({"method": "gd", "notes": "x" * 10_001}, ["notes"], "at most 10000"),
@@ -107,7 +107,7 @@ def test_a_bad_parameter(board: BoardProcess, params: str, field: str, words: st
         ({"method": "gd", "data": {"x": [1], "y": ["NaN"]}}, ["data", "y", 0], "number"),
         ({"method": "gd", "data": {"x": [1], "y": [1e101]}}, ["data", "y", 0], "1e100"),
         ({"method": "gd", "data": {"x": [True], "y": [1]}}, ["data", "x", 0], "number"),
-        ({"method": "gd", "data": None}, ["data"], "dictionary"),
+        ({"method": "gd", "data": None}, ["data"], "object"),
     ],
 )
 def test_a_bad_body(board: BoardProcess, body: dict[str, Any], field: list[str | int], words: str) -> None:

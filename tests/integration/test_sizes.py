@@ -23,7 +23,7 @@ def board(strict_board: BoardProcess) -> BoardProcess:
 
 def test_a_run_has_a_thousand_metrics_at_most(board: BoardProcess) -> None:
     path = f"/api/runs/{external(board)}/points"
-    body = {"seq": 0, "step": [0], "metrics": {f"m{number}": [1.0] for number in range(100_000)}}
+    body = {"seq": 0, "step": [0], "metrics": {f"m{number}": [1.0] for number in range(10_000)}}
     assert "1000" in words_of(board.client.post(path, json=body))
     head = json.dumps({"seq": 0, "metrics": list(body["metrics"])}).encode() + b"\n"
     assert "1000" in words_of(send(board, "POST", path, head, lossboard.CONTENT_TYPE))
@@ -74,7 +74,7 @@ def test_a_body_of_200_mb_is_refused_while_it_streams(board: BoardProcess, decla
         assert not answer or answer.startswith(b"HTTP/1.1 4")
         if path.startswith("/api") and answer:
             assert b"413" in answer[:20]
-            assert b"100 MiB" in answer
+            assert (b"100 MiB" if path.endswith("/points") else b"64 MiB") in answer
         assert highest - before < 150
 
 
