@@ -34,6 +34,7 @@ from app.cli.runs import export, ls, rm, show
 from app.cli.token import token as print_tokens
 from app.cli.watch import import_, watch
 from app.main import create_app
+from app.middleware import connections
 from app.middleware.host_check import is_loopback
 from app.middleware.tokens import Tokens, TokensError, link, make_page
 from app.runs import journals
@@ -192,8 +193,10 @@ class BoardServer(uvicorn.Server):
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,
-            ws="wsproto",  # not whatever else may be installed
-            ws_max_size=1 << 27,
+            timeout_keep_alive=int(connections.IDLE_S),
+            http=connections.HttpConnection,
+            ws=connections.WebSocketConnection,
+            ws_max_size=connections.MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # Visdom's windows stay on this machine: compressing them took 37 % of a core
         )
         super().__init__(config)
@@ -242,6 +245,15 @@ class BoardServer(uvicorn.Server):
                     " delete runs. Without --no-token or LOSSBOARD_TOKEN=off it asks for a token."
                 )
 
+    async def on_tick(self, counter: int) -> bool:
+        """As uvicorn's, ten times a second; and connections that have taken too long are closed."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in self.server_state.connections.copy():
+                if isinstance(connection, connections.Connection):
+                    connection.check(now)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; scripts look for the board elsewhere from then on."""
         with contextlib.suppress(OSError):
@@ -250,6 +262,8 @@ class BoardServer(uvicorn.Server):
             if self._page:
                 self._page.unlink()
         await super().shutdown(sockets)
+        for connection in self.server_state.connections.copy():
+            connection.transport.abort()  # it would hold up the exit until its peer reads what it was sent
 
     @property
     def _address_file(self) -> Path:
