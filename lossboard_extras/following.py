@@ -143,7 +143,7 @@ class Followed:
 
     def _take_refusal(self, error: lossboard.RefusedError, size: int) -> bool:
         """Go on as well as it can be done; whether there is more to do at once. Raises what may pass by itself."""
-        if error.status >= 500:  # its disk is full, or its database is locked
+        if error.status >= 500 or error.status in (401, 403, 429):  # its disk is full, or another token is needed
             raise error
         if "wanted" in error.body or error.status == 404:  # it was put back to an older state, or is another board
             self._introduced, self._size = False, -1

@@ -237,6 +237,9 @@ class BoardServer(uvicorn.Server):
         tokens: Tokens | None = self._app.state.tokens
         if tokens:
             typer.echo(f"Open {link(self._settings.url, tokens['owner'])}  (`lossboard token` prints it again)")
+            if self._settings.host in ("0.0.0.0", "::"):  # noqa: S104
+                elsewhere = f"http://{socket.gethostname()}:{self._settings.port}"
+                typer.echo(f"On other machines open {link(elsewhere, tokens['owner'])}")
             return
         for address in {*addresses}:
             if not is_loopback(address):

@@ -24,6 +24,9 @@ class Right(StrEnum):
 
 def token(
     data_dir: DataDir = None,
+    url: Annotated[
+        str | None, typer.Option(help="Address under which others reach the board.", show_default="the one here")
+    ] = None,
     new: Annotated[
         Right | None, typer.Option(help="Make a new token for this right; the old one holds no more.")
     ] = None,
@@ -39,7 +42,7 @@ def token(
         tokens = make(folder, new=new or "")
     except TokensError as error:
         give_up(str(error))
-    url = _address(folder)
+    url = (url or _address(folder)).rstrip("/")
     for right in KEPT:
         how = f"LOSSBOARD_TOKEN={tokens[right]}" if right == Right.REPORT else link(url, tokens[right])
         typer.echo(f"{right:6}  {how}")

@@ -305,7 +305,7 @@ def test_a_run_that_was_deleted_is_left_alone(root: Path, fake: FakeConnection) 
     assert (run.over, said) == (True, ["run: was deleted on the board"])
 
 
-@pytest.mark.parametrize("trouble", [ConnectionRefusedError("refused"), refused(503)])
+@pytest.mark.parametrize("trouble", [ConnectionRefusedError("refused"), refused(503), refused(401), refused(429)])
 def test_a_board_that_takes_nothing_is_asked_again(root: Path, fake: FakeConnection, trouble: Exception) -> None:
     write(root / FILE, *losses(1))
     fake.refusals = [trouble, trouble]

@@ -28,6 +28,8 @@ def test_it_prints_what_a_browser_opens_and_a_script_takes(tmp_path: Path) -> No
         f"report  LOSSBOARD_TOKEN={kept['report']}",
     ]
     assert call("--data-dir", str(tmp_path)) == (0, lines)
+    _, (_, for_others, _) = call("--data-dir", str(tmp_path), "--url", "https://board.example/")
+    assert for_others == f"read    https://board.example/?token={kept['read']}"
 
 
 @pytest.mark.parametrize("right", ["owner", "read", "report"])
