@@ -1,5 +1,7 @@
 """Where the browser's files are: the page's own, and those that hatch_build.py collects when Lossboard is built."""
 
+import base64
+import hashlib
 import re
 from pathlib import Path
 
@@ -25,6 +27,13 @@ def require(folder: Path = FOLDER) -> None:
                 f"The browser's files are not all in {folder} ({place} is missing). Collect them again with "
                 "`uv sync --reinstall-package lossboard` in Lossboard's folder."
             )
+
+
+def script_sources(page: bytes) -> str:
+    """What the script-src of a page's policy allows: scripts of the board, and no inline script but the page's own."""
+    scripts = re.findall(rb"<script[^>]*>(.*?)</script>", page.replace(b"\r\n", b"\n"), re.DOTALL)
+    digests = [hashlib.sha256(script).digest() for script in scripts if script]
+    return " ".join(["'self'", *(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)])
 
 
 def read_tokens(css: str) -> dict[str, str]:

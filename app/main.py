@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from app import assets
 from app.api import control, events, lessons, media, methods, points, races, runs, view
@@ -20,6 +21,7 @@ from app.api.error_handlers import add_error_handlers
 from app.middleware.body_limit import BodyLimit
 from app.middleware.door import Door
 from app.middleware.host_check import HostCheck
+from app.middleware.security_headers import SecurityHeaders
 from app.middleware.slowing import Slowing
 from app.middleware.tokens import TokensError, tokens_for
 from app.services import StartError, make_visdom, run_services
@@ -37,7 +39,19 @@ class Page(StaticFiles):
         return response
 
 
-def create_app(settings: Settings) -> FastAPI:
+class App(FastAPI):
+    """With the security headers around all middleware, also that which answers to an error of the board."""
+
+    def __init__(self, visdom_url: str | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._visdom_url = visdom_url
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """As FastAPI's."""
+        return SecurityHeaders(super().build_middleware_stack(), self._visdom_url)
+
+
+def create_app(settings: Settings) -> App:
     """The app of one board. Nothing is opened or started before its lifespan begins."""
 
     visdom = make_visdom(settings)
@@ -61,7 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.starting = None
             yield
 
-    app = FastAPI(
+    app = App(
+        settings.visdom_url,
         title="Lossboard",
         version=version("lossboard"),
         description="Watch gradient descent happen, live.",

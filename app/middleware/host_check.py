@@ -17,8 +17,7 @@ for every call: the page, the API, the event stream, the proxied Visdom, its web
    frame. Otherwise 403. This closes what comes without an Origin: images, scripts, frames.
 
 Scripts (curl, lossboard.py) send neither Origin nor Sec-Fetch-Site and pass. There are no CORS headers, so a browser
-lets no other site read a response. Every response also says that no other site may frame it, embed it,
-or guess its type; and where no stricter or wider policy was set, that a page uses what comes from this board only.
+lets no other site read a response; what every response tells a browser besides is in security_headers.py.
 """
 
 from __future__ import annotations
@@ -26,39 +25,24 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.settings import Settings
-from app.visdom.constants import BASE_PATH
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+?)\.?(:[0-9]{0,5})?", re.IGNORECASE)
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'"
-
 
 class HostCheck:
-    """ASGI middleware that refuses requests of other websites, and adds the headers that keep responses from them."""
+    """ASGI middleware that refuses requests of other websites."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._url = settings.url
         self._names = names_of(settings)
         self._any_address = not is_loopback(settings.host)
-        self._policy = _POLICY
-        if settings.visdom_url:  # the page may have to frame it there
-            elsewhere = urlsplit(settings.visdom_url)
-            self._policy += f"; frame-src 'self' {elsewhere.scheme}://{elsewhere.netloc}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it; a websocket is refused before it opens."""
@@ -66,14 +50,9 @@ class HostCheck:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._add_headers(scope, MutableHeaders(scope=message))
-            await send(message)
-
         headers = Headers(scope=scope)
         refusal = self._wrong_host(headers) or self._foreign(headers, scope.get("method", "GET"))
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        await (refusal or self._app)(scope, receive, send)
 
     def _wrong_host(self, headers: Headers) -> JSONResponse | None:
         given = headers.getlist("host")
@@ -107,12 +86,6 @@ class HostCheck:
                 403, "sec-fetch-site", f"Another website asked for this; open {self._url} in a tab of its own."
             )
         return None
-
-    def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
-        if not scope["path"].startswith(BASE_PATH):  # Visdom's pages need, and have, a wider policy
-            headers.setdefault("Content-Security-Policy", self._policy)
 
 
 def names_of(settings: Settings) -> frozenset[str]:

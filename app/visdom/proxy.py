@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from app import assets
 from app.visdom.connection import AnyVisdom
 from app.visdom.constants import BASE_PATH
 from app.visdom.websocket import WebSocketRelay, forwarded_headers
@@ -29,8 +30,12 @@ FORWARDED_RESPONSE_HEADERS = (
     "last-modified",
 )
 
-# The page runs inline scripts and shows HTML that comes with windows: none of it may reach another machine.
-CONTENT_SECURITY_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
+# The page sets styles and shows HTML that comes with windows: none of it may run a script or reach another machine.
+PAGE_POLICY = (
+    "default-src 'self' data: blob:; script-src {scripts}; style-src 'self' 'unsafe-inline';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'"
+)
+WAITING_POLICY = "default-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"
 CACHED_FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 FIRST_SCRIPT = b'<script src="/gathered_windows.js"></script>'  # runs before Visdom's own
@@ -86,15 +91,13 @@ class Proxy:
         if response.status_code == httpx2.codes.NOT_FOUND:  # an env exists from its first window on
             await response.aclose()
             return waiting_page("Nothing has been drawn here yet.", 404)
-        headers = {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        if request.method == "HEAD":
-            return _forward(response, headers)
         page = await response.aread()
         await response.aclose()
+        policy = PAGE_POLICY.format(scripts=assets.script_sources(page))
         return Response(
             page.replace(b"<head>", b"<head>" + FIRST_SCRIPT, 1).replace(b"</head>", LAST_SCRIPT + b"</head>", 1),
             response.status_code,
-            headers,
+            {"Cache-Control": "no-store", "Content-Security-Policy": policy},
             response.headers["content-type"],
         )
 
@@ -188,7 +191,8 @@ def waiting_page(sentence: str, status: int, back: str = "") -> HTMLResponse:
 <body><p role="status">{html.escape(sentence)}</p></body>
 </html>
 """
-    return HTMLResponse(page, status, {"Cache-Control": "no-store", "Retry-After": "1"})
+    headers = {"Cache-Control": "no-store", "Retry-After": "1", "Content-Security-Policy": WAITING_POLICY}
+    return HTMLResponse(page, status, headers)
 
 
 def _too_many_envs(request: Request) -> Response | None:
