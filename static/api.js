@@ -1,10 +1,8 @@
-// The client of the board's REST API: one function that asks and throws, and the stream of events.
+// The client of the board's REST API: one function that asks and throws.
 
-/** @import { Problem, Run, RunState, View, Visdom } from "./types.d.ts" */
+/** @import { Problem } from "./types.d.ts" */
 
 import { wordsFor } from "./refusals.js";
-
-const RECONNECT_MS = 1000; // from the loss of the stream of events until it is opened again
 
 /** @type {Set<() => void>} */
 const waiting = new Set(); // what is done when the board answers again
@@ -71,7 +69,8 @@ export function whenAnswered(act) {
   waiting.add(act);
 }
 
-function tellAnswer() {
+/** Note that the board has answered. */
+export function tellAnswer() {
   const acts = [...waiting];
   waiting.clear();
   acts.forEach((act) => act());
@@ -109,30 +108,4 @@ function problemsOf(status, content) {
 function sentence(text) {
   const words = String(text).replace(/^Value error, /, "").replace(/^Input should/, "This should");
   return /[.!?…]$/.test(words) ? words : `${words}.`;
-}
-
-/**
- * Follow the board's events. A lost stream is opened again, without end: the board may have been restarted.
- *
- * @param {{
- *   opened: () => void, lost: () => void, runs: (runs: Run[]) => void, removed: (removed: { ids: string[] }) => void,
- *   visdom: (visdom: Visdom) => void, board: (view: View) => void, viewers: (viewers: { count: number }) => void,
- *   state: (state: RunState | null) => void,
- * }} handlers one for each kind of event, and for the stream itself
- */
-export function follow(handlers) {
-  const stream = new EventSource("/api/events");
-  stream.addEventListener("open", () => {
-    tellAnswer();
-    handlers.opened();
-  });
-  stream.addEventListener("error", () => {
-    // Not left to the browser, which waits longer and gives up after some errors.
-    stream.close();
-    handlers.lost();
-    setTimeout(follow, RECONNECT_MS, handlers);
-  });
-  for (const kind of /** @type {const} */ (["runs", "removed", "visdom", "board", "viewers", "state"])) {
-    stream.addEventListener(kind, ({ data }) => handlers[kind](JSON.parse(data)));
-  }
 }

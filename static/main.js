@@ -3,8 +3,9 @@
 /** @import { State } from "./types.d.ts" */
 
 import { renderStartOffer } from "./actions.js";
-import { api, follow } from "./api.js";
+import { api } from "./api.js";
 import { find } from "./dom.js";
+import { follow } from "./events.js";
 import { renderMethods } from "./form.js";
 import { loadLessons } from "./lessons.js";
 import { showError } from "./messages.js";

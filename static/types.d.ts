@@ -251,7 +251,7 @@ export interface State {
   total: number;
   /** The shared view; null before the board has told of it. */
   view: View | null;
-  /** How many pages are open on the board; 0 before it has told. */
+  /** In how many browsers the board is open; 0 before it has told. */
   viewers: number;
   /** The run that `view.run` names, which may be too old to be among `runs`. */
   selected: Run | null;

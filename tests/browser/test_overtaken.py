@@ -10,9 +10,11 @@ from playwright.sync_api import Page, Request, Route, expect
 from tests.harness.boards import PATIENCE, BoardProcess, wait_for
 from tests.harness.pages import BoardPage
 
-# What events have told of the board, in `told`.
+# What events have told of the board, in `told`. For that the page has a stream of its own, as in a browser without
+# workers that tabs share.
 NOTE_EVENTS = """
 window.told = [];
+delete window.SharedWorker;
 window.EventSource = class extends EventSource {
   constructor(url) {
     super(url);

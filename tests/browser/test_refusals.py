@@ -218,8 +218,8 @@ def test_that_the_board_does_not_answer_is_said_until_its_events_come(
     expect(page.get_by_text("The board does not answer.")).to_be_visible()
     page.route("**/api/events", lambda route: route.continue_())
     page.evaluate(
-        "import('/api.js').then(({ follow }) => follow({ opened() {}, lost() {}, runs() {}, removed() {}, visdom() {},"
-        " board() {}, viewers() {}, state() {} }))"
+        "import('/events.js').then(({ follow }) => follow({ opened() {}, lost() {}, runs() {}, removed() {},"
+        " visdom() {}, board() {}, viewers() {}, state() {} }))"
     )
     expect(page.get_by_text("The board does not answer.")).to_be_hidden()
 

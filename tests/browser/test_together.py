@@ -13,27 +13,17 @@ from tests.harness.laboratory import slow_run
 from tests.harness.pages import BoardPage
 
 # Who looks is told by an event; the page has nothing on it that says so.
-NOTE_VIEWERS = """
-window.viewers = 0;
-window.EventSource = class extends EventSource {
-  constructor(url) {
-    super(url);
-    this.addEventListener("viewers", ({ data }) => { viewers = JSON.parse(data).count; });
-  }
-};
-"""
+VIEWERS = "import('/state.js').then(({ state }) => state.viewers)"
 
 
 @pytest.fixture
 def two(board: BoardProcess, new_page: Callable[..., Page]) -> tuple[BoardPage, BoardPage]:
-    """Two pages on the board, each of which knows of the other."""
-    pages = [new_page(), new_page()]
-    for page in pages:
-        page.add_init_script(NOTE_VIEWERS)
-    opened = [BoardPage(page).open(board.url, curves=False) for page in pages]
-    for page in pages:
-        page.wait_for_function("viewers === 2")
-    return opened[0], opened[1]
+    """The pages of two people on the board, each of which knows of the other."""
+    pages = [new_page(), new_page(locale="en")]  # in two browser profiles: the tabs of one are one viewer
+    first, second = [BoardPage(page).open(board.url, curves=False) for page in pages]
+    for opened in (first, second):
+        wait_for(lambda page=opened.page: page.evaluate(VIEWERS) == 2, "word of the other")
+    return first, second
 
 
 def start(page: BoardPage, what: str) -> None:
