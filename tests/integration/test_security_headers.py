@@ -33,7 +33,7 @@ def check(answer: httpx2.Response) -> None:
     said = f"{answer.request.method} {answer.request.url}: {answer.status_code} {dict(answer.headers)}"
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"], said
     assert answer.headers["x-frame-options"] == "SAMEORIGIN", said
-    assert answer.headers["referrer-policy"] == "same-origin", said
+    assert answer.headers["referrer-policy"] in ("same-origin", "no-referrer"), said
     assert answer.headers["cross-origin-resource-policy"] == "same-origin", said
     (policy,) = answer.headers.get_list("content-security-policy")
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
@@ -99,7 +99,7 @@ def test_a_websocket_of_another_site(board: BoardProcess, header: dict[str, str]
 
 @pytest.mark.anyio
 async def test_a_board_that_has_not_started_and_one_that_fails(tmp_path: Path) -> None:
-    app = create_app(Settings(data_dir=tmp_path))
+    app = create_app(Settings(data_dir=tmp_path, token="off"))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
         waiting = await client.get("/visdom/env/main")
@@ -108,3 +108,14 @@ async def test_a_board_that_has_not_started_and_one_that_fails(tmp_path: Path) -
         failed = await client.get("/api/runs")  # of which there are none before its start
         assert failed.status_code == 500
         check(failed)
+
+
+@pytest.mark.anyio
+async def test_a_board_that_asks_for_a_token(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path, token="on"))
+    app.state.tokens.open()
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://localhost") as client:
+        refused = await client.get("/api/runs")
+        assert refused.status_code == 401
+        check(refused)
+        check(await client.get("/?token=none"))
