@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from lossboard_extras.api import Api
+from lossboard_extras.tables import from_cell, to_cell
 
 
 def runs(
@@ -40,7 +41,7 @@ def load(run: Any, *, url: str | None = None) -> Any:
 def columns_of(api: Api, run: Any) -> dict[str, list[Any]]:
     """Every point of a run: a list by metric, and the steps."""
     rows = csv.reader(api.lines(f"/api/runs/{id_of(api, run)}/points.csv"))
-    columns: dict[str, list[Any]] = {name: [] for name in next(rows)}
+    columns: dict[str, list[Any]] = {from_cell(name): [] for name in next(rows)}
     for row in rows:
         for column, text in zip(columns.values(), row):  # noqa: B905 - Python 3.9 has no strict
             column.append(float(text) if text else None)
@@ -62,12 +63,12 @@ def write_csv(api: Api, found: Sequence[dict[str, Any]], file: IO[str]) -> Itera
     """
     names = list(dict.fromkeys(name for run in found for name in _header(api, run)))
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["run", *names])
+    writer.writerow(["run", *names])  # the names of metrics are those of the board's own tables
     titles = [run["name"] for run in found]
     for run in found:
         title = run["name"] if titles.count(run["name"]) == 1 else f"{run['name']} ({run['id'][:8]})"
         for row in csv.DictReader(api.lines(f"/api/runs/{run['id']}/points.csv")):
-            writer.writerow([title, *(row.get(name, "") for name in names)])
+            writer.writerow([to_cell(title), *(row.get(name, "") for name in names)])
         yield run
 
 

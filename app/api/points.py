@@ -30,6 +30,7 @@ from app.storage.chunks import RangeOfRecords
 from app.storage.downsampling import keep_extremes
 from app.storage.records import RunRecord
 from app.storage.store import Store
+from lossboard_extras.tables import to_cell
 
 router = APIRouter(tags=["points"], responses=REFUSED)
 
@@ -157,7 +158,7 @@ def _with_none(values: Floats) -> list[float | None]:
 
 async def _csv(store: Store, record: RunRecord) -> AsyncIterator[str]:
     names = await store.metric_names(record)
-    yield _written([["step", *names]])
+    yield _written([["step", *map(to_cell, names)]])
     start = 0
     while batches := await store.some_batches(record, start, CSV_BATCHES):
         for batch in batches:

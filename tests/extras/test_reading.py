@@ -136,6 +136,11 @@ def test_export_writes_one_table_of_several_runs(two: list[dict[str, Any]], tmp_
     assert path.read_text() == table
 
 
+def test_a_run_named_like_a_formula_is_none_in_the_table(board: BoardProcess, two: list[dict[str, Any]]) -> None:
+    board.client.patch(f"/api/runs/{two[1]['id']}", json={"name": "=1+1"})
+    assert command("export", two[1]["id"]).stdout == "run,step,lr,loss\n'=1+1,7,0.0003,2.0\n"
+
+
 @pytest.fixture
 def exported(two: list[dict[str, Any]], tmp_path: Path) -> Path:
     """The event file of the first run."""

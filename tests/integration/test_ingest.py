@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import lossboard
+from lossboard_extras.reading import load
 from tests.harness.boards import BoardProcess
 
 
@@ -112,6 +113,15 @@ def test_any_name_of_a_metric_is_one_field_of_the_csv(board: BoardProcess, exter
     board.client.post(f"{external}/points", json={"seq": 0, "step": [0], "metrics": {name: [0.5] for name in names}})
     text = board.client.get(f"{external}/points.csv").text
     assert list(csv.reader(io.StringIO(text, newline=""))) == [["step", *names], ["0", *["0.5"] * 4]]
+
+
+def test_a_metric_named_like_a_formula_is_none_in_the_csv(board: BoardProcess, external: str) -> None:
+    names = ["=HYPERLINK(1)", "-loss", "@x", "'=y", "a"]
+    board.client.post(f"{external}/points", json={"seq": 0, "step": [0], "metrics": {name: [-0.5] for name in names}})
+    text = board.client.get(f"{external}/points.csv").text
+    cells = ["'=HYPERLINK(1)", "'-loss", "'@x", "''=y", "a"]
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["step", *cells], ["0", *["-0.5"] * 5]]
+    assert [*load(external.rpartition("/")[2], url=board.url)] == ["step", *names]
 
 
 def test_a_thinned_curve_keeps_its_spike_and_its_ends(board: BoardProcess, external: str) -> None:
