@@ -3,7 +3,6 @@
 BASE_PATH = "/visdom"  # Visdom's pages, files and websocket live under this path, here and under the board's address
 WINDOWS_PATH = "/windows"  # below it: the names of all windows, told by Visdom's process and by no other Visdom
 KEY_HEADER = "X-Lossboard-Key"  # every request to Visdom's process carries the key in it
-KEY_VARIABLE = "LOSSBOARD_VISDOM_KEY"  # the environment variable in which the board hands over the key
 
 EXIT_PORT_TAKEN = 3
 EXIT_NO_ASSETS = 4

@@ -2,7 +2,8 @@
 
 It differs from `visdom` on the command line in what an app needs of a child:
 
-- it responds only to requests that carry the key which its parent has made for it;
+- it responds only to requests that carry the key which its parent has made for it, and writes to its standard input:
+  command lines and environments can be seen from outside;
 - it ends when its parent ends, however that happens;
 - it takes the port it was told or none at all, and writes to standard output which one it listens on;
 - it downloads nothing, writes no file, and shows no traceback to a browser;
@@ -35,7 +36,6 @@ from app.visdom.constants import (
     EXIT_NO_ASSETS,
     EXIT_PORT_TAKEN,
     KEY_HEADER,
-    KEY_VARIABLE,
     WINDOWS_PATH,
 )
 
@@ -177,7 +177,7 @@ def serve(port: int, env_path: Path, assets: Path, key: str) -> None:
 
 
 def main() -> None:
-    """Read the command line and the key, and serve until the parent ends."""
+    """Read the command line and, from standard input, the key; serve until the parent ends."""
     parser = argparse.ArgumentParser(prog="python -m app.visdom.server_process", description=__doc__.splitlines()[0])
     parser.add_argument("--assets", type=Path, required=True, help="folder with js/, css/ and fonts/")
     parser.add_argument("--env-path", type=Path, required=True, help="folder whose style.css themes the page")
@@ -185,12 +185,15 @@ def main() -> None:
     options = parser.parse_args()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the parent ends this process, in its own time
+    key = sys.stdin.readline().strip()
+    if not key:
+        return  # the parent has ended
     processes.exit_with_parent(0)
     log_to_stderr()
     if not options.assets.is_dir():
         sys.stderr.write(f"Visdom's browser assets are missing: there is no folder {options.assets}\n")
         sys.exit(EXIT_NO_ASSETS)
-    serve(options.port, options.env_path, options.assets, os.environ.pop(KEY_VARIABLE))
+    serve(options.port, options.env_path, options.assets, key)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from app import processes
 from app.visdom.connection import AnyVisdom
-from app.visdom.constants import BASE_PATH, KEY_HEADER, KEY_VARIABLE
+from app.visdom.constants import BASE_PATH, KEY_HEADER
 
 START_TIMEOUT_S = 30.0  # until the child responds; it needs about one
 START_CHECK_INTERVAL_S = 0.05
@@ -150,11 +150,14 @@ class _Child:
 
     @classmethod
     async def start(cls, command: list[str], key: str) -> "_Child":
-        """Start it. Raises OSError."""
+        """Start it, with none of the board's settings, and hand it its key. Raises OSError."""
         root = str(Path(__file__).parents[2])  # where `app` is, installed or not
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, KEY_VARIABLE: key, "PYTHONPATH": path}
-        return cls(await processes.start(command, environment, stderr=subprocess.PIPE))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LOSSBOARD_")}
+        process = await processes.start(command, {**environment, "PYTHONPATH": path}, stderr=subprocess.PIPE)
+        assert process.stdin  # noqa: S101  (a pipe)
+        process.stdin.write(key.encode() + b"\n")
+        return cls(process)
 
     async def port(self) -> int:
         """The port it listens on. Raises _ChildError."""

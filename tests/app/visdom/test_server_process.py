@@ -15,7 +15,7 @@ import psutil
 import pytest
 from httpx2.websockets import WebSocketUpgradeError
 
-from app.visdom.constants import EXIT_NO_ASSETS, EXIT_PORT_TAKEN, KEY_HEADER, KEY_VARIABLE
+from app.visdom.constants import EXIT_NO_ASSETS, EXIT_PORT_TAKEN, KEY_HEADER
 from tests.harness.boards import PATIENCE, alive, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +31,7 @@ def command(assets: Path, env_path: Path, port: int = 0) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), KEY_VARIABLE: "the secret"}
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
@@ -41,9 +41,16 @@ def running(assets: Path, env_path: Path, port: int = 0) -> Iterator[subprocess.
         command(assets, env_path, port), env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
+            hand_over_key(process)
             yield process
         finally:
             process.kill()
+
+
+def hand_over_key(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("the secret\n")
+    process.stdin.flush()
 
 
 def errors_of(process: subprocess.Popen[str]) -> str:
@@ -80,6 +87,13 @@ def test_answers_those_who_have_the_key(client: httpx2.Client, child: subprocess
     assert client.get("/health").json() == {"status": "ok"}
     assert client.post("/events", json=PLOT).text == "w"
     assert "<title>visdom</title>" in client.get("/env/main").text
+
+
+def test_ends_without_a_key(assets: Path, env_path: Path) -> None:
+    done = subprocess.run(
+        command(assets, env_path), env=environment(), input="", capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_leaves_out_the_heavy_imports(client: httpx2.Client, child: subprocess.Popen[str]) -> None:
@@ -192,9 +206,11 @@ def test_ignores_ctrl_c_and_ends_with_its_input(assets: Path, env_path: Path) ->
         assert process.wait(PATIENCE) == 0
 
 
-PARENT = """
+PARENT = r"""
 import subprocess, sys
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdin.write(b"the secret\n")
+child.stdin.flush()
 child.stdout.readline()
 print(child.pid, flush=True)
 sys.stdin.read()

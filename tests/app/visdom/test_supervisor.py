@@ -68,6 +68,19 @@ async def test_comes_up_and_ends(
     assert visdom.pid is None
 
 
+async def test_nobody_sees_the_key_nor_the_boards_settings(
+    assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOSSBOARD_TOKEN", "a secret too")
+    async with started(VisdomServer(assets=assets, folder=tmp_path)) as (visdom, _):
+        assert await visdom.wait_until_up(PATIENCE), visdom.error
+        child = child_of(visdom)
+        seen = " ".join([*child.cmdline(), *child.environ(), *child.environ().values()])
+    assert "PATH" in seen
+    assert "LOSSBOARD_" not in seen
+    assert not [secret for secret in (*visdom.headers.values(), "a secret too") if secret in seen]
+
+
 @posix
 async def test_has_a_process_group_of_its_own(visdom: VisdomServer) -> None:
     assert visdom.pid is not None
