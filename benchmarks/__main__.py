@@ -26,6 +26,7 @@ MODULES = (
     "memory",
     "trainers",
     "crowd",
+    "hostile",
     "faults",
     "start",
     "busy",

@@ -21,7 +21,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {"4XX": {"model": Refusal, "descripti
 REFUSED_IN_JSON: dict[int | str, dict[str, Any]] = {"4XX": {"description": _WORDS, **_JSON}}
 UNAVAILABLE: dict[int | str, dict[str, Any]] = {
     **REFUSED_IN_JSON,
-    503: {"description": "Visdom does not answer", **_JSON},
+    503: {"description": "Not now, and what to do", **_JSON},
 }
 
 

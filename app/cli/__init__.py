@@ -43,6 +43,7 @@ from app.storage.data_dir import DataDirError, claim
 from app.storage.faults import DatabaseError
 
 M_ARENA_MAX = -8  # of glibc's mallopt
+OPEN_FILES = 8192  # as many connections as there may be, and what a websocket needs besides
 
 commands = typer.Typer(
     add_completion=False,
@@ -304,9 +305,21 @@ def _share_memory_and_time() -> None:
     sys.setswitchinterval(0.001)
 
 
+def _allow_open_files() -> None:
+    """Have as many open files as the board may need, where the system lets a program raise its own bound."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415  (not on Windows)
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
     """The entry point of the command."""
     _share_memory_and_time()
+    _allow_open_files()
     # Until uvicorn handles it. Not as SIGINT is handled: in the background job of a shell script that is ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     commands()

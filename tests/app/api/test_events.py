@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,7 +35,8 @@ async def test_a_run_that_cannot_be_read_now_is_told_of_later(monkeypatch: pytes
     streams = EventStreams()
     services: Any = SimpleNamespace(streams=streams, runs=Unreadable(3), publisher=SimpleNamespace(state=None))
     services.visdom_state = services.shared_view = SimpleNamespace(model_dump_json=lambda: "{}")
-    told = api.events(services)
+    stream = await anext(api.open_stream(services))
+    told = api.events(services, stream)
     assert [(await anext(told)).event for _ in range(4)] == ["visdom", "board", "viewers", "state"]
     streams.run_changed("1" * 32)
     event = await anext(told)
@@ -54,3 +56,13 @@ async def test_of_a_run_that_is_restored_before_its_removal_was_told_the_removal
         changes = await stream.next()
         assert changes is not None
         assert (changes.runs, changes.removed) == ({"1" * 32}, {"2" * 32})
+
+
+async def test_no_more_streams_are_open_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MAX_STREAMS", 2)
+    services: Any = SimpleNamespace(streams=EventStreams())
+    async with asynccontextmanager(api.open_stream)(services), asynccontextmanager(api.open_stream)(services):
+        with pytest.raises(UnavailableError, match="2 event streams"):
+            await anext(api.open_stream(services))
+    assert services.streams.count == 0
+    await anext(api.open_stream(services))
