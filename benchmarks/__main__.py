@@ -27,6 +27,7 @@ MODULES = (
     "trainers",
     "crowd",
     "hostile",
+    "fuzz",
     "faults",
     "start",
     "busy",
