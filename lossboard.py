@@ -830,7 +830,7 @@ def _head(content: Mapping[str, Any]) -> bytes:
 
 def _allocate(path: Path, total: int) -> mmap.mmap:
     """A file of zeros that really has its place on the disk: a sparse one on a full disk would end the training."""
-    with path.open("w+b") as file:  # there may be one that an interrupt left behind
+    with open(path, "w+b", opener=private) as file:  # there may be one that an interrupt left behind
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, total)
         else:
@@ -867,10 +867,9 @@ class _Journal:
         self._protected_at = 0.0
         try:
             if name:
-                folder = data_folder() / "journals" / name
-                folder.mkdir(parents=True, exist_ok=True)
+                folder = private_folder("journals", name)
                 self._held.enter_context(hold(folder))
-                (folder / "run.json").write_bytes(introduction)  # only now: a dead script's folder is not held
+                write(folder / "run.json", introduction)  # only now: a dead script's folder is not held
                 self.folder = folder
         except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
             warn("folder", f"no journal can be kept ({error}); points wait in memory")
@@ -890,8 +889,7 @@ class _Journal:
         change = {"step": step, "params": dict(params), "number": len(self.changes)}
         with contextlib.suppress(OSError):  # on a full disk it waits in memory, as the records do
             if self.folder:
-                with (self.folder / "changes.jsonl").open("ab") as file:
-                    file.write(_json(change) + b"\n")
+                write(self.folder / "changes.jsonl", _json(change) + b"\n", "ab")
         self.changes.append(change)
 
     def note_time(self) -> None:
@@ -900,8 +898,7 @@ class _Journal:
             self.times = [*self.times[:: 1 + len(self.times) // _MAX_TIMES], (self.taken, time.time())]
             with contextlib.suppress(OSError):
                 if self.folder:
-                    with (self.folder / "times.jsonl").open("ab") as file:
-                        file.write(_json(self.times[-1]) + b"\n")
+                    write(self.folder / "times.jsonl", _json(self.times[-1]) + b"\n", "ab")
 
     def admits(self, name: str) -> bool:
         """Whether a metric is one of the first _MAX_METRICS."""
@@ -1082,7 +1079,7 @@ class _Journal:
         with contextlib.suppress(OSError):  # on a full disk the board hears of it all the same
             lost = [one for one in self.segments if not one.path and any(block.waits for block in one.blocks)]
             if self.folder and not lost:
-                (self.folder / "ending.json").write_bytes(ending)
+                write(self.folder / "ending.json", ending)
 
     def leave(self, *, remove: bool = False) -> None:
         """Touch the files no more and let go of them, as in a fork, where they are the parent's; or remove them."""
@@ -1203,6 +1200,28 @@ def data_folder() -> Path:
     return home.expanduser() / "lossboard"
 
 
+def private_folder(*names: str) -> Path:
+    """Such a folder in the data folder, its user's alone whatever the umask. OSError if another user has made it."""
+    folder = data_folder()
+    for name in ("", *names):
+        folder /= name
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        if sys.platform != "win32" and folder.stat().st_uid != os.geteuid():
+            raise PermissionError(f"{folder} belongs to another user")
+    return folder
+
+
+def private(path: Any, flags: int) -> int:
+    """Opens a file of the data folder: a new one is its user's alone, and no symbolic link is followed."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def write(path: Path, content: bytes, mode: str = "wb") -> None:
+    """Write a file of the data folder."""
+    with open(path, mode, opener=private) as file:
+        file.write(content)
+
+
 def _run_id(given: str) -> str:
     """An id as the board has it: 32 hex digits, of any text."""
     is_one = len(given) == 32 and not set(given) - set("0123456789abcdef")
@@ -1225,7 +1244,7 @@ def _is_held(run_id: str) -> bool:
 def hold(folder: Path) -> IO[bytes]:
     """Hold a folder until the file is closed, at most until this process ends. OSError if it is held."""
     with contextlib.ExitStack() as unless_held:
-        lock = unless_held.enter_context((folder / "lock").open("ab"))
+        lock = unless_held.enter_context(open(folder / "lock", "ab", opener=private))
         if sys.platform == "win32":
             importlib.import_module("msvcrt").locking(lock.fileno(), 2, 1)  # LK_NBLCK
         else:

@@ -7,7 +7,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from lossboard import UNREAD_BITS
+from lossboard import UNREAD_BITS, write
 
 if TYPE_CHECKING:
     from lossboard import _Block, _Segment
@@ -32,8 +32,7 @@ def add_sums(segment: _Segment, *, everything: bool) -> None:
             lines += _sums(block, begin, end)
             block.summed = end
     if segment.path and lines:
-        with segment.path.with_suffix(".sums").open("a", encoding="utf-8") as file:
-            file.write("".join(line + "\n" for line in lines))
+        write(segment.path.with_suffix(".sums"), "".join(line + "\n" for line in lines).encode(), "ab")
 
 
 def _sums(block: _Block, begin: int, end: int) -> list[str]:

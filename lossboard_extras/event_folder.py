@@ -220,9 +220,8 @@ class EventFolder:
 
     def _write_state(self, state: dict[str, Any]) -> None:
         self._written = state
-        self._state.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._state.with_suffix(".new")
-        fresh.write_text(json.dumps(state), "utf-8")
+        fresh = lossboard.private_folder("watched") / self._state.with_suffix(".new").name
+        lossboard.write(fresh, json.dumps(state).encode())
         fresh.replace(self._state)
 
 

@@ -265,7 +265,6 @@ def event_files(root: Path) -> list[tuple[Path, list[str]]]:
 @contextlib.contextmanager
 def held(root: Path) -> Iterator[None]:
     """While no other process follows this folder. OSError if one does."""
-    folder = lossboard.data_folder() / "watched" / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = lossboard.private_folder("watched", hashlib.sha256(os.fsencode(root)).hexdigest()[:32])
     with lossboard.hold(folder):
         yield

@@ -80,7 +80,7 @@ def end(run_id: str, code: int) -> bool:
         return False
     with held:
         if not (folder / "ending.json").exists():
-            (folder / "ending.json").write_text(json.dumps(ending_of(code)), encoding="utf-8")
+            lossboard.write(folder / "ending.json", json.dumps(ending_of(code)).encode())
     return True
 
 

@@ -38,11 +38,11 @@ class Medium:
 
     def write(self, folder: Path) -> None:
         """Have it in a file instead of in memory. OSError if there is no room for it."""
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(0o700, exist_ok=True)
         path = folder / f"{self.session}-{self.number:09d}{_SUFFIX}"
         fresh = path.with_suffix(".new")
         try:
-            with fresh.open("wb") as file:
+            with open(fresh, "wb", opener=lossboard.private) as file:
                 file.write(self._packed)
                 if (os.environ.get("LOSSBOARD_SYNC") or "0") != "0":
                     file.flush()

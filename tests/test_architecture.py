@@ -95,5 +95,5 @@ def test_visdom_and_the_database_are_touched_in_one_place_each() -> None:
 
 @pytest.mark.parametrize("path", [*SOURCES, *(ROOT / "static").iterdir()], ids=lambda path: path.name)
 def test_no_module_is_long(path: Path) -> None:
-    most = 1250 if path.name == "lossboard.py" else 500  # the client is one file, for people to copy
+    most = 1270 if path.name == "lossboard.py" else 500  # the client is one file, for people to copy
     assert len(path.read_text(encoding="utf-8").splitlines()) <= most

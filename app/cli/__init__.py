@@ -218,7 +218,7 @@ class BoardServer(uvicorn.Server):
             return
         self._watching = asyncio.create_task(log.watch_open_files())
         url = self._settings.url
-        self._address_file.write_text(url, encoding="utf-8")
+        lossboard.write(self._address_file, url.encode())
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
         self._say_who_may(listener.getsockname()[0] for listener in sockets or [])
         if self._settings.browser:

@@ -147,6 +147,8 @@ def sync(
         for found in sorted((folder / "journals").glob(run_id if run_id == "*" else f"{run_id}*")):
             if found.suffix == lossboard.DONE and _NAME.fullmatch(found.stem):  # its removal was cut short
                 shutil.rmtree(found, ignore_errors=True)
+            elif found.is_symlink():
+                yield Sent(found.name, "no run", "it is a symbolic link, which is not followed", stays=True)
             elif not _NAME.fullmatch(found.name) and found.is_dir():
                 yield Sent(found.name, "no run", "its name is not that of a run, 32 hex digits", stays=True)
             elif _NAME.fullmatch(found.name) and (again or not (found / DAMAGED_FILE).exists()):
@@ -225,13 +227,13 @@ def _note_damage(journal: Journal) -> str:
     """Say in the journal's folder what could not be read; the same as a sentence."""
     found = "; ".join(dict.fromkeys(damage.what for damage in journal.damage))
     note = journal.folder / DAMAGED_FILE
+    words = (
+        f"Of this journal a board could not read all: {found}.\n"
+        "What could be read has arrived. Nothing here is removed, and no board tries again by itself: `lossboard sync`"
+        " does. Delete this folder if nothing in it is wanted.\n"
+    )
     try:
-        note.write_text(
-            f"Of this journal a board could not read all: {found}.\n"
-            "What could be read has arrived. Nothing here is removed, and no board tries again by itself: `lossboard"
-            " sync` does. Delete this folder if nothing in it is wanted.\n",
-            encoding="utf-8",
-        )
+        lossboard.write(note, words.encode())
     except OSError as error:
         log.warning("%s cannot be written: %s", note, error)
     return f"a part of it is damaged ({found}); the rest has arrived"

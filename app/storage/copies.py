@@ -42,6 +42,7 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
     remove(partial)
     try:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # as private as the database
         with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as copied:
             source.execute("BEGIN")  # what is copied is one state; in a log that goes on growing
             try:

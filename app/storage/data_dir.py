@@ -15,10 +15,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from app.storage.database import DATABASE_FILE, POLL_S, Database, DatabaseLockedError
+from app.storage.private import LOCK_FILE, make_private
 
 log = logging.getLogger("lossboard.data")
-
-LOCK_FILE = "lossboard.lock"
 
 
 class DataDirError(Exception):
@@ -43,14 +42,16 @@ def claim(folder: Path) -> Claim:
 
 
 def take(folder: Path) -> Claim:
-    """Make the folder, and take it for this process. Raises DataDirError.
+    """Make the folder, and take it for this process; until it is released, what the process and its children make is
+    their user's alone. Raises DataDirError.
 
     The locks are the operating system's: one on a file in the folder, which means nothing when it stays behind, and one
     on the folder itself, as a file may be deleted.
     """
     with Claim() as held:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            held.callback(os.umask, os.umask(0o077))
+            make_private(folder)
             held.enter_context(FileLock(folder / LOCK_FILE, blocking=False, fallback_to_soft=False))
             _lock_folder(folder, held)
         except (Timeout, BlockingIOError):

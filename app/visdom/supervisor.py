@@ -11,6 +11,7 @@ from asyncio.subprocess import Process
 from pathlib import Path
 from typing import NoReturn
 
+import lossboard
 from app import processes
 from app.visdom.connection import AnyVisdom
 from app.visdom.constants import BASE_PATH, KEY_HEADER
@@ -101,8 +102,10 @@ class VisdomServer(AnyVisdom):
             self._child = None
 
     def _write_style(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "style.css").write_text(self._style, encoding="utf-8")
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        path = self._folder / "style.css"
+        path.unlink(missing_ok=True)  # what a link there points to is not written
+        lossboard.write(path, self._style.encode())
 
     async def _wait_until_responding(self, child: "_Child") -> None:
         try:

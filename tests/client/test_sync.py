@@ -219,6 +219,8 @@ def test_odd_things_among_the_journals_hold_none_up(board: BoardProcess, tmp_pat
     (journals / f"{'1' * 32}" / "run.json").mkdir()
     (journals / f"{'2' * 32}.done").mkdir()  # its removal was cut short
     (journals / f"{'2' * 32}.done" / "run.json").write_text("{}")
+    (tmp_path / "elsewhere").mkdir()
+    (journals / ("3" * 32)).symlink_to(tmp_path / "elsewhere")
     second = leave_behind(tmp_path)
     done = sync("--data-dir", str(tmp_path), "--url", board.url)
     assert (done.returncode, done.stderr) == (1, "")
@@ -226,10 +228,12 @@ def test_odd_things_among_the_journals_hold_none_up(board: BoardProcess, tmp_pat
     stays = [line.partition(" stays here: ")[::2] for line in done.stdout.splitlines() if " stays here: " in line]
     assert [(name, why.partition(",")[0].partition(" (")[0]) for name, why in sorted(stays)] == [
         (f"no run (0 copy of {first})", "its name is not that of a run"),
+        (f"no run ({'3' * 32})", "it is a symbolic link"),
         (f"run ({'0' * 32})", "it cannot be used"),
         (f"run ({'1' * 32})", "it cannot be used"),
     ]
-    left = {"0" * 32, f"0 copy of {first}", "0.DS_Store", "1" * 32}
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+    left = {"0" * 32, f"0 copy of {first}", "0.DS_Store", "1" * 32, "3" * 32}
     assert {one.name for one in journals.iterdir()} == left
 
 

@@ -49,6 +49,15 @@ def child_of(visdom: VisdomServer) -> psutil.Process:
     return psutil.Process(visdom.pid)
 
 
+def test_a_link_in_the_place_of_the_style_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "visdom").mkdir()
+    style = tmp_path / "visdom" / "style.css"
+    style.symlink_to(tmp_path / "target")
+    VisdomServer(assets=tmp_path, folder=tmp_path / "visdom", style="p {}")._write_style()
+    assert (style.read_text(), style.is_symlink()) == ("p {}", False)
+    assert not (tmp_path / "target").exists()
+
+
 async def test_comes_up_and_ends(
     assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
