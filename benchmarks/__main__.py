@@ -28,6 +28,7 @@ MODULES = (
     "crowd",
     "hostile",
     "fuzz",
+    "soak",
     "faults",
     "start",
     "busy",

@@ -71,6 +71,7 @@ def _try(board: BoardProcess, requests: st.SearchStrategy[Any], cases: int, numb
     @settings(
         max_examples=cases,
         database=None,
+        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
