@@ -20,7 +20,7 @@ from app.api.deps import REFUSED, REFUSED_IN_JSON, ServicesDep, aside
 from app.api.error_handlers import SEND_JSON
 from app.api.json_body import check_json, read_json
 from app.errors import InvalidError, MediaError, message_of
-from app.schemas.limits import MAX_RESULT_BYTES
+from app.schemas.limits import MAX_DATA_BYTES
 from app.schemas.requests import ChangeIn, Changes, PointsIn, Told
 from app.schemas.responses import Accepted, Points
 from app.storage import binary_form
@@ -115,7 +115,7 @@ type Parsed = tuple[Post, list[ChangeIn], Told]
 
 
 def _parse_binary(body: bytes) -> Parsed:
-    check_json(body[: max(body.find(b"\n"), 0)], MAX_RESULT_BYTES)
+    check_json(body[: max(body.find(b"\n"), 0)], MAX_DATA_BYTES)
     try:
         post = binary_form.parse(body)
     except ValueError as error:
