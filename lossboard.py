@@ -17,6 +17,7 @@ import base64
 import contextlib
 import functools
 import hashlib
+import hmac
 import http.client
 import importlib
 import json
@@ -42,6 +43,7 @@ if sys.version_info < (3, 9):  # noqa: UP036
 
 CONTENT_TYPE = "application/vnd.lossboard.points"
 ADDRESS_FILE = "address"  # in the data folder, while a board is up: where that is
+KEY_FILE = "identity.key"  # in the data folder, since a board was first up: with which it proves that it is that
 TOKENS_FILE = "tokens.json"  # in the data folder, once the board there asks for them: one for each right
 DONE = ".done"  # of the name of a journal that is being removed
 MISSING_BITS = 0x7FF8_4C4F_5353_0001  # a quiet NaN that no arithmetic produces; "LOSS" in ASCII inside
@@ -80,10 +82,11 @@ _MAX_STUCK_POSTS = 100  # without progress, after which a record that was begun 
 # What the package lossboard_extras has, and in which of its modules.
 _EXTRAS = {"SummaryWriter": "writer", "runs": "reading", "load": "reading", "watch": "watching", "steer": "steering"}
 _EXTRAS.update(dict.fromkeys(["text", "image", "figure", "histogram", "audio"], "media"))
+_COPY = "this is a copy of the run, or of its process; only what began a run reports it"
 
 
 class Run(contextlib.AbstractContextManager["Run"]):
-    """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else port 8000 here); it need not be up yet.
+    """A run reported to the board at ``url`` (default: LOSSBOARD_URL, else the data folder's); it need not be up yet.
 
     As a context manager: an exception makes the run ``failed``.
     """
@@ -126,7 +129,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         if given and not self._is_known:
             session = os.urandom(4).hex()
         run_id = _run_id(given) if given else os.urandom(16).hex()
-        self._set_up(run_id, connection.url)
+        self._set_up(run_id)
         about: dict[str, Any] = {"method": "external", "id": self.id, "name": str(name or "run")[:_MAX_NAME_CHARS]}
         try:
             about.update(self._describe(params, live))
@@ -156,10 +159,9 @@ class Run(contextlib.AbstractContextManager["Run"]):
         active_runs.add(self)
         _watch_end()
 
-    def _set_up(self, run_id: str, url: str) -> None:
+    def _set_up(self, run_id: str) -> None:
         """A run that has nothing to report to yet."""
         self.id = run_id
-        self.url = f"{url}/api/runs/{run_id}"
         self.summary: dict[str, Any] = {}  # what the board shows of the run: sent with its points and its ending
         self.told: dict[str, Any] = {}  # what else the board is told of the run: see "progress" in docs/rest.md
         self.control: Mapping[str, Any] = {}  # what the board asks for, as in its last response
@@ -180,6 +182,11 @@ class Run(contextlib.AbstractContextManager["Run"]):
         self.journal, self.sender = journal, sender
         self._blocks, self._firsts, self._numbers = journal.blocks, journal.firsts, journal.numbers
         self._last: Any = _NO_BLOCK  # in which the last record is, or another one
+
+    @property
+    def url(self) -> str:
+        """Its address on the board."""
+        return f"{self.sender.connection.url}/api/runs/{self.id}"
 
     @property
     def should_stop(self) -> bool:
@@ -307,7 +314,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
 
     def __reduce__(self) -> Any:
         """A copy, also in a process that is spawned, reports nothing."""
-        return _copied, (self.id, self.url.partition("/api/")[0], self._storable_params())
+        return _copied, (self.id, self.sender.connection.url, self._storable_params())
 
     def _describe(self, params: Any, live: Any) -> dict[str, Any]:
         """Take the parameters; they, and which may be changed, as a board takes them."""
@@ -409,7 +416,7 @@ class Run(contextlib.AbstractContextManager["Run"]):
         """In a notebook: a link to the run's windows."""
         return f'<a href="{self.url}/visdom" target="_blank">run {self.id[:8]} on Lossboard</a>'
 
-    def silence(self, why: str) -> None:
+    def silence(self, why: str = _COPY) -> None:
         """Report nothing any more, as what does this is not the process that began the run."""
         self._silent, self.control, self._listens = why, {}, True
         self.sender.done.set()
@@ -432,10 +439,6 @@ class Run(contextlib.AbstractContextManager["Run"]):
             self.control, self._revision = control, revision
         self._control_changed.set()
 
-    def forget_revision(self) -> None:
-        """The board that answers next may be another, which counts anew."""
-        self._revision = 0
-
     def _take_params(self, changed: Mapping[str, Any]) -> None:
         """The board asks for other parameters: they hold from the record on that is logged after they were read."""
         if hasattr(self.params, "change"):
@@ -455,17 +458,16 @@ class Run(contextlib.AbstractContextManager["Run"]):
             _warn(what)
 
 
-_COPY = "this is a copy of the run, or of its process; only what began a run reports it"
 active_runs: weakref.WeakSet[Run] = weakref.WeakSet()  # those that this process began
 
 
 def _copied(run_id: str, url: str, params: dict[str, Any]) -> Run:
     """A copy of a run."""
     run = Run.__new__(Run)
-    run._set_up(run_id, url)
+    run._set_up(run_id)
     run.params = params
     run._begin(_Journal("", b"", run._warn), _Sender(run, Connection(url), b"", ""))
-    run.silence(_COPY)
+    run.silence()
     return run
 
 
@@ -482,12 +484,7 @@ def _watch_end() -> None:
     """Have all runs ended at the exit of the interpreter, and none reported by a fork."""
     atexit.register(_end_all)
     if hasattr(os, "register_at_fork"):  # a fork of the training process (a data loader's worker)
-        os.register_at_fork(after_in_child=_silence_all)
-
-
-def _silence_all() -> None:
-    for run in [*active_runs]:
-        run.silence(_COPY)
+        os.register_at_fork(after_in_child=lambda: [*map(Run.silence, [*active_runs])])
 
 
 def _end_all() -> None:
@@ -641,7 +638,7 @@ class _Sender(threading.Thread):
     def _note_failure(self, error: Exception) -> None:
         """Some refusals are for good. After others (a board on another folder, say) the right board may come back."""
         self.connection.close()
-        self._run.forget_revision()
+        self._run._revision = 0  # the board that answers next may be another, which counts anew
         self._run.journal.note_time()
         self.refused = isinstance(error, RefusedError)
         journal = self._run.journal
@@ -708,12 +705,6 @@ def _metric_name(name: str) -> str:
     if name.encode() and len(name) <= _MAX_NAME_CHARS:
         return name
     raise ValueError(f"the name of a metric has 1 to {_MAX_NAME_CHARS} characters")
-
-
-def post_head(seq: int, names: tuple[str, ...], changes: Sequence[Mapping[str, Any]] = ()) -> bytes:
-    """The first line of a post in the plain binary form."""
-    head = {"seq": seq, "metrics": names}
-    return _json({**head, "changes": changes} if changes else head) + b"\n"
 
 
 _FILE_HEAD = {"version": 3}
@@ -1108,7 +1099,7 @@ def remove_journal(folder: Path, release: Callable[[], None]) -> None:
 
 
 class RefusedError(Exception):
-    """The board answered with no success; ``final`` if the run has ended or was deleted; ``body`` is its JSON."""
+    """The board refused, or is not the one to ask; ``final`` if the run has ended or was deleted; ``body`` is JSON."""
 
     def __init__(self, status: int, text: str) -> None:
         self.status = status
@@ -1121,29 +1112,51 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else the one here. ValueError: no address."""
+    """A kept-alive connection to ``url``: LOSSBOARD_URL unless given, else to the data folder's board. That is looked
+    for whenever a connection opens, and proves that it has the folder's key. ValueError: no address."""
+
+    right = "report"  # of the token that is sent
+    read: Any = staticmethod(json.load)  # what request() gives of the response
 
     def __init__(
         self, url: str | None = None, timeout_s: float = _RESPONSE_TIMEOUT_S, token: str | None = None
     ) -> None:
         """``token``: to be sent, unless it is that of token_for()."""
-        self.url = (url or os.environ.get("LOSSBOARD_URL") or _found_address()).rstrip("/")
+        self.named = url or os.environ.get("LOSSBOARD_URL") or ""
+        self._timeout_s, self._token = timeout_s, token
+        self._aim()
+
+    def _aim(self) -> None:
+        found = _kept(ADDRESS_FILE).decode(errors="replace")
+        self.url = (self.named or (found if found.startswith("http://") else "http://127.0.0.1:8000")).rstrip("/")
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url: {self.url!r} is no address of a board; send something like http://127.0.0.1:8000")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)  # opened by the first request
+        self._connection = kind(parts.hostname, parts.port, timeout=self._timeout_s)
+        self._connection.auto_open = 0  # but _open() opens it
         self.close = self._connection.close
         self._path = parts.path
-        self._login = "" if parts.username is None else urllib.parse.unquote(f"{parts.username}:{parts.password or ''}")
-        self._token = token
-        self._headers = self._make_headers()
+        secret = urllib.parse.unquote(f"{parts.username}:{parts.password or ''}").encode()
+        token = token_for(self.url, self.right) if self._token is None else self._token
+        login = f"Basic {base64.b64encode(secret).decode()}" if parts.username is not None else f"Bearer {token}"
+        self._headers = {"Authorization": login} if token or parts.username is not None else {}
 
-    def _make_headers(self) -> dict[str, str]:
-        token = token_for(self.url) if self._token is None else self._token
-        if self._login:
-            return {"Authorization": f"Basic {base64.b64encode(self._login.encode()).decode()}"}
-        return {"Authorization": f"Bearer {token}"} if token else {}
+    def _open(self) -> None:
+        self._aim()
+        self._connection.connect()
+        if self.named:
+            return
+        key, nonce = _kept(KEY_FILE), os.urandom(16).hex()
+        with contextlib.ExitStack() as unless_proved, contextlib.suppress(ValueError, LookupError, TypeError):
+            unless_proved.callback(self.close)
+            self._connection.request("GET", f"{self._path}/api/challenge?nonce={nonce}")
+            shown = json.loads(self._connection.getresponse().read(1000))["proof"]
+            proof = hmac.new(key, f"{nonce} {self.url}".encode(), "sha256").hexdigest()  # no other board can lend it
+            if key and hmac.compare_digest(shown, proof):
+                unless_proved.pop_all()
+                return
+        raise RefusedError(503, f"{self.url} is no board of {data_folder()}; to trust it, set LOSSBOARD_URL={self.url}")
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
         """The JSON of the board's answer. RefusedError, OSError or http.client.HTTPException."""
@@ -1151,14 +1164,13 @@ class Connection:
 
     def request(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> Any:
         """As post()."""
+        if self._connection.sock is None:
+            self._open()
         self._connection.request(method, self._path + path, body, {**headers, **self._headers})
         response = self._connection.getresponse()
-        text = response.read()
-        if response.status == 401:  # the next request has the token that was renewed meanwhile
-            self._headers = self._make_headers()
         if response.status >= 300:
-            raise RefusedError(response.status, text.decode(errors="replace"))
-        return json.loads(text)
+            raise RefusedError(response.status, response.read().decode(errors="replace"))
+        return self.read(response)
 
     def tell(self, path: str, content: bytes, warn: Callable[[str, str], None]) -> None:
         """Post how a run begins or ends; where the board refuses its params or result, warn and post the rest."""
@@ -1171,13 +1183,12 @@ class Connection:
             warn(path, f"the board refused a part of this run, and took the rest: {error}")
 
 
-def _found_address() -> str:
-    """Where the board on this machine's data folder is, as it wrote there; else port 8000."""
-    with contextlib.suppress(OSError, RuntimeError, ValueError):
-        address = (data_folder() / ADDRESS_FILE).read_text(encoding="utf-8").strip()
-        if address.startswith("http://"):
-            return address
-    return "http://127.0.0.1:8000"
+def _kept(name: str) -> bytes:
+    """What is in a file of the data folder; nothing if another user has made it."""
+    with contextlib.suppress(OSError, RuntimeError), open(data_folder() / name, "rb", opener=private) as file:
+        if sys.platform == "win32" or os.fstat(file.fileno()).st_uid == os.geteuid():
+            return file.read()
+    return b""
 
 
 def token_for(url: str, right: str = "report") -> str:
@@ -1185,9 +1196,9 @@ def token_for(url: str, right: str = "report") -> str:
     given = (os.environ.get("LOSSBOARD_TOKEN") or "auto").strip()
     if given not in ("auto", "on"):
         return "" if given == "off" else given
-    with contextlib.suppress(OSError, RuntimeError, ValueError, LookupError, TypeError):
-        if (data_folder() / ADDRESS_FILE).read_text(encoding="utf-8").strip() == url:
-            return str(json.loads((data_folder() / TOKENS_FILE).read_text(encoding="utf-8"))[right])
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        if _kept(ADDRESS_FILE) == url.encode():
+            return str(json.loads(_kept(TOKENS_FILE))[right])
     return ""
 
 

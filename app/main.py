@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from app import assets
-from app.api import control, events, lessons, media, methods, points, races, runs, view
+from app.api import challenge, control, events, lessons, media, methods, points, races, runs, view
 from app.api.client import add_client
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
@@ -89,7 +89,7 @@ def create_app(settings: Settings) -> App:
     app.add_middleware(Door, tokens=tokens, port=settings.port, slowing=Slowing())
     app.add_middleware(HostCheck, settings=settings)
     add_error_handlers(app)
-    for module in (methods, lessons, runs, control, races, points, media, events, view):
+    for module in (challenge, methods, lessons, runs, control, races, points, media, events, view):
         app.include_router(module.router, prefix="/api")
     add_docs(app)
     add_client(app)

@@ -34,6 +34,7 @@ from app.storage.database import (
     waiting_for,
 )
 from app.storage.faults import DatabaseError
+from app.storage.private import identity_key
 from app.storage.records import PointsAdded, RunDeleted, RunEvent, RunSaved
 from app.storage.store import Store
 from app.visdom.connection import AnyVisdom, VisdomConnection
@@ -56,6 +57,7 @@ class Services:
     """Everything a request may need."""
 
     settings: Settings
+    key: bytes  # of the data folder: see app/api/challenge.py
     store: Store
     streams: EventStreams
     runs: RunService
@@ -111,14 +113,20 @@ async def run_services(settings: Settings, visdom: AnyVisdom, *, token: str = ""
     path = settings.data_dir / DATABASE_FILE
     store = await when_free(path, lambda: _open(path))
     try:
-        async with _run_on(store, settings, visdom, token) as services:
+        try:
+            key = identity_key(settings.data_dir)
+        except OSError as error:
+            raise StartError(f"The board cannot start: its key cannot be kept ({error}).") from error
+        async with _run_on(store, settings, key, visdom, token) as services:
             yield services
     finally:
         store.close()
 
 
 @asynccontextmanager
-async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom, token: str) -> AsyncIterator[Services]:
+async def _run_on(
+    store: Store, settings: Settings, key: bytes, visdom: AnyVisdom, token: str
+) -> AsyncIterator[Services]:
     active = ActiveRuns(store)
     streams = EventStreams()
     view_state = ViewState(store)
@@ -142,6 +150,7 @@ async def _run_on(store: Store, settings: Settings, visdom: AnyVisdom, token: st
     control_watch = ControlWatch(store, active)
     services = Services(
         settings,
+        key,
         store,
         streams,
         runs,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import http.client
 import json
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +15,11 @@ PAGE = 1000  # runs that one response may have
 TIMEOUT_S = 60.0
 
 
+class _Connection(lossboard.Connection):
+    right = "owner"
+    read = staticmethod(lambda response: response)
+
+
 class Api:
     """The API of the board at ``url``, which is found as lossboard.run() finds it. ValueError if it is no address.
 
@@ -24,16 +27,11 @@ class Api:
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self.url = lossboard.Connection(url).url
-        parts = urllib.parse.urlsplit(self.url)
-        login, at, host = parts.netloc.rpartition("@")
-        self._root = parts._replace(netloc=host).geturl()
-        secret = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
-        token = lossboard.token_for(self.url, "owner")
-        login = f"Basic {secret}" if at else f"Bearer {token}" if token else ""
-        self._headers = {"Authorization": login} if login else {}
-        # The board is asked as the client does it: without a proxy.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._given = url
+        self.url = self._connect().url
+
+    def _connect(self) -> lossboard.Connection:
+        return _Connection(self._given, TIMEOUT_S)
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON at a path; of the query, what is not None."""
@@ -72,11 +70,8 @@ class Api:
         which = ", ".join(f"{run['id'][:8]} (number {run['number']})" for run in same[:10])
         raise LookupError(f"{text!r} is {len(same)} runs: {which}; send an id" if same else f"there is no run {text!r}")
 
-    def _open(self, method: str, path: str) -> http.client.HTTPResponse:
-        request = urllib.request.Request(self._root + path, headers=self._headers, method=method)  # noqa: S310
-        try:
-            response: http.client.HTTPResponse = self._opener.open(request, timeout=TIMEOUT_S)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise lossboard.RefusedError(error.code, error.read().decode(errors="replace")) from None
-        return response
+    @contextlib.contextmanager
+    def _open(self, method: str, path: str) -> Iterator[http.client.HTTPResponse]:
+        """An answer, on a connection of its own: several may be read by turns."""
+        with contextlib.closing(self._connect()) as connection:
+            yield connection.request(method, path)

@@ -21,7 +21,7 @@ REFUSED_RETRY_S = 60.0  # the longest interval where a board answers that it doe
 
 def listen(run: lossboard.Run) -> None:
     """Begin to hear what is asked of a run, until it ends. RuntimeError where no thread can be begun."""
-    Listener(run, lossboard.Connection(run.sender.connection.url, WAIT_S + SPARE_S), run.sender.done.wait).start()
+    Listener(run, lossboard.Connection(run.sender.connection.named, WAIT_S + SPARE_S), run.sender.done.wait).start()
 
 
 class Listener(threading.Thread):

@@ -115,7 +115,7 @@ class Followed:
 
     def _beat(self) -> int:
         """Say that the run goes on; the number of the record that the board wants next."""
-        body = lossboard.post_head(0, ())
+        body = b'{"seq": 0, "metrics": []}\n'
         return int(
             self._connection.post(f"/api/runs/{self.events.id}/points", body, lossboard.CONTENT_TYPE)["accepted"]
         )
@@ -191,10 +191,14 @@ class Watch:
     def __init__(self, root: Path, connection: lossboard.Connection, group: str, say: Say) -> None:
         self.root = root
         self.runs: dict[Path, Followed] = {}
-        self.url = connection.url
         self._connection = connection
         self._group = group
         self._say = say
+
+    @property
+    def url(self) -> str:
+        """Where the board is."""
+        return self._connection.url
 
     def walk(self) -> None:
         """Look for new folders and files."""

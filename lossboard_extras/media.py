@@ -82,7 +82,7 @@ class MediaQueue:
 
     def __init__(self, run: lossboard.Run) -> None:
         self.run = run
-        self.connection = lossboard.Connection(run.sender.connection.url)
+        self.connection = lossboard.Connection(run.sender.connection.named)
         self.session = os.urandom(16).hex()
         self.numbered = 0  # of the session
         self.waiting: collections.deque[tuple[str, int, Medium]] = collections.deque()  # with name and size

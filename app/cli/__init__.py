@@ -32,7 +32,7 @@ from app.cli.output import progress
 from app.cli.run import CONTEXT, run
 from app.cli.runs import export, ls, rm, show
 from app.cli.token import token as print_tokens
-from app.cli.watch import import_, watch
+from app.cli.watch import UrlOption, import_, watch
 from app.main import create_app
 from app.middleware import connections
 from app.middleware.host_check import is_loopback
@@ -111,7 +111,7 @@ def sync(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the journals.", show_default="the user's data folder")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="Address of the board.", show_default="http://127.0.0.1:8000")] = None,
+    url: UrlOption = None,
     from_here: Annotated[
         bool, typer.Option("--from-here", help="Send what a journal has, though the board lacks what came before it.")
     ] = False,
@@ -132,12 +132,10 @@ def sync(
         )
         return from_here and (yes or typer.confirm(question))
 
-    folder = data_dir or lossboard.data_folder()
-    if not folder.is_dir():
-        _give_up(f"There is no folder {folder}. Name the one that has the journals with --data-dir.")
+    folder = _folder_of_journals(data_dir)
     found = stays = False
     try:
-        url = lossboard.Connection(url).url
+        shown = lossboard.Connection(url).url
         coming = journals.sync(folder, url, may_skip=may_skip)
         if not from_here or yes:  # a bar would be in the way of a question
             coming = progress(coming, "Journals", len([*(folder / "journals").glob("*")]))
@@ -145,17 +143,27 @@ def sync(
             found = True
             stays |= sent.stays
             verdict = "stays here" if sent.stays else "is given up"
-            arrived = f"has arrived at {url}" + (f", but {sent.lacking}" if sent.lacking else ".")
+            arrived = f"has arrived at {shown}" + (f", but {sent.lacking}" if sent.lacking else ".")
             what = f"{verdict}: {sent.refusal}" if sent.refusal else arrived
             typer.echo(f"{sent.name} ({sent.run_id}) {what}")
     except ValueError as error:
         _give_up(str(error))
     except (OSError, HTTPException) as error:
-        _give_up(f"No board answers at {url} ({error}). Start one, or name another with --url.")
+        _give_up(f"No board answers at {shown} ({error}). Start one, or name another with --url.")
     if not found:
         typer.echo(f"Nothing was left behind in {folder}.")
     if stays:
         raise typer.Exit(1)
+
+
+def _folder_of_journals(given: Path | None) -> Path:
+    """The folder; the board that is found is the one on it, where there is one."""
+    folder = given or lossboard.data_folder()
+    if not folder.is_dir():
+        _give_up(f"There is no folder {folder}. Name the one that has the journals with --data-dir.")
+    if (folder / lossboard.ADDRESS_FILE).exists():
+        os.environ["LOSSBOARD_DIR"] = str(folder)
+    return folder
 
 
 for _command in (ls, show, rm, export, watch, check, backup, restore):

@@ -29,6 +29,6 @@ def run(
     code, left = launch(command, url=url, group=group)
     with contextlib.suppress(OSError, HTTPException, ValueError):  # without a board, the next one finds what is left
         for run_id in left:
-            for _ in journals.sync(lossboard.data_folder(), lossboard.Connection(url).url, run_id):
+            for _ in journals.sync(lossboard.data_folder(), url, run_id):
                 pass
     raise typer.Exit(code)

@@ -15,7 +15,9 @@ from app.cli.data import give_up
 from app.cli.output import progress
 from lossboard_extras.following import AWAY, Watch, bring_all, follow, held
 
-UrlOption = Annotated[str | None, typer.Option(help="Address of the board.", show_default="http://127.0.0.1:8000")]
+UrlOption = Annotated[
+    str | None, typer.Option(help="Address of the board.", show_default="that of the data folder's board")
+]
 
 
 GroupOption = Annotated[str | None, typer.Option(help="Group of its runs.", show_default="the folder's name")]

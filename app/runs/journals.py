@@ -126,14 +126,15 @@ class JournalCollector:
 
 def sync(
     folder: Path,
-    url: str,
+    url: str | None,
     run_id: str = "*",
     *,
     may_skip: AskedAboutGap = lambda _: False,
     again: bool = True,
     token: str | None = None,
 ) -> Iterator[Sent]:
-    """Send every journal in the data folder ``folder`` to the board at ``url``, and remove what has arrived.
+    """Send every journal in the data folder ``folder`` to the board at ``url``, None for the one that scripts find, and
+    remove what has arrived.
 
     may_skip: asked whether to send what there is after a gap
     again: also those of which a part was found to be damaged before

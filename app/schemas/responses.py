@@ -332,6 +332,12 @@ class Health(Alive):
     right: Right
 
 
+class Proof(ResponseModel):
+    """That a board has the key of its data folder: 64 hex digits."""
+
+    proof: str
+
+
 class VisdomState(ResponseModel):
     """Whether Visdom runs, where its shared windows are, and if it does not run, why."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -16,8 +18,10 @@ log = logging.getLogger("lossboard.data")
 
 LOCK_FILE = "lossboard.lock"
 
-_FILES = {LOCK_FILE, lossboard.ADDRESS_FILE, lossboard.TOKENS_FILE}  # and the database with what lies beside it
+# Our files, beside the database with what belongs to it; and our folders.
+_FILES = {LOCK_FILE, lossboard.ADDRESS_FILE, lossboard.KEY_FILE, lossboard.TOKENS_FILE}
 _FOLDERS = ("journals", "watched", "visdom")
+_KEY_BYTES = 32
 _OTHERS = 0o077  # what a mode lets its group and everyone else do
 
 
@@ -45,6 +49,18 @@ def make_private(folder: Path) -> None:
             folder,
             changed,
         )
+
+
+def identity_key(folder: Path) -> bytes:
+    """With what a board shows scripts that it is the one on this data folder; made once. OSError."""
+    path = folder / lossboard.KEY_FILE
+    with contextlib.suppress(FileNotFoundError):
+        key = path.read_bytes()
+        if len(key) == _KEY_BYTES:
+            return key
+    key = secrets.token_bytes(_KEY_BYTES)
+    lossboard.write(path, key)
+    return key
 
 
 def _is_our_file(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import textwrap
@@ -177,6 +178,11 @@ def change(step: float, lr: float, **more: Any) -> dict[str, Any]:
     return {"step": step, "params": {"lr": lr}, **more}
 
 
+def head(metrics: list[str], *changes: dict[str, Any]) -> bytes:
+    """The first line of a post in the plain binary form."""
+    return json.dumps({"seq": 0, "metrics": metrics, "changes": changes}).encode() + b"\n"
+
+
 def test_changes_come_in_json(board: BoardProcess, external: str) -> None:
     for _ in range(2):
         assert post(board, external, 0, [0, 1, 2], change(1, 0.2)).json()["accepted"] == 3
@@ -184,7 +190,7 @@ def test_changes_come_in_json(board: BoardProcess, external: str) -> None:
 
 
 def test_changes_come_in_the_binary_form_as_well(board: BoardProcess, external: str) -> None:
-    body = lossboard.post_head(0, ("loss",), [change(0, 0.2, number=0)]) + np.array([-0.0, 7.0]).tobytes()
+    body = head(["loss"], change(0, 0.2, number=0)) + np.array([-0.0, 7.0]).tobytes()
     for _ in range(2):
         answer = board.client.post(
             f"{external}/points", content=body, headers={"Content-Type": lossboard.CONTENT_TYPE}
@@ -209,7 +215,7 @@ def test_a_wrong_change_is_refused_by_name(
     board: BoardProcess, external: str, wrong: dict[str, Any], field: str, binary: bool
 ) -> None:
     if binary:
-        body = lossboard.post_head(0, (), [wrong])
+        body = head([], wrong)
         answer = board.client.post(f"{external}/points", content=body, headers={"Content-Type": lossboard.CONTENT_TYPE})
     else:
         answer = post(board, external, 0, [], wrong)

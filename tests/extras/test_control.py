@@ -105,7 +105,7 @@ def test_an_older_answer_changes_nothing(run: lossboard.Run) -> None:
 
 def test_after_a_post_has_failed_the_board_may_be_one_that_counts_anew(run: lossboard.Run) -> None:
     run.take_control({"pause": True, "revision": 7})
-    run.forget_revision()
+    run.sender._note_failure(OSError())
     run.take_control({"pause": False, "revision": 1})
     assert not run.control["pause"]
 

@@ -72,7 +72,7 @@ class FakeConnection(lossboard.Connection):
         return {}
 
     @property
-    def named(self) -> dict[str, list[float]]:
+    def by_name(self) -> dict[str, list[float]]:
         """The losses of each run by its name."""
         return {about["name"]: self.losses[run_id] for run_id, about in self.runs.items()}
 
@@ -115,7 +115,7 @@ def test_each_folder_with_event_files_is_a_run(root: Path, fake: FakeConnection)
     watch = Watch(root, fake, "sweep", print)
     watch.walk()
     assert [run.name for run in bring_all(watch)] == ["a", "logs", "b/train"]
-    assert list(fake.named.items()) == [("a", [3]), ("logs", [2]), ("b/train", [1])]  # the oldest first
+    assert list(fake.by_name.items()) == [("a", [3]), ("logs", [2]), ("b/train", [1])]  # the oldest first
     for about in fake.runs.values():
         assert (about["method"], about["group"], about["live"], about["status"]) == (
             "external",

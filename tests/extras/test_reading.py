@@ -20,6 +20,7 @@ from lossboard_extras.event_file import EventFile
 from lossboard_extras.reading import load, runs
 from tests.harness.boards import BoardProcess
 from tests.harness.event_files import read_points
+from tests.harness.stranger import Stranger
 
 FIRST = {"seq": 0, "step": [0, 1, 2.5], "metrics": {"loss": [0.1, "NaN", 1e300], "acc": [None, 1, 2]}}
 SECOND = {"seq": 0, "step": [7], "metrics": {"lr": [3e-4], "loss": [2]}}
@@ -80,15 +81,12 @@ def test_a_run_that_cannot_be_told_is_a_sentence(two: list[dict[str, Any]]) -> N
 
 
 @pytest.mark.parametrize(
-    ("url", "root", "login"),
-    [
-        ("http://ada:s%20e@board:80/under", "http://board:80/under", {"Authorization": "Basic YWRhOnMgZQ=="}),
-        ("http://board", "http://board", {}),
-    ],
+    ("login", "sent"), [("ada:s%20e@", "Basic YWRhOnMgZQ=="), ("ada@", "Basic YWRhOg=="), ("", None)]
 )
-def test_user_and_password_of_an_address_are_sent(url: str, root: str, login: dict[str, str]) -> None:
-    api = Api(url)
-    assert (api._root, api._headers) == (root, login)
+def test_user_and_password_of_an_address_are_sent(login: str, sent: str | None) -> None:
+    with Stranger(lambda _: {"items": []}) as proxy:
+        list(Api(proxy.url.replace("//", f"//{login}") + "/under").runs())
+    assert proxy.asked == [("GET", "/under/api/runs?limit=1000&offset=0", sent)]
 
 
 def test_ls_prints_a_line_a_run_where_it_is_piped(two: list[dict[str, Any]]) -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lossboard
 from app.storage import binary_form
 from app.storage.batch import MAX_PART_BYTES, Batch, Floats
 from app.storage.binary_form import Block, merge, parse, write
@@ -50,7 +49,7 @@ def body(head: dict[str, Any], *rows: Floats) -> bytes:
 
 
 def test_a_plain_post() -> None:
-    post = parse(lossboard.post_head(3, ("loss",)) + np.array([-0.0, 7.0, 4.0, 8.0, 0.0, 0.0]).tobytes())
+    post = parse(body({"seq": 3, "metrics": ["loss"]}, np.array([-0.0, 7.0, 4.0, 8.0, 0.0, 0.0])))
     (batch,) = post.batches
     assert (batch.seq, batch.names, batch.rows.tolist()) == (3, ("loss",), [[0, 7], [4, 8]])
     assert not np.signbit(batch.rows[0, 0])
@@ -92,7 +91,7 @@ def test_of_each_block_is_told_how_many_of_its_first_records_are_taken() -> None
     assert [batch.seq + len(batch) for batch in post.batches][-1] == 5
     assert post.taken(5) == [3, 2, 0]
     assert post.taken(2) == [1, 0, 0]  # as after a failure of the disk, say
-    assert parse(lossboard.post_head(0, ("loss",)) + np.array([-0.0, 7.0]).tobytes()).taken(1) == []
+    assert parse(body({"seq": 0, "metrics": ["loss"]}, np.array([-0.0, 7.0]))).taken(1) == []
 
 
 def test_of_two_records_with_one_number_the_first_counts() -> None:

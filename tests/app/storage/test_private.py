@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.storage.data_dir import DataDirError, claim, take
-from app.storage.private import make_private
+from app.storage.private import identity_key, make_private
 from tests.harness.modes import modes_in, open_to_others
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has no modes")
@@ -100,6 +100,15 @@ def test_another_users_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(DataDirError, match=r"it belongs to another user\. Choose another with --data-dir"):
         claim(tmp_path)
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_key_is_made_once(tmp_path: Path) -> None:
+    key = identity_key(tmp_path)
+    assert len(key) == 32
+    assert identity_key(tmp_path) == key == (tmp_path / "identity.key").read_bytes()
+    assert open_to_others(tmp_path) == []
+    (tmp_path / "identity.key").write_bytes(b"cut off")
+    assert identity_key(tmp_path) not in (key, b"cut off")
 
 
 def test_a_file_system_without_modes_is_told_of(
