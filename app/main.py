@@ -18,6 +18,7 @@ from app.api import challenge, control, events, lessons, media, methods, points,
 from app.api.client import add_client
 from app.api.docs import add_docs
 from app.api.error_handlers import add_error_handlers
+from app.middleware.behind_proxy import BehindProxy
 from app.middleware.body_limit import BodyLimit
 from app.middleware.door import Door
 from app.middleware.host_check import HostCheck
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> App:
         title="Lossboard",
         version=version("lossboard"),
         description="Watch gradient descent happen, live.",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> App:
     app.add_middleware(BodyLimit)
     app.add_middleware(Door, tokens=tokens, port=settings.port, slowing=Slowing())
     app.add_middleware(HostCheck, settings=settings)
+    app.add_middleware(BehindProxy, settings=settings)
     add_error_handlers(app)
     for module in (challenge, methods, lessons, runs, control, races, points, media, events, view):
         app.include_router(module.router, prefix="/api")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -23,6 +24,22 @@ def _host_name(name: str) -> str:
     return name
 
 
+def _network(name: str) -> str:
+    try:
+        return str(ipaddress.ip_network(name, strict=False))
+    except ValueError:
+        raise ValueError(
+            f"{name!r} is no address of a proxy; send one like 127.0.0.1, or a network like 10.0.0.0/8"
+        ) from None
+
+
+def _root_path(path: str) -> str:
+    path = path.rstrip("/")
+    if path and not ROOT_PATH.fullmatch(path):
+        raise ValueError(f"{path!r} is no path; send one that begins with a slash, such as /lossboard")
+    return path
+
+
 def _token(token: str) -> str:
     if not re.fullmatch(r"[!#-+./:<-\[\]-~\-\w]{1,200}", token, re.ASCII):
         raise ValueError(
@@ -32,7 +49,10 @@ def _token(token: str) -> str:
     return token
 
 
+ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@!$&'()*+,;=:-]+)+")  # as it stands in an address
+
 type HostName = Annotated[str, AfterValidator(_host_name)]
+type ProxyName = Annotated[str, AfterValidator(_network)]
 
 
 class Settings(BaseSettings):
@@ -60,6 +80,21 @@ class Settings(BaseSettings):
         BeforeValidator(_split),
         Field(description="Further names of this board, comma-separated: those that a proxy or tunnel gives it."),
     ] = ()
+    root_path: Annotated[
+        str,
+        AfterValidator(_root_path),
+        Field(description="Path below which a proxy shows this board, such as /lossboard."),
+    ] = ""
+    trusted_proxy: Annotated[
+        tuple[ProxyName, ...],
+        NoDecode,
+        BeforeValidator(_split),
+        Field(
+            description="Addresses or networks of proxies, comma-separated, whose X-Forwarded-Proto, -Host, -Prefix and"
+            " -For are believed.",
+        ),
+    ] = ()
+    uds: Annotated[Path | None, Field(description="Unix socket to listen on besides, for a proxy.")] = None
     token: Annotated[  # not in what is printed of the settings
         str,
         AfterValidator(_token),
@@ -95,6 +130,11 @@ class Settings(BaseSettings):
     preload_torch: Annotated[
         bool, Field(description="Import torch in the background at start, so that torch runs begin at once.")
     ] = True
+
+    @property
+    def is_shown_elsewhere(self) -> bool:
+        """Whether a proxy or tunnel brings others here, though this board may listen on loopback only."""
+        return bool(self.root_path or self.trusted_proxy or self.uds or self.allowed_hosts)
 
     @property
     def url(self) -> str:

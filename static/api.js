@@ -2,6 +2,7 @@
 
 /** @import { Problem } from "./types.d.ts" */
 
+import { onBoard } from "./address.js";
 import { wordsFor } from "./refusals.js";
 
 /** @type {Set<() => void>} */
@@ -54,7 +55,7 @@ async function send(method, path, body) {
   const headers = { "Content-Type": "application/json" };
   const options = body === undefined ? { method } : { method, headers, body: JSON.stringify(body) };
   try {
-    return await fetch(`/api${path}`, options);
+    return await fetch(onBoard(`/api${path}`), options);
   } catch {
     throw new ApiError(0, [{ path: [], message: "The board does not answer. Is it still running?" }]);
   }

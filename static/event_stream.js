@@ -1,5 +1,7 @@
 // A stream of the board's events that is opened again, without end, when it is lost: the board may have been restarted.
 
+import { onBoard } from "./address.js";
+
 const RECONNECT_MS = 1000; // from the loss of the stream until it is opened again
 
 const KINDS = ["runs", "removed", "visdom", "board", "viewers", "state"];
@@ -15,7 +17,7 @@ export function keepStream(tell) {
   let timer = 0;
 
   function open() {
-    stream = new EventSource("/api/events");
+    stream = new EventSource(onBoard("/api/events"));
     stream.addEventListener("open", () => tell("opened"));
     stream.addEventListener("error", () => {
       // Not left to the browser, which waits longer and gives up after some errors.

@@ -3,6 +3,7 @@
 
 /** @import { Run, RunState, View, Visdom } from "./types.d.ts" */
 
+import { onBoard } from "./address.js";
 import { tellAnswer } from "./api.js";
 import { keepStream } from "./event_stream.js";
 
@@ -57,7 +58,7 @@ class SharedStream {
     this.#unanswered = 0;
     this.#attempts += 1;
     try {
-      const worker = new SharedWorker("/event_worker.js", { type: "module" });
+      const worker = new SharedWorker(onBoard("/event_worker.js"), { type: "module" });
       worker.addEventListener("error", () => this.#giveUp());
       this.#port = worker.port;
     } catch { // a browser may forbid it

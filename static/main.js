@@ -24,6 +24,7 @@ import { receiveView } from "./view.js";
 import { renderViewControls } from "./view_controls.js";
 import { renderVisdomFrame } from "./visdom_frame.js";
 
+find("#not-started", HTMLElement).remove();
 const connection = find("#connection", HTMLElement);
 
 /** @param {State} state */

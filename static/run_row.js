@@ -2,6 +2,7 @@
 
 /** @import { Run } from "./types.d.ts" */
 
+import { onBoard } from "./address.js";
 import { api } from "./api.js";
 import { find, make } from "./dom.js";
 import { fillForm } from "./form.js";
@@ -60,8 +61,8 @@ export class RunRow {
     this.part("reuse").addEventListener("click", () => reuse(run));
     this.part("reuse").hidden = run.method === "external";
     const [own, csv] = ["own", "csv"].map((name) => find(`.${name}`, HTMLAnchorElement, this.element));
-    own.href = run.visdom.url;
-    csv.href = `/api/runs/${run.id}/points.csv`;
+    own.href = onBoard(run.visdom.url);
+    csv.href = onBoard(`/api/runs/${run.id}/points.csv`);
     csv.download = `lossboard-${run.number}.csv`;
     confirmed(this.remover, () => deleteRuns([this.run]));
   }

@@ -2,6 +2,7 @@
 
 /** @import { State, Visdom } from "./types.d.ts" */
 
+import { onBoard } from "./address.js";
 import { find } from "./dom.js";
 
 const CHECK_INTERVAL_MS = 1000; // between two looks at whether the frame shows windows
@@ -29,8 +30,8 @@ export function renderVisdomFrame({ visdom: current, selected }) {
   if (!visdom) {
     return; // the last picture stays until the board tells of its Visdom again
   }
-  sharedUrl = visdom.url;
-  wanted = selected?.visdom.url ?? sharedUrl;
+  sharedUrl = onBoard(visdom.url);
+  wanted = selected ? onBoard(selected.visdom.url) : sharedUrl;
   damage = selected?.damage ?? "";
   alone.href = wanted;
   if (visdom.state !== "up") {

@@ -30,10 +30,10 @@ def imports_of(path: Path) -> set[str]:
 
 # The rooms of app/, its packages and top modules, from the ground up: each imports only those before it.
 ROOMS = [
-    *("assets", "errors", "events", "processes", "settings"),
+    *("addresses", "assets", "errors", "events", "processes", "settings"),
     *("schemas", "storage", "charts", "workers", "runs", "visdom", "middleware", "services", "api", "main", "cli"),
 ]
-MAX_ARROWS = 57  # pairs of rooms of which one imports the other
+MAX_ARROWS = 60  # pairs of rooms of which one imports the other
 
 
 def arrows() -> set[tuple[str, str]]:

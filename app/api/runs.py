@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.addresses import relative
 from app.api.deps import REFUSED, UNAVAILABLE, RightDep, ServicesDep, aside
 from app.api.json_body import JsonRoute
 from app.api.serializers import run_response
@@ -152,14 +153,14 @@ async def get_data(run_id: str, request: Request, services: ServicesDep) -> Resp
 
 
 @router.get("/runs/{run_id}/visdom", status_code=307, response_class=RedirectResponse, responses=UNAVAILABLE)
-async def open_windows(run_id: str, services: ServicesDep) -> RedirectResponse:
+async def open_windows(run_id: str, request: Request, services: ServicesDep) -> RedirectResponse:
     """Build the run's own windows if they are not there, then go to them."""
     record = await services.runs.get(run_id)
     try:
         await services.publisher.open_single_run(record)
     except VisdomError as error:
         raise UnavailableError(f"Visdom does not answer at the moment ({error}); try again shortly.") from None
-    return RedirectResponse(services.windows_url(env_of(run_id)), 307)
+    return RedirectResponse(relative(services.windows_url(env_of(run_id)), request.scope), 307)
 
 
 @router.patch("/runs/{run_id}")

@@ -67,6 +67,19 @@ def serve(
         str | None, typer.Option(help="Whether a token is asked for: auto, on or off.", show_default="auto")
     ] = None,
     no_token: Annotated[bool, typer.Option("--no-token", help="As --token off.")] = False,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path below which a proxy shows the board.", show_default="none")
+    ] = None,
+    trusted_proxy: Annotated[
+        str | None,
+        typer.Option(
+            help="Proxies whose X-Forwarded-Proto, -Host, -Prefix and -For are believed, comma-separated addresses.",
+            show_default="none",
+        ),
+    ] = None,
+    uds: Annotated[
+        Path | None, typer.Option(help="Unix socket to listen on besides, for a proxy.", show_default="none")
+    ] = None,
     browser: Annotated[bool | None, typer.Option(help="Open the page in a browser.", show_default="open it")] = None,
     visdom_url: Annotated[
         str | None, typer.Option(help="Use the Visdom that runs at this address instead of starting one.")
@@ -84,7 +97,7 @@ def serve(
     if context.invoked_subcommand:
         return
     token = "off" if no_token else token
-    given = {name: value for name, value in locals().items() if value is not None and name != "context"}
+    given = {name: value for name, value in locals().items() if value is not None and name in Settings.model_fields}
     if token not in (None, "auto", "on", "off"):
         _give_up("--token is auto, on or off. A token itself goes into LOSSBOARD_TOKEN: others see a command line.")
     log.configure()
@@ -94,14 +107,18 @@ def serve(
         os.environ.pop("LOSSBOARD_TOKEN", None)  # it is not for the programs that the board starts
         lock = claim(settings.data_dir)
         listener, settings = listen(settings)
+        listeners = [listener, *listen_on_path(settings.uds)]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         _give_up(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     except OSError as error:
-        _give_up(f"Nothing can listen on {settings.host}: {error.strerror or error}. Choose another with --host.")
+        where, option = (error.filename, "--uds") if error.filename else (settings.host, "--host")
+        _give_up(f"Nothing can listen on {where}: {error.strerror or error}. Choose another with {option}.")
     except (DataDirError, DatabaseError, assets.AssetsMissingError) as error:
         _give_up(str(error))
-    code = BoardServer(settings).serve_on(listener)
+    code = BoardServer(settings).serve_on(listeners)
+    if settings.uds:
+        settings.uds.unlink(missing_ok=True)
     lock.release()
     raise typer.Exit(code)
 
@@ -190,6 +207,28 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
 
 
+def listen_on_path(path: Path | None) -> list[socket.socket]:
+    """A socket that listens at a path, which its owner and group may use; none if there is no path. OSError if that
+    cannot be, as where something else than a socket is there, or another program listens."""
+    if path is None:
+        return []
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()  # of a board that was killed
+        listener.bind(str(path))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    path.chmod(0o660)
+    listener.listen(128)
+    return [listener]
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        return asking.connect_ex(str(path)) == 0
+
+
 class BoardServer(uvicorn.Server):
     """Uvicorn that says where the board is once it answers, and closes open event streams when it ends."""
 
@@ -201,6 +240,7 @@ class BoardServer(uvicorn.Server):
             self._app,
             log_level="warning",
             access_log=False,
+            proxy_headers=False,  # app/middleware/behind_proxy.py reads them
             timeout_graceful_shutdown=1,
             timeout_keep_alive=int(connections.IDLE_S),
             http=connections.HttpConnection,
@@ -210,9 +250,9 @@ class BoardServer(uvicorn.Server):
         )
         super().__init__(config)
 
-    def serve_on(self, listener: socket.socket) -> int:
+    def serve_on(self, listeners: list[socket.socket]) -> int:
         """Serve until a signal ends it; the exit code."""
-        self.run(sockets=[listener])
+        self.run(sockets=listeners)
         if failure := getattr(self._app.state, "failure", None):
             _give_up(failure)
         return 0 if self.started else 1
@@ -228,7 +268,8 @@ class BoardServer(uvicorn.Server):
         url = self._settings.url
         lossboard.write(self._address_file, url.encode())
         typer.echo(f"Lossboard is at {url}  (data in {self._settings.data_dir}; Ctrl-C ends it)")
-        self._say_who_may(listener.getsockname()[0] for listener in sockets or [])
+        internet = [one for one in sockets or [] if one.family in (socket.AF_INET, socket.AF_INET6)]
+        self._say_who_may(one.getsockname()[0] for one in internet)
         if self._settings.browser:
             threading.Thread(target=_open, args=(self._page_to_open(),), daemon=True).start()
 

@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.addresses import relative
 from app.middleware.rights import LOOK, rights_for
 from app.middleware.sign_in import PATH, read_form, sign_in_page, wants_page
 from app.middleware.slowing import Slowing
@@ -70,7 +71,7 @@ class Door:
             elif self._tokens and (method, scope["path"]) == ("POST", PATH):
                 answer = await self._sign_in(scope, receive)
             elif (method, scope["path"]) == ("GET", PATH):  # as where that page is loaded anew
-                answer = RedirectResponse(scope.get("root_path", "") + PAGE, 303)
+                answer = _leading_to(PAGE, scope)
             else:
                 answer = self._judge(method, scope)
         if answer is None and self._tokens and (scope["type"] == "websocket" or scope.get("path") == EVENTS):
@@ -140,13 +141,14 @@ class Door:
 
     def _exchange(self, token: str, address: str, scope: Scope) -> Response:
         """Lead a browser that has sent a token on to an address; with a right one it gets the cookie."""
-        response = RedirectResponse(address, 303)
+        response = _leading_to(address, scope)
         response.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         if self._tokens and self._look(token, scope).right in LOOK:
             response.set_cookie(
                 self._cookie_name(Headers(scope=scope)),
                 token,
                 max_age=COOKIE_AGE_S,
+                path=scope["state"]["prefix"] or "/",
                 secure=scope["scheme"] == "https",
                 httponly=True,
                 samesite="lax",
@@ -160,9 +162,14 @@ def _token_in(query: bytes) -> str:
 
 def _address(scope: Scope) -> str:
     """The address that a request asks for, as a path, without the token in it."""
-    path: str = scope.get("root_path", "") + scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    path: str = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     left = [(name, value) for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name != "token"]
     return f"{path}?{urlencode(left)}" if left else path
+
+
+def _leading_to(address: str, scope: Scope) -> Response:
+    """Lead a browser to an address of this board, given as a path."""
+    return RedirectResponse(relative(address, scope), 303)
 
 
 def _status(found: Found) -> int:

@@ -11,6 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope
 
+from app.addresses import relative, root_from
+
 PATH = "/api/sign-in"  # where its form is sent
 
 _MAX_BODY_BYTES = 10_000
@@ -67,7 +69,7 @@ def sign_in_page(scope: Scope, status: int, problem: str = "", back: str = "/") 
     to which a right one leads."""
     language = _language(Headers(scope=scope).get("accept-language", ""))
     words = WORDS[language]
-    root = html.escape(scope.get("root_path", ""))
+    root = root_from(scope)
     alert = f'<p class="error" role="alert" id="problem">{getattr(words, problem)}</p>' if problem else ""
     described = ' aria-invalid="true" aria-describedby="problem"' if problem else ""
     page = f"""<!doctype html>
@@ -77,13 +79,13 @@ def sign_in_page(scope: Scope, status: int, problem: str = "", back: str = "/") 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{words.title} – Lossboard</title>
-<link rel="icon" type="image/svg+xml" href="{root}/favicon.svg">
-<link rel="stylesheet" href="{root}/sign_in.css">
+<link rel="icon" type="image/svg+xml" href="{root}favicon.svg">
+<link rel="stylesheet" href="{root}sign_in.css">
 </head>
 <body>
 <main>
-<h1><img src="{root}/favicon.svg" alt="" width="24" height="24"> Lossboard</h1>
-<form method="post" action="{root}{PATH}">
+<h1><img src="{root}favicon.svg" alt="" width="24" height="24"> Lossboard</h1>
+<form method="post" action="{relative(PATH, scope)}">
 <label for="token">{words.token}</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus{described}>
 {alert}

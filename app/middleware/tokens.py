@@ -83,7 +83,7 @@ def tokens_for(settings: Settings) -> Tokens | None:
     match settings.token:
         case "off":
             return None
-        case "auto" if is_loopback(settings.host) and not others_log_in():
+        case "auto" if is_loopback(settings.host) and not (settings.is_shown_elsewhere or others_log_in()):
             return None
         case "auto" | "on":
             return Tokens(settings.data_dir)

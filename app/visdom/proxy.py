@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from app import assets
+from app.addresses import root_from
 from app.visdom.connection import AnyVisdom
 from app.visdom.constants import BASE_PATH
 from app.visdom.websocket import WebSocketRelay, forwarded_headers
@@ -38,13 +39,13 @@ PAGE_POLICY = (
 WAITING_POLICY = "default-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"
 CACHED_FOR_A_YEAR = "public, max-age=31536000, immutable"
 
-FIRST_SCRIPT = b'<script src="/gathered_windows.js"></script>'  # runs before Visdom's own
-LAST_SCRIPT = b'<script src="/plot_guard.js"></script>'  # and this one after them
+FIRST_SCRIPT = '<script src="{}gathered_windows.js"></script>'  # runs before Visdom's own
+LAST_SCRIPT = '<script src="{}plot_guard.js"></script>'  # and this one after them
 
 MAX_ENV_REQUEST_BYTES = 65536  # it holds an id and a flag
 MAX_COMPARED = 20  # envs in one page: Visdom copies the windows of each
 
-PAGE_ADDRESS = re.compile(rf"https?://[^/]+({BASE_PATH}/(?:env|compare)/[^#]+)")
+PAGE_ADDRESS = re.compile(rf"https?://[^/]+(.*{BASE_PATH}/(?:env|compare)/[^#]+)")
 
 
 def visdom_routes(visdom: AnyVisdom) -> list[BaseRoute]:
@@ -93,11 +94,13 @@ class Proxy:
             return waiting_page("Nothing has been drawn here yet.", 404)
         page = await response.aread()
         await response.aclose()
-        policy = PAGE_POLICY.format(scripts=assets.script_sources(page))
         return Response(
-            page.replace(b"<head>", b"<head>" + FIRST_SCRIPT, 1).replace(b"</head>", LAST_SCRIPT + b"</head>", 1),
+            _completed(page, root_from(request.scope)),
             response.status_code,
-            {"Cache-Control": "no-store", "Content-Security-Policy": policy},
+            {
+                "Cache-Control": "no-store",
+                "Content-Security-Policy": PAGE_POLICY.format(scripts=assets.script_sources(page)),
+            },
             response.headers["content-type"],
         )
 
@@ -164,15 +167,15 @@ async def refuse_websocket(browser: WebSocket) -> None:
     await browser.close()
 
 
-async def icon(_: Request) -> Response:
+async def icon(request: Request) -> Response:
     """Visdom names an icon that it does not have: the board's stands for it."""
-    return RedirectResponse("/favicon.svg")
+    return RedirectResponse(f"{root_from(request.scope)}favicon.svg")
 
 
 async def go_back(request: Request) -> Response:
     """Visdom's page goes to /error when one of its requests fails: show the env again that it came from."""
     came_from = PAGE_ADDRESS.match(request.headers.get("referer", ""))
-    return waiting_page("Visdom did not answer.", 503, back=came_from[1] if came_from else BASE_PATH + "/")
+    return waiting_page("Visdom did not answer.", 503, back=came_from[1] if came_from else "../")
 
 
 def waiting_page(sentence: str, status: int, back: str = "") -> HTMLResponse:
@@ -193,6 +196,15 @@ def waiting_page(sentence: str, status: int, back: str = "") -> HTMLResponse:
 """
     headers = {"Cache-Control": "no-store", "Retry-After": "1", "Content-Security-Policy": WAITING_POLICY}
     return HTMLResponse(page, status, headers)
+
+
+def _completed(page: bytes, root: str) -> bytes:
+    """Visdom's page with our scripts, and with addresses that are relative: the board may live below a path that only
+    the browser knows."""
+    first, last = (script.format(root).encode() for script in (FIRST_SCRIPT, LAST_SCRIPT))
+    page = page.replace(f'"{BASE_PATH}/static/'.encode(), f'"{root}{BASE_PATH[1:]}/static/'.encode())
+    page = page.replace(f"={BASE_PATH}/static/".encode(), f"={root}{BASE_PATH[1:]}/static/".encode())
+    return page.replace(b"<head>", b"<head>" + first, 1).replace(b"</head>", last + b"</head>", 1)
 
 
 def _too_many_envs(request: Request) -> Response | None:

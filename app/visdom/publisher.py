@@ -356,7 +356,7 @@ class Publisher:
         Visdom under an address of its own, whose pages get nothing from ours, is given all of it."""
         by_address = medium.kind in ("image", "audio")
         if by_address and self._proxied:
-            return f"/api/runs/{run.id}/media/{medium.number}"
+            return f"../../api/runs/{run.id}/media/{medium.number}"  # from the page of an env, wherever that is
         try:
             _, content = await self._store.media.content(run, medium.number)
         except (DamagedError, NotFoundError) as error:  # thinned out in the meantime

@@ -22,6 +22,12 @@ async def inside(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(f"inside: {HTTPConnection(scope).state.right}")(scope, receive, send)
 
 
+def leads_to(answer: httpx2.Response) -> str:
+    """Where a redirect leads a browser to: the path and query."""
+    assert answer.next_request is not None
+    return answer.next_request.url.raw_path.decode()
+
+
 class LockedBoard:
     """The app with its middleware, and its tokens; behind them whatever is asked for is there."""
 

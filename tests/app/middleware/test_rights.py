@@ -167,7 +167,7 @@ async def test_the_page_that_asks_for_a_token_has_its_files(locked: LockedBoard)
     for path in SIGN_IN:
         assert await status_of(locked, f"GET {path}", "") == 200
     page = await locked.ask("GET", "/", accept="text/html")
-    files = set(re.findall(r'(?:src|href)="([^"]+)"', page.text))
+    files = {path.removeprefix(".") for path in re.findall(r'(?:src|href)="([^"]+)"', page.text)}
     sheet = (STATIC / "sign_in.css").read_text()
     assert files | {f"/{name}" for name in re.findall(r'url\("(.+?)"\)', sheet)} == {*SIGN_IN}
 

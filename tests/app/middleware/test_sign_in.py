@@ -6,7 +6,7 @@ import pytest
 
 from app.middleware.sign_in import WORDS
 from app.middleware.slowing import MAX_WRONG
-from tests.app.middleware.conftest import LockedBoard
+from tests.app.middleware.conftest import LockedBoard, leads_to
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ async def test_who_calls_the_api_gets_json(locked: LockedBoard, path: str) -> No
 async def test_a_right_token_leads_to_where_the_browser_was(locked: LockedBoard) -> None:
     form = {"token": f" {locked.token('read')}\n", "next": "/docs?a=b"}
     answer = await locked.client.post("/api/sign-in", data=form)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/docs?a=b")
+    assert (answer.status_code, leads_to(answer)) == (303, "/docs?a=b")
     assert answer.headers["set-cookie"].startswith(f"lossboard-8000={locked.token('read')};")
     assert (await locked.client.get("/docs")).text == "inside: read"
 
@@ -52,7 +52,7 @@ async def test_a_right_token_leads_to_where_the_browser_was(locked: LockedBoard)
 )
 async def test_it_leads_to_this_board_only(locked: LockedBoard, address: str) -> None:
     answer = await locked.client.post("/api/sign-in", data={"token": locked.token("owner"), "next": address})
-    assert answer.headers["location"] == "/"
+    assert leads_to(answer) == "/"
 
 
 async def test_what_is_asked_for_cannot_change_the_page(locked: LockedBoard) -> None:
@@ -73,7 +73,7 @@ async def test_a_wrong_token_is_asked_for_again(fresh: LockedBoard, sent: bytes)
 
 async def test_the_address_of_the_form_leads_to_the_page(locked: LockedBoard) -> None:
     answer = await locked.client.get("/api/sign-in")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, leads_to(answer)) == (303, "/")
 
 
 async def test_a_token_that_shows_nothing_is_told_so(locked: LockedBoard) -> None:
@@ -118,5 +118,5 @@ async def test_without_the_lock_there_is_no_such_page(tmp_path_factory: pytest.T
     board = LockedBoard(tmp_path_factory.mktemp("off"), token="off")
     assert (await board.client.post("/api/sign-in", data={"token": "x"})).text == "inside: owner"
     answer = await board.client.get("/?token=old&a=b")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/?a=b")
+    assert (answer.status_code, leads_to(answer)) == (303, "/?a=b")
     assert "set-cookie" not in answer.headers

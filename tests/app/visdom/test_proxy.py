@@ -58,13 +58,19 @@ async def show(browser: httpx2.AsyncClient, page: AsyncWebSocketSession, env: st
 # --- pages and files
 
 
-@pytest.mark.parametrize("path", ["/visdom", "/visdom/", "/visdom/env/main", "/visdom/compare/main"])
-async def test_shows_the_page(browser: httpx2.AsyncClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [("/visdom", "./"), ("/visdom/", "../"), ("/visdom/env/main", "../../"), ("/visdom/compare/main", "../../")],
+)
+async def test_shows_the_page(browser: httpx2.AsyncClient, path: str, root: str) -> None:
     page = await browser.get(path)
     assert page.status_code == 200
     assert "<title>visdom</title>" in page.text
-    assert page.text.index("/gathered_windows.js") < page.text.index("jquery")  # ours runs first
-    assert page.text.index("js/main.js") < page.text.index("/plot_guard.js") < page.text.index("</head>")
+    first, last = f'"{root}gathered_windows.js"', f'"{root}plot_guard.js"'
+    assert page.text.index(first) < page.text.index("jquery")  # ours runs first
+    assert page.text.index("js/main.js") < page.text.index(last) < page.text.index("</head>")
+    assert f"{root}visdom/static/js/main.js" in page.text
+    assert not re.search(r"(src|href)=\"?/", page.text)  # below any path
     assert page.headers["content-type"] == "text/html; charset=UTF-8"
     assert page.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
@@ -75,7 +81,8 @@ async def test_the_icon_that_the_page_names_is_the_boards(browser: httpx2.AsyncC
     named = re.search(r'<link rel="[^"]*icon"[^>]* href="([^"]+)"', (await browser.get(beside)).text)
     assert named
     answer = await browser.get(urljoin(beside, named[1]))
-    assert (answer.status_code, answer.headers["location"]) == (307, "/favicon.svg")
+    assert answer.status_code == 307
+    assert urljoin(urljoin(beside, named[1]), answer.headers["location"]) == "/favicon.svg"
 
 
 async def test_serves_the_pages_files(browser: httpx2.AsyncClient) -> None:
@@ -116,7 +123,7 @@ async def test_a_page_whose_request_failed_is_sent_back(browser: httpx2.AsyncCli
     assert '<meta http-equiv="refresh" content="1; url=/visdom/env/a%20b?x=1">' in page.text
     elsewhere = {"Referer": 'https://evil.example/"><script>alert(1)</script>'}
     page = await browser.get("/visdom/error/500", headers=elsewhere)
-    assert '<meta http-equiv="refresh" content="1; url=/visdom/">' in page.text
+    assert '<meta http-equiv="refresh" content="1; url=../">' in page.text
 
 
 @pytest.mark.parametrize(
