@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import DamagedError, UnavailableError
@@ -55,7 +56,7 @@ class Database:
         """Open or make the file. Raises DatabaseError if it cannot be used, DatabaseLockedError if it is locked."""
         self._path = path
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_Reader] = []
         self._poll_s = min(patience_s, POLL_S)
         self._writing, self._reading = _Stall(patience_s, clock), _Stall(patience_s, clock)
         self._closed = False
@@ -85,12 +86,15 @@ class Database:
             return await asyncio.to_thread(self._read, work)
 
     def close(self) -> None:
-        """Write what is queued, unless another program holds the file, then close it."""
+        """Write what is queued, unless another program holds the file, end what is being read, then close the file."""
         self._closed = True
         self._queue.put(None)
         self._writer.join()
-        for connection in self._readers:
-            connection.close()
+        for reader in self._readers:
+            while not reader.lock.acquire(timeout=0.1):
+                reader.connection.interrupt()  # again, as what is not begun yet is not ended by it
+            reader.connection.close()
+            reader.lock.release()
 
     def _open(self) -> sqlite3.Connection:
         """The writing connection, once the file is one to work on."""
@@ -133,16 +137,20 @@ class Database:
                 return value
 
     def _read_once[T](self, work: Work[T]) -> T:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-            self._readers.append(connection)
-        connection.execute("BEGIN")  # what work reads, it reads in one state
-        try:
-            return work(connection)
-        finally:
-            with suppress(sqlite3.DatabaseError):  # some errors end it, and damage that work has met is told here again
-                connection.execute("ROLLBACK")
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = _Reader(self._connect())
+            self._readers.append(reader)
+        with reader.lock:
+            connection = reader.connection
+            if self._closed:
+                connection.close()
+            connection.execute("BEGIN")  # what work reads, it reads in one state
+            try:
+                return work(connection)
+            finally:
+                with suppress(sqlite3.DatabaseError):  # some errors end it; damage that work has met is told here again
+                    connection.execute("ROLLBACK")
 
     def _write_all(self, connection: sqlite3.Connection) -> None:
         waiting: list[Queued] = []
@@ -184,6 +192,15 @@ class Database:
                 raise
             self._warned.warn(error)
             raise UnavailableError(_words_of(error)) from error
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A connection of one thread. Whoever uses or closes it holds the lock: to close it under a reader, whose request
+    may have been given up long before, would end the process."""
+
+    connection: sqlite3.Connection
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class _Stall:

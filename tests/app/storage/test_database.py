@@ -289,3 +289,42 @@ async def test_what_waits_to_be_written_is_written_before_the_file_is_closed(tmp
     again = Database(tmp_path / "db")
     assert len(await keys(again)) == 100
     again.close()
+
+
+async def test_closing_waits_for_what_is_being_read(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db")
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read(db: sqlite3.Connection) -> int:
+        reading.set()
+        go_on.wait(PATIENCE)
+        return int(db.execute("SELECT 1").fetchone()[0])
+
+    answer = asyncio.create_task(database.read(read))
+    await asyncio.to_thread(reading.wait, PATIENCE)
+    answer.cancel()  # the request was given up; its thread goes on
+    closing = threading.Thread(target=database.close)
+    closing.start()
+    await until(lambda: database._closed and not database._writer.is_alive())
+    assert closing.is_alive()
+    go_on.set()
+    await asyncio.to_thread(closing.join, PATIENCE)
+    assert not closing.is_alive()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        await database.read(lambda db: db.execute("SELECT 1").fetchone())
+
+
+async def test_a_long_read_is_ended_when_the_database_is_closed(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db")
+    reading = threading.Event()
+
+    def count(db: sqlite3.Connection) -> object:
+        reading.set()
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        return db.execute(endless).fetchone()
+
+    answer = asyncio.create_task(database.read(count))
+    await asyncio.to_thread(reading.wait, PATIENCE)
+    await asyncio.to_thread(database.close)
+    with pytest.raises(UnavailableError, match="interrupted"):
+        await answer
