@@ -39,7 +39,7 @@ def test_without_visdoms_bar_and_with_a_link_to_the_curves_alone(
     link = page.page.get_by_role("link", name="Curves alone")
     assert link.get_attribute("target") == "_blank"
     alone = new_page()
-    alone.goto(board.url + str(link.get_attribute("href")))
+    alone.goto(str(link.get_attribute("href")))
     expect(alone.locator(".js-plotly-plot")).to_have_count(3)
 
 
