@@ -22,6 +22,7 @@ from app.middleware.behind_proxy import BehindProxy
 from app.middleware.body_limit import BodyLimit
 from app.middleware.door import Door
 from app.middleware.host_check import HostCheck
+from app.middleware.request_log import RequestLog
 from app.middleware.security_headers import SecurityHeaders
 from app.middleware.slowing import Slowing
 from app.middleware.tokens import TokensError, tokens_for
@@ -90,6 +91,8 @@ def create_app(settings: Settings) -> App:
     app.add_middleware(BodyLimit)
     app.add_middleware(Door, tokens=tokens, port=settings.port, slowing=Slowing())
     app.add_middleware(HostCheck, settings=settings)
+    if settings.log_requests:
+        app.add_middleware(RequestLog)
     app.add_middleware(BehindProxy, settings=settings)
     add_error_handlers(app)
     for module in (challenge, methods, lessons, runs, control, races, points, media, events, view):

@@ -104,6 +104,7 @@ class Settings(BaseSettings):
             " other people log in to this machine. Anything else is the owner's token itself.",
         ),
     ] = "auto"  # noqa: S105
+    log_requests: Annotated[bool, Field(description="Write a line of log for each request.")] = False
     browser: Annotated[bool, Field(description="Open the page in a browser at start.")] = True
     max_running: Annotated[
         int,
