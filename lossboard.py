@@ -780,8 +780,8 @@ class _Block:
         at = self.start + self.acknowledged * self.record
         is_written = any(self.cells[at : at + 1].cast("B"))
         self.stuck_posts = 0 if arrived or is_written or not self.waits else self.stuck_posts + 1
-        if self.stuck_posts > _MAX_STUCK_POSTS:  # an interrupt came between
-            self.acknowledged += 1
+        if self.stuck_posts > _MAX_STUCK_POSTS:  # an interrupt came between; the next place gets as much time
+            self.acknowledged, self.stuck_posts = self.acknowledged + 1, 0
 
 
 _NO_BLOCK = types.SimpleNamespace(first="", width=-1)

@@ -79,6 +79,19 @@ def test_a_place_that_stays_empty_is_given_up(journal: lossboard._Journal) -> No
     assert post(journal) == 0
 
 
+def test_the_place_after_one_that_was_given_up_gets_as_much_time(journal: lossboard._Journal) -> None:
+    begin(journal)
+    block, place = begin(journal)
+    for _ in range(lossboard._MAX_STUCK_POSTS + 1):
+        assert post(journal) == 2
+    assert post(journal) == 1  # it is being written
+    number = next(journal.numbers)
+    block.complete(place, number, number)
+    assert post(journal) == 1
+    assert post(journal) == 0
+    assert journal.acknowledged == 1
+
+
 def test_records_that_are_being_written_at_the_time_of_posts_are_not_given_up(journal: lossboard._Journal) -> None:
     block, place = begin(journal)
     for _ in range(2 * lossboard._MAX_STUCK_POSTS):
